@@ -1,0 +1,38 @@
+# make repro   sets everything up and regenerates every result
+# make test    sets everything up and runs the tests
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: setup repro test test-all test-slow lint lock clean
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	touch $@
+
+repro: setup
+	dvc repro
+
+test: setup
+	python -m pytest -m "not slow"
+
+test-all: setup
+	python -m pytest
+
+test-slow: setup
+	python -m pytest -m slow
+
+lint: setup
+	ruff check
+	ruff format --check
+
+# The lock holds for every platform and every Python from 3.11 on. Needs uv.
+lock:
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
+	  --extra dev --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf data/raw data/arrays data/split.json runs results state

@@ -1,0 +1,1 @@
+"""Crack segmentation from low-resolution images by joint learning with super-resolution."""

@@ -1,0 +1,96 @@
+"""Trained models on disk, and the state of unfinished trainings."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cssr.models.dbpn import DBPN
+from cssr.models.unet import UNet
+from cssr.models.variants import build_pipeline
+
+WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+
+
+def save_model(folder: Path, pipeline: nn.Module, training: Mapping[str, Any]) -> None:
+    """Write a trained pipeline: its weights, and what is needed to rebuild it.
+
+    Args:
+        folder: an existing folder.
+        pipeline: one of the variants'.
+        training: how it was trained, in JSON's types; holds at least `variant` and `scale`.
+    """
+    networks = {name: getattr(pipeline, name, None) for name in ("sr", "ss")}
+    configs = {name: network and network.config for name, network in networks.items()}
+    text = json.dumps({**training, **configs}, indent=2)
+    (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    weights = {name: value.cpu().contiguous() for name, value in pipeline.state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
+
+
+def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuild a trained pipeline on the CPU, and its description.
+
+    Raises:
+        ValueError: if the folder does not hold a model.
+    """
+    try:
+        text = (folder / DESCRIPTION).read_text(encoding="utf-8")
+        description = json.loads(text)
+        sr, ss = description["sr"], description["ss"]
+        pipeline = build_pipeline(
+            description["variant"],
+            sr=DBPN(**sr) if sr else None,
+            ss=UNet(**ss) if ss else None,
+            scale=description["scale"],
+        )
+        pipeline.load_state_dict(load_weights(folder / WEIGHTS))
+    except (OSError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+        raise ValueError(f"{folder} is not a trained model: {error}") from None
+    return pipeline, description
+
+
+def load_weights(file: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file.
+
+    Raises:
+        ValueError: if it is missing or not such a file.
+    """
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{file} is not a readable safetensors file: {error}") from None
+
+
+def state_key(settings: Mapping[str, Any], files: Iterable[Path]) -> str:
+    """Key of a training: a hash of its settings and of the content of its inputs and code."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for file in sorted(files):
+        with file.open("rb") as stream:
+            digest.update(file.as_posix().encode())
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def save_state(file: Path, state: Mapping[str, Any]) -> None:
+    """Write the state of a training, atomically: the file is whole or the old one."""
+    temporary = file.with_suffix(".tmp")
+    with temporary.open("wb") as stream:
+        torch.save(dict(state), stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
+
+
+def load_state(file: Path) -> dict[str, Any] | None:
+    """The saved state of a training, on the CPU; None if there is none."""
+    if not file.exists():
+        return None
+    return torch.load(file, map_location="cpu", weights_only=True)

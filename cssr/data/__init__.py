@@ -1,0 +1,1 @@
+"""Images and masks: sources, splits, arrays, augmentation."""

@@ -1,0 +1,22 @@
+"""The device that networks run on."""
+
+import torch
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a parameter names; `auto` is CUDA when there is one, else the CPU.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device: {name} is not here ({torch.cuda.device_count()} CUDA devices)")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """What the device calls itself: `cpu`, or the GPU's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,137 @@
+"""Scores of a pipeline over a set of images."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from skimage.morphology import skeletonize
+from torch import Tensor, nn
+
+from cssr.data.arrays import Arrays
+from cssr.metrics import best_threshold, constant_aiu, iou_curve, psnr, ssim
+
+
+class Scores(NamedTuple):
+    """Per image; an entry is None where the pipeline has no such result.
+
+    Attributes:
+        curve: IoU at each threshold, (N, 99).
+        psnr: dB, (N,).
+        ssim: (N,).
+    """
+
+    curve: np.ndarray | None
+    psnr: np.ndarray | None
+    ssim: np.ndarray | None
+
+
+def images_to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
+    """uint8 (N, H, W, 3) as float32 in [0, 1], (N, 3, H, W)."""
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    return tensor.permute(0, 3, 1, 2).contiguous().float() / 255
+
+
+def predict(
+    pipeline: nn.Module, images: np.ndarray, *, batch_size: int, device: torch.device
+) -> Iterator[tuple[Tensor | None, Tensor | None]]:
+    """Results of a pipeline batch by batch, in inference mode.
+
+    Args:
+        pipeline: on `device`.
+        images: what the pipeline takes, uint8 (N, H, W, 3).
+        batch_size: images per batch.
+        device: where the pipeline is.
+
+    Yields:
+        The SR images clipped to [0, 1], (B, 3, H, W), and the probabilities, (B, 1, H, W).
+    """
+    for start in range(0, len(images), batch_size):
+        with torch.inference_mode():
+            batch = images_to_tensor(images[start : start + batch_size], device)
+            sr, probs = pipeline(batch)
+            yield (None if sr is None else sr.clamp(0, 1)), probs
+
+
+def evaluate(
+    pipeline: nn.Module, arrays: Arrays, *, takes_hr: bool, batch_size: int, device: torch.device
+) -> Scores:
+    """Scores of each image of a set.
+
+    Args:
+        pipeline: on `device`.
+        arrays: the set.
+        takes_hr: whether the pipeline segments HR images; else it gets the LR ones.
+        batch_size: images per batch.
+        device: where the pipeline is.
+    """
+    collected: dict[str, list[Tensor]] = {"curve": [], "psnr": [], "ssim": []}
+    images = arrays.hr if takes_hr else arrays.lr
+    start = 0
+    for sr, probs in predict(pipeline, images, batch_size=batch_size, device=device):
+        stop = start + batch_size
+        if probs is not None:
+            mask = torch.from_numpy(arrays.mask[start:stop, None].copy()).to(device)
+            collected["curve"].append(iou_curve(probs, mask).cpu())
+        if sr is not None:
+            hr = images_to_tensor(arrays.hr[start:stop], device)
+            collected["psnr"].append(psnr(sr, hr).cpu())
+            collected["ssim"].append(ssim(sr, hr).cpu())
+        start = stop
+    return Scores(
+        **{name: torch.cat(parts).numpy() if parts else None for name, parts in collected.items()}
+    )
+
+
+def summarise(scores: Scores, masks: np.ndarray) -> dict[str, float]:
+    """Means over the images, and over the crack images alone.
+
+    Args:
+        scores: of N images.
+        masks: their masks, 0 or 1, (N, H, W).
+
+    Returns:
+        `psnr` and `ssim` where there is an SR image; `aiu`, `iou_max` and its `threshold`; the
+        same over crack images with suffix `_crack`; `aiu_constant_crack`, the AIU over crack
+        images of the best constant answer.
+    """
+    summary = {}
+    if scores.psnr is not None:
+        summary = {"psnr": float(scores.psnr.mean()), "ssim": float(scores.ssim.mean())}
+    if scores.curve is None:
+        return summary
+    curve = scores.curve.mean(axis=0)
+    summary["aiu"] = float(curve.mean())
+    summary["iou_max"], summary["threshold"] = best_threshold(torch.from_numpy(curve))
+    cracked = crack_images(masks)
+    if cracked.any():
+        crack_curve = scores.curve[cracked].mean(axis=0)
+        summary["aiu_crack"] = float(crack_curve.mean())
+        summary["iou_max_crack"] = float(crack_curve.max())
+        summary["aiu_constant_crack"] = float(constant_aiu(masks[cracked]))
+    return summary
+
+
+def crack_images(masks: np.ndarray) -> np.ndarray:
+    """Which of the masks (N, H, W) hold crack, (N,) bool."""
+    return masks.reshape(len(masks), -1).any(axis=1)
+
+
+def mean_width(mask: np.ndarray) -> float:
+    """Mean crack width in px: crack area over length of the skeleton."""
+    return float(mask.sum() / skeletonize(mask.astype(bool)).sum())
+
+
+def choose_examples(widths: Sequence[float], n: int, rng: np.random.Generator) -> list[int]:
+    """Indices of n images of different crack widths, thin to wide.
+
+    The images are sorted by width and cut into n equal groups; one of each is drawn.
+
+    Args:
+        widths: mean crack width of each image in px, (N,); images of 0 are left out.
+        n: images wanted; fewer are chosen if there are fewer.
+        rng: source of the draw.
+    """
+    order = [int(index) for index in np.argsort(widths, kind="stable") if widths[index] > 0]
+    groups = np.array_split(order, min(n, len(order))) if order else []
+    return [int(rng.choice(group)) for group in groups]

@@ -1,0 +1,1 @@
+"""Networks and the seven pipelines built from them."""

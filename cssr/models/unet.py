@@ -1,0 +1,94 @@
+"""U-Net on VGG-16's convolutions with pixel-shuffle decoding, the paper's segmentation network."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+VGG16_WIDTHS = (64, 128, 256, 512, 512)
+CONVS_PER_BLOCK = (2, 2, 3, 3, 3)
+
+
+class UNet(nn.Module):
+    """Crack logits of an image.
+
+    Args:
+        encoder: channels of the five blocks; VGG-16 has 64, 128, 256, 512, 512.
+        decoder: channels f of the last decoder block; the others have 8f, 8f, 4f and 2f.
+    """
+
+    def __init__(self, *, encoder: Sequence[int] = VGG16_WIDTHS, decoder: int = 32) -> None:
+        super().__init__()
+        self.config = {"encoder": list(encoder), "decoder": decoder}
+        f = decoder
+        c1, c2, c3, c4, c5 = encoder
+        inputs = (3, *encoder[:-1])
+        self.encoder = nn.ModuleList(
+            _convs(start, width, n)
+            for start, width, n in zip(inputs, encoder, CONVS_PER_BLOCK, strict=True)
+        )
+        self.decoder = nn.ModuleList(
+            [
+                _upsample(c5, 32 * f),
+                _upsample(c4 + 8 * f, 32 * f),
+                _upsample(c3 + 8 * f, 16 * f),
+                _upsample(c2 + 4 * f, 8 * f),
+            ]
+        )
+        self.last = nn.Sequential(
+            nn.Conv2d(c1 + 2 * f, f, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(f, 1, 1)
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, 1, H, W) of (B, 3, H, W); H and W are multiples of 16.
+
+        Raises:
+            ValueError: if a side is not a multiple of 16.
+        """
+        if image.shape[-2] % 16 or image.shape[-1] % 16:
+            raise ValueError(f"sides {tuple(image.shape[-2:])} are not multiples of 16")
+        x, taps = image, []
+        for block in self.encoder:
+            x = block(F.max_pool2d(x, 2) if taps else x)
+            taps.append(x)
+        x = taps.pop()
+        for block in self.decoder:
+            x = torch.cat([taps.pop(), block(x)], dim=1)
+        return self.last(x)
+
+
+def _convs(inputs: int, width: int, n: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for k in range(n):
+        layers += [nn.Conv2d(width if k else inputs, width, 3, padding=1), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def _upsample(inputs: int, width: int) -> nn.Sequential:
+    """3×3, ReLU, PixelShuffle: width/4 channels at twice the side."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(inplace=True), nn.PixelShuffle(2)
+    )
+
+
+def load_imagenet(unet: UNet) -> None:
+    """Set the encoder to torchvision's ImageNet weights of VGG-16, downloading them if needed.
+
+    Args:
+        unet: a U-Net with VGG-16's widths.
+
+    Raises:
+        OSError: if the weights cannot be downloaded.
+    """
+    from torchvision.models import VGG16_Weights, vgg16  # slow to import, seldom needed
+
+    copy_vgg16(vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features, unet)
+
+
+def copy_vgg16(features: nn.Module, unet: UNet) -> None:
+    """Copy the 13 convolutions of torchvision's `vgg16().features` into the encoder."""
+    ours = [module for module in unet.encoder.modules() if isinstance(module, nn.Conv2d)]
+    theirs = [module for module in features.modules() if isinstance(module, nn.Conv2d)]
+    for target, source in zip(ours, theirs, strict=True):
+        target.load_state_dict(source.state_dict())

@@ -1,0 +1,121 @@
+"""The seven pipelines of Table 1, built from an SR and an SS network.
+
+Each takes a batch of images in [0, 1] and returns `(sr or None, probs)`: the super-resolved image
+(B, 3, H, W), not clipped, and crack probabilities (B, 1, H, W) in [0, 1].
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cssr.data.degrade import upscale
+from cssr.models.dbpn import DBPN
+from cssr.models.unet import UNet
+
+Result = tuple[Tensor | None, Tensor | None]
+
+
+def segment(ss: UNet, image: Tensor) -> Tensor:
+    """Crack probabilities of an image whose channels are normalised over the image."""
+    return torch.sigmoid(ss(F.instance_norm(image, eps=1e-5)).float())
+
+
+class SR(nn.Module):
+    """Super-resolution alone: the first half of (d) and the start of the other SR networks."""
+
+    def __init__(self, sr: DBPN) -> None:
+        super().__init__()
+        self.sr = sr
+
+    def forward(self, lr: Tensor) -> Result:
+        """Super-resolve (B, 3, h, w)."""
+        return self.sr(lr).float(), None
+
+
+class SS(nn.Module):
+    """(a) Segmentation of the HR image."""
+
+    def __init__(self, ss: UNet) -> None:
+        super().__init__()
+        self.ss = ss
+
+    def forward(self, hr: Tensor) -> Result:
+        """Segment (B, 3, H, W)."""
+        return None, segment(self.ss, hr)
+
+
+class BicubicSS(nn.Module):
+    """(b) Bicubic enlargement, then segmentation."""
+
+    def __init__(self, ss: UNet, scale: int) -> None:
+        super().__init__()
+        self.ss, self.scale = ss, scale
+
+    def forward(self, lr: Tensor) -> Result:
+        """Enlarge and segment (B, 3, h, w)."""
+        sr = upscale(lr, self.scale)
+        return sr, segment(self.ss, sr)
+
+
+class SSBicubic(nn.Module):
+    """(c) Segmentation at low resolution, then bicubic enlargement of the probabilities."""
+
+    def __init__(self, ss: UNet, scale: int) -> None:
+        super().__init__()
+        self.ss, self.scale = ss, scale
+
+    def forward(self, lr: Tensor) -> Result:
+        """Segment (B, 3, h, w) and enlarge the result."""
+        return None, upscale(segment(self.ss, lr), self.scale).clamp(0, 1)
+
+
+class SRSS(nn.Module):
+    """(d), (f) Super-resolution, then segmentation (Fig. 2)."""
+
+    def __init__(self, sr: DBPN, ss: UNet) -> None:
+        super().__init__()
+        self.sr, self.ss = sr, ss
+
+    def forward(self, lr: Tensor) -> Result:
+        """Super-resolve and segment (B, 3, h, w)."""
+        sr = self.sr(lr).float()
+        return sr, segment(self.ss, sr)
+
+
+class SSSR(nn.Module):
+    """(e), (g) Segmentation at low resolution, then super-resolution of the probabilities."""
+
+    def __init__(self, sr: DBPN, ss: UNet) -> None:
+        super().__init__()
+        self.sr, self.ss = sr, ss
+
+    def forward(self, lr: Tensor) -> Result:
+        """Segment (B, 3, h, w) and super-resolve the result."""
+        return None, self.sr(segment(self.ss, lr)).float().clamp(0, 1)
+
+
+def build_pipeline(variant: str, *, sr: DBPN | None, ss: UNet | None, scale: int) -> nn.Module:
+    """The pipeline of a variant around its networks.
+
+    Args:
+        variant: `sr`, or one of the seven of Table 1.
+        sr: SR network, with one channel for `ss_sr` and `inverse`; None where there is none.
+        ss: SS network; None for `sr`.
+        scale: HR side / LR side.
+
+    Raises:
+        ValueError: if the variant is unknown.
+    """
+    builders = {
+        "sr": lambda: SR(sr),
+        "ss_hr": lambda: SS(ss),
+        "bicubic_ss": lambda: BicubicSS(ss, scale),
+        "ss_bicubic": lambda: SSBicubic(ss, scale),
+        "sr_ss": lambda: SRSS(sr, ss),
+        "ss_sr": lambda: SSSR(sr, ss),
+        "cssr": lambda: SRSS(sr, ss),
+        "inverse": lambda: SSSR(sr, ss),
+    }
+    if variant not in builders:
+        raise ValueError(f"variant {variant!r} is not one of {', '.join(builders)}")
+    return builders[variant]()

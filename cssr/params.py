@@ -1,0 +1,277 @@
+"""The typed, validated form of params.yaml."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+
+Loss = Literal["dice", "boundary_gdice", "bc1", "bc2", "gbc1", "gbc2"]
+VGG16_WIDTHS = [64, 128, 256, 512, 512]
+STRIDE = 16  # of the U-Net: sides of its inputs are multiples of it
+
+
+def _within(low: float, high: float, shown: str) -> AfterValidator:
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            raise ValueError(f"is not in {shown}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _unique(values: list) -> list:
+    if not values or len(set(values)) < len(values):
+        raise ValueError("is not a list of one or more different values")
+    return values
+
+
+_TINY = math.nextafter(0.0, 1.0)
+Unit = Annotated[float, _within(0.0, 1.0, "[0, 1]")]
+Positive = Annotated[float, _within(_TINY, 1e9, "(0, 1e9]")]
+Count = Annotated[int, _within(1, 10**9, "1 … 1,000,000,000")]
+Natural = Annotated[int, _within(0, 2**32 - 1, "0 … 4,294,967,295")]
+Side = Annotated[int, _within(16, 16384, "16 … 16384 px")]
+Name = Annotated[str, AfterValidator(lambda value: _plain_name(value))]
+Widths = Annotated[list[Count], AfterValidator(lambda value: _sized(value, 5))]
+Interval = Annotated[list[Positive], AfterValidator(lambda value: _sized(value, 2))]
+
+
+def _plain_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+        raise ValueError("is not a name of letters, digits, - and _")
+    return value
+
+
+def _sized(values: list, length: int) -> list:
+    if len(values) != length:
+        raise ValueError(f"is not a list of {length} values")
+    return values
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Synthetic(_Section):
+    """The synthetic set: image counts and crack widths (least, greatest) in px of the image."""
+
+    train: Count
+    test: Count
+    crack_width: Interval
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Synthetic":
+        low, high = self.crack_width
+        if low > high:
+            raise ValueError(
+                f"data.synthetic.crack_width: {self.crack_width} is not [least, greatest]"
+            )
+        return self
+
+
+class Data(_Section):
+    """Source of the images, side of its files, and the sides that the networks see."""
+
+    source: Literal["synthetic", "khanhha", "path"]
+    path: dict[Name, str]
+    image_size: Side
+    size: Side
+    scale: Literal[2, 4, 8]
+    synthetic: Synthetic
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Data":
+        if self.size % (STRIDE * self.scale):
+            step = STRIDE * self.scale
+            raise ValueError(
+                f"data.size: {self.size} is not a multiple of {step} (16 × data.scale)"
+            )
+        if self.size > self.image_size:
+            raise ValueError(f"data.size: {self.size} is not ≤ data.image_size ({self.image_size})")
+        if (self.source == "path") != bool(self.path):
+            wanted = "name: folder or zip" if self.source == "path" else "{}"
+            raise ValueError(f"data.path: {self.path} is not {wanted} (data.source: {self.source})")
+        return self
+
+
+class Split(_Section):
+    """How many training images are held out for validation."""
+
+    val: Count
+
+
+class SR(_Section):
+    """DBPN: stages, channels of its first convolution and of the others, initial weights."""
+
+    stages: Annotated[int, _within(2, 20, "2 … 20")]
+    features: Count
+    width: Count
+    init: str
+
+
+class SS(_Section):
+    """U-Net: channels of the encoder's five blocks, of the decoder's last, ImageNet weights."""
+
+    encoder: Widths
+    decoder: Count
+    pretrained: bool
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> "SS":
+        if self.pretrained and self.encoder != VGG16_WIDTHS:
+            raise ValueError(
+                f"model.ss.pretrained: true is not possible with encoder {self.encoder}, "
+                f"only with VGG-16's {VGG16_WIDTHS}"
+            )
+        return self
+
+
+class Model(_Section):
+    """The two networks."""
+
+    sr: SR
+    ss: SS
+
+
+class Objective(_Section):
+    """Coefficients of the losses (Eqs. 3 and 4) and the unit of the signed distance map."""
+
+    gamma: Unit
+    alpha_start: Unit
+    alpha_per_epoch: Unit
+    phi: Literal["normalised", "pixels"]
+
+
+class Train(_Section):
+    """Budget and optimiser; intervals are in iterations."""
+
+    iterations: Count
+    batch_size: Count
+    learning_rate: Positive
+    precision: Literal["float32", "bfloat16"]
+    checkpoint_every: Count
+    log_every: Count
+    validate_every: Count
+
+
+class Sweep(_Section):
+    """Cells of the loss and β analysis (Figs. 3–5)."""
+
+    losses: Annotated[list[Loss], AfterValidator(_unique)]
+    betas: Annotated[list[Unit], AfterValidator(_unique)]
+
+
+class Evaluate(_Section):
+    """Images per batch, and how many test images the figures show."""
+
+    batch_size: Count
+    examples: Annotated[int, _within(1, 12, "1 … 12")]
+
+
+class Params(_Section):
+    """The whole of params.yaml."""
+
+    preset: str
+    seed: Natural
+    device: str
+    loss: Loss
+    beta: Unit
+    data: Data
+    split: Split
+    model: Model
+    objective: Objective
+    train: Train
+    sweep: Sweep
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _device_known(self) -> "Params":
+        kind, _, index = self.device.partition(":")
+        if kind not in ("auto", "cpu", "cuda") or (
+            index and not (kind == "cuda" and index.isdigit())
+        ):
+            raise ValueError(f"device: {self.device!r} is not auto, cpu, cuda or cuda:N")
+        return self
+
+
+def parse_params(values: Any) -> Params:
+    """Validate the content of params.yaml.
+
+    Args:
+        values: the parsed file, a mapping of keys to values.
+
+    Raises:
+        ValueError: one line with the first offending key, its value and what is allowed.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{_shown(values)} is not a mapping of keys to values")
+    try:
+        return Params.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [_line(problem) for problem in error.errors()]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    raise ValueError(problems[0] + more)
+
+
+def _line(problem: Mapping[str, Any]) -> str:
+    """One pydantic error as `key: value is not …`."""
+    key = ".".join(str(part) for part in problem["loc"])
+    kind, value = problem["type"], problem["input"]
+    if kind == "value_error":
+        message = str(problem["ctx"]["error"])
+        # checks of a whole section name their key themselves
+        return message if isinstance(value, Mapping) else f"{key}: {_shown(value)} {message}"
+    if kind == "missing":
+        return f"{key}: missing"
+    if kind == "extra_forbidden":
+        return f"{key}: unknown key{_suggestion(problem['loc'])}"
+    return f"{key}: {_shown(value)} is not {_allowed(problem)}"
+
+
+def _allowed(problem: Mapping[str, Any]) -> str:
+    kind, value = problem["type"], problem["input"]
+    if kind == "literal_error":
+        return f"one of {problem['ctx']['expected'].replace(' or ', ', ')}"
+    names: dict[str, str] = {
+        "int_type": "an integer",
+        "float_type": "a number",
+        "bool_type": "true or false",
+        "string_type": "a text",
+        "list_type": "a list",
+        "finite_number": "a finite number",
+        "model_type": "a section of keys",
+        "model_attributes_type": "a section of keys",
+    }
+    allowed = names.get(kind, problem["msg"])
+    if kind == "float_type" and isinstance(value, str) and _parses(float, value):
+        allowed += " (YAML reads it as a text: write 1.0e-5, not 1e-5)"
+    return allowed
+
+
+def _parses(kind: Callable[[str], Any], text: str) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _suggestion(loc: tuple) -> str:
+    section: Any = Params
+    for part in loc[:-1]:
+        section = section.model_fields[part].annotation
+    known = list(section.model_fields)
+    close = get_close_matches(str(loc[-1]), known, n=1)
+    return f" (did you mean {close[0]}?)" if close else f" (known: {', '.join(known)})"
+
+
+def _shown(value: Any) -> str:
+    yaml_words = {"None": "null", "True": "true", "False": "false"}
+    text = yaml_words.get(repr(value), repr(value))
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+LOSS_NAMES: tuple[str, ...] = get_args(Loss)

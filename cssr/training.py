@@ -1,0 +1,198 @@
+"""The training loop."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cssr.checkpoint import load_state, save_state
+from cssr.data.arrays import Arrays
+from cssr.data.augment import Distortion, distort, draw_distortion
+from cssr.data.degrade import downscale, lr_mask, lr_phi
+from cssr.evaluation import evaluate, images_to_tensor, summarise
+from cssr.losses import LOSSES, joint_loss, normalise_phi
+from cssr.objectives import Batch, Parts, loss_parts
+from cssr.params import Objective, Train
+from cssr.schedules import alpha_at
+
+Row = dict[str, float]
+
+
+def batch_indices(iteration: int, n: int, batch_size: int, seed: int) -> np.ndarray:
+    """Indices of the images of an iteration's batch, (batch_size,).
+
+    Every epoch is a seeded permutation of the n images; its last batch is filled up from its
+    beginning. A pure function, so that a resumed training sees the same images.
+    """
+    per_epoch = -(-n // batch_size)
+    epoch, position = divmod(iteration, per_epoch)
+    order = np.random.default_rng([seed, 0, epoch]).permutation(n)
+    return np.resize(order, per_epoch * batch_size)[position * batch_size :][:batch_size]
+
+
+def make_batch(
+    arrays: Arrays, indices: np.ndarray, distortion: Distortion, *, phi: str, device: torch.device
+) -> Batch:
+    """Distort images and derive the LR ones, on the device.
+
+    Args:
+        arrays: the training set.
+        indices: of the images, (B,).
+        distortion: one per image.
+        phi: unit of the signed distance maps, `normalised` or `pixels`.
+        device: where the batch is wanted.
+    """
+    scale = arrays.hr.shape[1] // arrays.lr.shape[1]
+    hr = images_to_tensor(arrays.hr[indices], device)
+    mask = torch.from_numpy(arrays.mask[indices, None]).to(device).float()
+    px = torch.from_numpy(arrays.phi[indices, None]).to(device).float()
+    hr, mask, px = distort(hr, mask, px, Distortion(*(value.to(device) for value in distortion)))
+    lr = downscale(hr, scale).clamp(0, 1)
+    low_px = lr_phi(px, scale)
+    if phi == "normalised":
+        px, low_px = normalise_phi(px), normalise_phi(low_px)
+    return Batch(hr, mask, px, lr, lr_mask(mask, scale), low_px)
+
+
+def total_loss(parts: Parts, beta: float | None) -> Tensor:
+    """Loss of each image, (B,): Eq. 6 where both networks are trained, else the one part."""
+    if len(parts) == 2:
+        return joint_loss(parts["l1"], parts["ss"], beta)
+    return next(iter(parts.values()))
+
+
+def fit(
+    pipeline: nn.Module,
+    variant: str,
+    arrays: tuple[Arrays, Arrays],
+    *,
+    train: Train,
+    objective: Objective | None,
+    loss: str | None,
+    beta: float | None,
+    seed: int,
+    device: torch.device,
+    state_file: Path,
+    log: Sequence[Callable[[int, Row], None]],
+) -> list[Row]:
+    """Train a pipeline in place, going on from `state_file` if it is there.
+
+    Whatever is random in an iteration is drawn from a generator of the seed and the iteration's
+    number, so that an interrupted training ends with the weights of an uninterrupted one.
+
+    Args:
+        pipeline: what is trained of it requires gradients.
+        variant: `sr`, or one of the seven of Table 1.
+        arrays: training and validation set.
+        train: budget and optimiser.
+        objective: coefficients of the losses; None where no segmentation is trained.
+        loss: segmentation loss, one of (A)–(F); None likewise.
+        beta: weight of the segmentation loss in Eq. 6; None where only one part is trained.
+        seed: of batches and distortions.
+        device: where to train.
+        state_file: checkpoint, in an existing folder.
+        log: functions of the iteration and its row, called again for rows before a resumption.
+
+    Returns:
+        The rows: mean losses since the last, learning rate, images/s, validation's PSNR and AIU.
+    """
+    training, validation = arrays
+    pipeline.to(device)
+    trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.Adam(trained, lr=train.learning_rate)
+    state = load_state(state_file) or {"iteration": 0, "sums": {}, "since": 0, "rows": []}
+    if state["iteration"]:
+        pipeline.load_state_dict(state["weights"])
+        optimiser.load_state_dict(state["optimiser"])
+    for row in state["rows"]:
+        _tell(log, row)
+
+    n = len(training.names)
+    started, timed_from = time.perf_counter(), state["iteration"]
+    for iteration in range(state["iteration"], train.iterations):
+        rng = np.random.default_rng([seed, 1, iteration])
+        batch = make_batch(
+            training,
+            batch_indices(iteration, n, train.batch_size, seed),
+            draw_distortion(train.batch_size, rng),
+            phi=objective.phi if objective else "pixels",
+            device=device,
+        )
+        ss_loss = _ss_loss(loss, objective, iteration, n, train.batch_size)
+        with _autocast(device, train.precision):
+            parts = loss_parts(variant, pipeline, batch, ss_loss)
+        value = total_loss(parts, beta).mean()
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+
+        _accumulate(state["sums"], {"loss": value, **parts})
+        state["since"] += 1
+        state["iteration"] = done = iteration + 1
+        validate = done % train.validate_every == 0 or done == train.iterations
+        if validate or done % train.log_every == 0:
+            row = {"iteration": done, **_means(state), "learning_rate": train.learning_rate}
+            elapsed = time.perf_counter() - started
+            row["images_per_second"] = (done - timed_from) * train.batch_size / elapsed
+            if validate:
+                row |= _validate(pipeline, variant, validation, train.batch_size, device)
+                started, timed_from = time.perf_counter(), done
+            state["rows"].append(row)
+            _tell(log, row)
+        if done % train.checkpoint_every == 0 and done < train.iterations:
+            weights, moments = pipeline.state_dict(), optimiser.state_dict()
+            save_state(state_file, {**state, "weights": weights, "optimiser": moments})
+    return state["rows"]
+
+
+def _tell(log: Sequence[Callable[[int, Row], None]], row: Row) -> None:
+    for function in log:
+        function(int(row["iteration"]), row)
+
+
+def _ss_loss(
+    loss: str | None, objective: Objective | None, iteration: int, n: int, batch_size: int
+) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+    """The segmentation loss with its coefficients at an iteration."""
+    if loss is None or objective is None:
+        return None
+    alpha = alpha_at(
+        iteration,
+        n_train=n,
+        batch_size=batch_size,
+        start=objective.alpha_start,
+        per_epoch=objective.alpha_per_epoch,
+    )
+    gamma = objective.gamma
+    return lambda probs, mask, phi: LOSSES[loss](probs, mask, phi, alpha=alpha, gamma=gamma)
+
+
+def _autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _accumulate(sums: dict[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    for name, value in values.items():
+        sums[name] = sums.get(name, 0) + value.detach().mean()
+
+
+def _means(state: dict[str, Any]) -> Row:
+    """Mean losses since the last row; starts the next mean."""
+    means = {name: float(value) / state["since"] for name, value in state["sums"].items()}
+    state["sums"], state["since"] = {}, 0
+    return means
+
+
+def _validate(
+    pipeline: nn.Module, variant: str, arrays: Arrays, batch_size: int, device: torch.device
+) -> Row:
+    scores = evaluate(
+        pipeline, arrays, takes_hr=variant == "ss_hr", batch_size=batch_size, device=device
+    )
+    summary = summarise(scores, arrays.mask)
+    return {f"val_{name}": summary[name] for name in ("psnr", "aiu") if name in summary}

@@ -1,0 +1,159 @@
+"""Score one trained model on the validation and test images, to results/."""
+
+import argparse
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from cssr.checkpoint import load_model
+from cssr.data.arrays import Arrays, load_arrays
+from cssr.device import choose_device
+from cssr.evaluation import (
+    Scores,
+    choose_examples,
+    crack_images,
+    evaluate,
+    mean_width,
+    predict,
+    summarise,
+)
+from cssr.metrics import THRESHOLDS
+from stages.common import new_folder, read_params, run_stage
+
+ARRAYS = Path("data/arrays")
+PARAMS = ("seed", "device", "evaluate")
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line: the model's folder and the results' folder."""
+    parser = argparse.ArgumentParser(prog="python -m stages.evaluate", description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a trained model")
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--examples", action="store_true", help="keep the images for the figures")
+    return parser.parse_args()
+
+
+def metrics(test: Scores, val: Scores, test_set: Arrays, val_set: Arrays) -> dict[str, Any]:
+    """Summaries of both splits, and the test IoU at the threshold that validation prefers."""
+    summary = {"test": summarise(test, test_set.mask), "val": summarise(val, val_set.mask)}
+    threshold = summary["val"]["threshold"]
+    index = int(np.argmin(np.abs(THRESHOLDS - threshold)))
+    summary["test"]["val_threshold"] = threshold
+    summary["test"]["iou_at_val_threshold"] = float(test.curve[:, index].mean())
+    return summary
+
+
+def write_table(file: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Write a CSV file."""
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_curve(file: Path, test: Scores, val: Scores, cracked: np.ndarray) -> None:
+    """Mean IoU at each threshold: all test images, those with crack, validation."""
+    columns = [test.curve, test.curve[cracked], val.curve]
+    means = [curve.mean(axis=0) for curve in columns]
+    thresholds = [f"{value:.2f}" for value in THRESHOLDS]
+    header = ("threshold", "iou", "iou_crack", "iou_val")
+    write_table(file, header, zip(thresholds, *means, strict=True))
+
+
+def write_per_image(file: Path, test: Scores, arrays: Arrays, cracked: np.ndarray) -> None:
+    """Scores of each test image."""
+    columns = {"name": arrays.names, "crack": cracked.astype(int), "aiu": test.curve.mean(axis=1)}
+    if test.psnr is not None:
+        columns |= {"psnr": test.psnr, "ssim": test.ssim}
+    write_table(file, list(columns), zip(*columns.values(), strict=True))
+
+
+def write_examples(
+    folder: Path,
+    pipeline: nn.Module,
+    arrays: Arrays,
+    *,
+    takes_hr: bool,
+    device: torch.device,
+    params: Any,
+) -> None:
+    """Images and results of some test images of different crack widths, as PNG."""
+    folder.mkdir()
+    widths = [mean_width(mask) if mask.any() else 0.0 for mask in arrays.mask]
+    rng = np.random.default_rng(params.seed)
+    chosen = choose_examples(widths, params.evaluate.examples, rng)
+    images = (arrays.hr if takes_hr else arrays.lr)[chosen]
+    results = predict(pipeline, images, batch_size=1, device=device)
+    for index, (source, (sr, probs)) in enumerate(zip(chosen, results, strict=True)):
+        shown = {
+            "lr": arrays.lr[source],
+            "hr": arrays.hr[source],
+            "mask": arrays.mask[source] * np.uint8(255),
+            "probs": to_bytes(probs),
+        }
+        if sr is not None:
+            shown["sr"] = to_bytes(sr)
+        for name, image in shown.items():
+            cv2.imwrite(str(folder / f"{index:02}_{name}.png"), image[..., ::-1].squeeze())
+    rows = [(index, arrays.names[k], f"{widths[k]:.3f}") for index, k in enumerate(chosen)]
+    write_table(folder / "examples.csv", ("index", "name", "width"), rows)
+
+
+def to_bytes(image: torch.Tensor) -> np.ndarray:
+    """One image in [0, 1], (1, C, H, W), as uint8 (H, W, C)."""
+    return (image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def main() -> None:
+    """Evaluate and write."""
+    args = parse_args()
+    params = read_params(*PARAMS)
+    device = choose_device(params.device)
+    pipeline, description = load_model(args.run)
+    pipeline.to(device)
+    takes_hr = description["variant"] == "ss_hr"
+    sets = {split: load_arrays(ARRAYS / split) for split in ("val", "test")}
+    scores = {
+        split: evaluate(
+            pipeline,
+            arrays,
+            takes_hr=takes_hr,
+            batch_size=params.evaluate.batch_size,
+            device=device,
+        )
+        for split, arrays in sets.items()
+    }
+    test, val = sets["test"], sets["val"]
+    cracked = crack_images(test.mask)
+    description["images"]["test"] = len(test.names)
+    description["size"] = test.hr.shape[1]
+    with new_folder(args.out) as folder:
+        write_json(folder / "metrics.json", metrics(scores["test"], scores["val"], test, val))
+        write_json(folder / "run.json", description)
+        write_curve(folder / "curve.csv", scores["test"], scores["val"], cracked)
+        write_per_image(folder / "per_image.csv", scores["test"], test, cracked)
+        if args.examples:
+            write_examples(
+                folder / "examples",
+                pipeline,
+                test,
+                takes_hr=takes_hr,
+                device=device,
+                params=params,
+            )
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file."""
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_stage(main)

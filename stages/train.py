@@ -1,0 +1,217 @@
+"""Train one model or one cell of the sweep, to runs/."""
+
+import argparse
+import csv
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from cssr.checkpoint import load_model, load_weights, save_model, state_key
+from cssr.data.arrays import load_arrays
+from cssr.device import choose_device, device_name
+from cssr.models.dbpn import DBPN
+from cssr.models.initial import initialise, start_from
+from cssr.models.unet import UNet, load_imagenet
+from cssr.models.variants import build_pipeline
+from cssr.params import LOSS_NAMES, Train
+from cssr.training import Row, fit
+from stages.common import (
+    code_files,
+    files_in,
+    new_folder,
+    plain,
+    read_params,
+    run_stage,
+    versions,
+)
+
+try:
+    from dvclive import Live
+except ImportError:  # a machine without DVC still trains
+    Live = None
+
+ARRAYS = Path("data/arrays")
+STATE = Path("state")
+
+BASE = ("seed", "device", "train")
+SR_SIZE = ("model.sr.stages", "model.sr.features", "model.sr.width")
+SEGMENTATION = (*BASE, "loss", "objective", "model.ss")
+JOINT = (*BASE, "objective", "model")
+PARAMS = {
+    "sr": (*BASE, *SR_SIZE),
+    "ss_hr": SEGMENTATION,
+    "bicubic_ss": SEGMENTATION,
+    "ss_bicubic": SEGMENTATION,
+    "sr_ss": SEGMENTATION,
+    "ss_sr": (*BASE, "model.sr"),
+    "cssr": (*JOINT, "loss", "beta"),
+    "inverse": (*JOINT, "loss", "beta"),
+    "sweep": JOINT,
+}
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line: a variant, where to write, and the trained models it starts from."""
+    parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
+    parser.add_argument("variant", choices=[name for name in PARAMS if name != "sweep"])
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--sr", type=Path, help="trained SR model to start from")
+    parser.add_argument("--ss", type=Path, help="trained SS model to keep, for ss_sr")
+    parser.add_argument("--loss", choices=LOSS_NAMES, help="instead of the parameter (sweep)")
+    parser.add_argument("--beta", type=float, help="instead of the parameter (sweep)")
+    args = parser.parse_args()
+    if (args.loss is None) != (args.beta is None):
+        parser.error("--loss and --beta go together")
+    return args
+
+
+def build(args: argparse.Namespace, params: Any, scale: int) -> nn.Module:
+    """The variant's pipeline with its initial weights; what is not trained is frozen."""
+    generator = torch.Generator().manual_seed(params.seed)
+    variant, sr, ss = args.variant, None, None
+    if variant == "sr_ss":
+        sr = load_model(args.sr)[0].sr.requires_grad_(False)
+    elif variant in ("sr", "ss_sr", "cssr", "inverse"):
+        channels = 1 if variant in ("ss_sr", "inverse") else 3
+        sr = new_sr(params.model.sr, args.sr, channels=channels, scale=scale, generator=generator)
+    if variant == "ss_sr":
+        ss = load_model(args.ss)[0].ss.requires_grad_(False)
+    elif variant != "sr":
+        ss = new_ss(params.model.ss, generator)
+    return build_pipeline(variant, sr=sr, ss=ss, scale=scale)
+
+
+def new_sr(
+    size: Any, trained: Path | None, *, channels: int, scale: int, generator: torch.Generator
+) -> DBPN:
+    """An SR network: from `train_sr`, from a file, or random, as `model.sr.init` says."""
+    sr = DBPN(
+        channels=channels,
+        scale=scale,
+        stages=size.stages,
+        features=size.features,
+        width=size.width,
+    )
+    initialise(sr, generator)
+    if trained and size.init == "train_sr":
+        start_from(sr, load_model(trained)[0].sr.state_dict())
+    elif trained and size.init != "random":
+        weights = load_weights(Path(size.init))
+        own = {name.removeprefix("sr."): weights[name] for name in weights if name[:3] == "sr."}
+        start_from(sr, own)
+    return sr
+
+
+def new_ss(size: Any, generator: torch.Generator) -> UNet:
+    """An SS network, its encoder with ImageNet weights if `model.ss.pretrained` says so."""
+    ss = UNet(encoder=size.encoder, decoder=size.decoder)
+    initialise(ss, generator)
+    if size.pretrained:
+        load_imagenet(ss)
+    return ss
+
+
+class Progress:
+    """Shows the rows of the training log: in a progress bar or, off a terminal, as lines."""
+
+    def __init__(self, title: str, train: Train) -> None:
+        self.title, self.train = title, train
+        terminal = sys.stderr.isatty()
+        self.bar = tqdm(total=train.iterations, desc=title, unit="it") if terminal else None
+
+    def show(self, iteration: int, row: Row) -> None:
+        """Show one row."""
+        names = [name for name in ("loss", "l1", "ss", "val_psnr", "val_aiu") if name in row]
+        values = "  ".join(f"{name} {row[name]:.4f}" for name in names)
+        if self.bar is not None:
+            self.bar.update(iteration - self.bar.n)
+            self.bar.set_postfix_str(values)
+            return
+        images = (self.train.iterations - iteration) * self.train.batch_size
+        minutes, seconds = divmod(round(images / row["images_per_second"]), 60)
+        done = f"{self.title} {iteration}/{self.train.iterations}"
+        print(f"{done}  {values}  {minutes}:{seconds:02} left", flush=True)
+
+
+@contextmanager
+def live_log(folder: Path) -> Iterator[Callable[[int, Row], None]]:
+    """A function that logs a row with dvclive; without dvclive it does nothing."""
+    if Live is None:
+        yield lambda iteration, row: None
+        return
+    with Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
+
+        def log(iteration: int, row: Row) -> None:
+            live.step = iteration
+            for name, value in row.items():
+                live.log_metric(name, value)
+            live.make_summary()
+
+        yield log
+
+
+def write_log(file: Path, rows: Sequence[Row]) -> None:
+    """The rows as CSV, without the speed: the same training gives the same file."""
+    names = dict.fromkeys(name for row in rows for name in row if name != "images_per_second")
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main() -> None:
+    """Train, or go on with a training that was interrupted, and write the model."""
+    args = parse_args()
+    params = read_params(*PARAMS["sweep" if args.loss else args.variant])
+    loss = args.loss or getattr(params, "loss", None)
+    beta = getattr(params, "beta", None) if args.beta is None else args.beta
+    device = choose_device(params.device)
+    train, val = load_arrays(ARRAYS / "train"), load_arrays(ARRAYS / "val")
+    scale = train.hr.shape[1] // train.lr.shape[1]
+    pipeline = build(args, params, scale)
+
+    settings = {"variant": args.variant, "loss": loss, "beta": beta, "versions": versions()}
+    inputs = [ARRAYS / "train", ARRAYS / "val", *filter(None, (args.sr, args.ss))]
+    key = state_key({**settings, **plain(params)}, [*code_files(), *files_in(inputs)])
+    state = STATE / key
+    state.mkdir(parents=True, exist_ok=True)
+    progress = Progress("/".join(args.out.parts[1:]), params.train)
+    with live_log(state / "live") as log:
+        rows = fit(
+            pipeline,
+            args.variant,
+            (train, val),
+            train=params.train,
+            objective=getattr(params, "objective", None),
+            loss=loss,
+            beta=beta,
+            seed=params.seed,
+            device=device,
+            state_file=state / "checkpoint.pt",
+            log=[progress.show, log],
+        )
+    training = {
+        **settings,
+        **params.train.model_dump(),
+        "scale": scale,
+        "seed": params.seed,
+        "device": device_name(device),
+        "images": {"train": len(train.names), "val": len(val.names)},
+    }
+    with new_folder(args.out) as folder:
+        save_model(folder, pipeline, training)
+        write_log(folder / "log.csv", rows)
+        if (state / "live").exists():
+            shutil.copytree(state / "live", folder / "live")
+    shutil.rmtree(state)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,57 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REAL_DATA = Path(os.environ.get("CSSR_REAL_DATA", ROOT / "../shared/data/crack_real.zip"))
+
+
+@pytest.fixture(scope="session")
+def real_zip() -> Path:
+    """The real crack images, where they are there."""
+    if not REAL_DATA.is_file():
+        pytest.skip(f"no real images at {REAL_DATA} (set CSSR_REAL_DATA)")
+    return REAL_DATA.resolve()
+
+
+def run(command: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess:
+    """Run a shell command as a user does, with this Python first on the path."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check and done.returncode:
+        pytest.fail(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes a fresh Git clone of the project as it stands, with a preset for params.yaml."""
+
+    def make(preset: str) -> Path:
+        folder = tmp_path_factory.mktemp("clone")
+        listed = run("git ls-files -z --cached --others --exclude-standard", ROOT).stdout
+        for name in filter(None, listed.split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        (folder / "dvc.lock").unlink(missing_ok=True)
+        shutil.copy(folder / f"presets/{preset}.yaml", folder / "params.yaml")
+        run("git init -q && git add -A", folder)
+        run("git -c user.name=t -c user.email=t@example.org commit -qm clone", folder)
+        run("git config user.name t && git config user.email t@example.org", folder)
+        return folder
+
+    return make

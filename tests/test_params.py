@@ -1,0 +1,102 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cssr.params import parse_params
+
+PRESETS = sorted(Path("presets").glob("*.yaml"))
+
+
+@pytest.fixture
+def values() -> dict:
+    return yaml.safe_load(Path("presets/demo.yaml").read_text())
+
+
+def changed(values: dict, key: str, value: object) -> dict:
+    values = copy.deepcopy(values)
+    section = values
+    *sections, name = key.split(".")
+    for part in sections:
+        section = section[part]
+    section[name] = value
+    return values
+
+
+def message(values: object) -> str:
+    with pytest.raises(ValueError, match=".") as caught:
+        parse_params(values)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
+def test_a_preset_is_valid_and_names_itself(file):
+    assert parse_params(yaml.safe_load(file.read_text())).preset == file.stem
+
+
+def test_the_committed_params_are_the_demo_preset():
+    assert Path("params.yaml").read_text() == Path("presets/demo.yaml").read_text()
+
+
+def test_the_paper_preset_holds_the_papers_numbers():
+    p = parse_params(yaml.safe_load(Path("presets/paper.yaml").read_text()))
+    assert (p.data.source, p.data.size, p.data.scale, p.split.val) == ("khanhha", 448, 4, 481)
+    assert (p.model.sr.stages, p.model.sr.features, p.model.sr.width) == (6, 256, 64)
+    assert (p.model.ss.encoder, p.model.ss.decoder) == ([64, 128, 256, 512, 512], 32)
+    assert p.model.ss.pretrained
+    assert (p.train.learning_rate, p.train.batch_size, p.train.iterations) == (1e-5, 6, 100_000)
+    assert p.sweep.losses == ["dice", "boundary_gdice", "bc1", "bc2", "gbc1", "gbc2"]
+    assert p.sweep.betas == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert (p.objective.alpha_start, p.objective.alpha_per_epoch) == (0.01, 0.01)
+    assert (p.loss, p.objective.gamma) == ("bc2", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("beta", 1.3, "beta: 1.3 is not in [0, 1]"),
+        ("beta", "x", "beta: 'x' is not a number"),
+        ("beta", float("nan"), "beta: nan is not a finite number"),
+        ("beta", True, "beta: true is not a number"),
+        ("beta", None, "beta: null is not a number"),
+        ("seed", -1, "seed: -1 is not in 0 … 4,294,967,295"),
+        ("loss", "bc3", "loss: 'bc3' is not one of 'dice', 'boundary_gdice', 'bc1', 'bc2', 'gbc1', 'gbc2'"),
+        ("betta", 1, "betta: unknown key (did you mean beta?)"),
+        ("train.iterations", 10.5, "train.iterations: 10.5 is not an integer"),
+        ("train.iterations", 10**30, "train.iterations: 1000000000000000000000000000000 is not in 1 … 1,000,000,000"),
+        ("train", 3, "train: 3 is not a section of keys"),
+        ("train.xyzzy", 3, "train.xyzzy: unknown key (known: iterations, batch_size"),
+        ("train.learning_rate", "1e-5", "(YAML reads it as a text: write 1.0e-5, not 1e-5)"),
+        ("sweep.betas", [], "sweep.betas: [] is not a list of one or more different values"),
+        ("sweep.betas", [0.1, 0.1], "sweep.betas: [0.1, 0.1] is not a list of one or more"),
+        ("sweep.betas", [0.1, 2], "sweep.betas.1: 2 is not in [0, 1]"),
+        ("data.scale", 3, "data.scale: 3 is not one of 2, 4, 8"),
+        ("data.size", 100, "data.size: 100 is not a multiple of 64 (16 × data.scale)"),
+        ("data.size", 256, "data.size: 256 is not ≤ data.image_size (128)"),
+        ("data.source", "path", "data.path: {} is not name: folder or zip (data.source: path)"),
+        ("data.path", {"a/b": "x"}, "is not a name of letters"),
+        ("data.synthetic.crack_width", [3.0, 1.0], "is not [least, greatest]"),
+        ("data.synthetic.crack_width", [3.0], "is not a list of 2 values"),
+        ("model.ss.pretrained", True, "only with VGG-16's [64, 128, 256, 512, 512]"),
+        ("device", "tpu", "device: 'tpu' is not auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_the_error_names_the_key_the_value_and_what_is_allowed(values, key, value, line):
+    text = message(changed(values, key, value))
+    assert line in text
+    assert "\n" not in text
+
+
+def test_a_missing_key_is_named(values):
+    del values["train"]["iterations"]
+    assert message(values) == "train.iterations: missing"
+
+
+def test_the_number_of_further_errors_is_given(values):
+    assert message({**values, "beta": 2, "seed": "a"}).endswith("(and 1 more)")
+
+
+@pytest.mark.parametrize("values", [None, [], "text", 3])
+def test_a_file_that_is_no_mapping_is_refused(values):
+    assert "is not a mapping of keys to values" in message(values)
