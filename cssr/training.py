@@ -102,7 +102,7 @@ def fit(
         The rows: mean losses since the last, learning rate, images/s, validation's PSNR and AIU.
     """
     training, validation = arrays
-    pipeline.to(device)
+    pipeline.to(device, memory_format=torch.channels_last)
     trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=train.learning_rate)
     state = load_state(state_file) or {"iteration": 0, "sums": {}, "since": 0, "rows": []}

@@ -16,7 +16,9 @@ def batch(n: int = 4, side: int = 32) -> tuple[torch.Tensor, torch.Tensor, torch
 
 
 def distortion(n: int = 4, **changes: torch.Tensor) -> Distortion:
-    plain = Distortion(IDENTITY.repeat(n, 1, 1), torch.ones(n), torch.eye(3).repeat(n, 1, 1), torch.zeros(n))
+    plain = Distortion(
+        IDENTITY.repeat(n, 1, 1), torch.ones(n), torch.eye(3).repeat(n, 1, 1), torch.zeros(n)
+    )
     return plain._replace(**changes)
 
 

@@ -1,0 +1,185 @@
+"""Metrics of the paper's evaluation (Sec. 4): PSNR and SSIM of SR images, IoU and AIU of segmentations."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IOU_EPSILON = 1e-5
+SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+SSIM_RADIUS, SSIM_SIGMA = 5, 1.5
+
+# The published thresholds: i * 0.01 in double precision, rounded to float32. They differ from float32(i) * 0.01.
+THRESHOLDS = np.array([i * 0.01 for i in range(1, 100)], np.float32)
+
+
+def check_same_shape(first: Tensor, second: Tensor) -> None:
+    """Refuse tensors that would broadcast.
+
+    Raises:
+        ValueError: if the shapes differ; the message holds both.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"shapes must be equal, got {tuple(first.shape)} and {tuple(second.shape)}")
+
+
+def psnr(sr: Tensor, hr: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each image, 10 log10(1 / MSE), after clipping to [0, 1].
+
+    Args:
+        sr: super-resolved images, clipped here, (B, C, H, W).
+        hr: true images in [0, 1], (B, C, H, W).
+
+    Returns:
+        Decibels per image, (B,); infinite for equal images.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    check_same_shape(sr, hr)
+    error = sr.float().clamp(0, 1) - hr.float().clamp(0, 1)
+    return -10 * error.square().flatten(1).mean(dim=1).log10()
+
+
+def ssim(sr: Tensor, hr: Tensor) -> Tensor:
+    """Structural similarity of each image after clipping to [0, 1] (Wang et al., 2004).
+
+    Gaussian window 11 x 11 with sigma 1.5, zero padding, C1 = 1e-4, C2 = 9e-4, mean over pixels and channels.
+
+    Args:
+        sr: super-resolved images, clipped here, (B, C, H, W).
+        hr: true images in [0, 1], (B, C, H, W).
+
+    Returns:
+        Similarity per image, (B,); 1 for equal images.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    check_same_shape(sr, hr)
+    x, y = sr.float().clamp(0, 1), hr.float().clamp(0, 1)
+    maps = _gaussian_blur(torch.stack((x, y, x * x + y * y, x * y)))
+    mean_x, mean_y, square_sum, product = maps
+    mean_squares = mean_x.square() + mean_y.square()
+    mean_product = mean_x * mean_y
+    luminance = (2 * mean_product + SSIM_C1) / (mean_squares + SSIM_C1)
+    variances, covariance = square_sum - mean_squares, product - mean_product
+    structure = (2 * covariance + SSIM_C2) / (variances + SSIM_C2)
+    return (luminance * structure).flatten(1).mean(dim=1)
+
+
+def _gaussian_blur(images: Tensor) -> Tensor:
+    """Blur the last two dimensions with SSIM's window, zeros beyond the border.
+
+    Note:
+        Shifted sums, not a convolution: convolutions may run in TF32 or bfloat16 on a GPU, and the variances, small
+        differences of large means, would be lost.
+    """
+    offsets = range(-SSIM_RADIUS, SSIM_RADIUS + 1)
+    weights = np.exp([-0.5 * (offset / SSIM_SIGMA) ** 2 for offset in offsets])
+    weights /= weights.sum()
+    rows, columns = images.shape[-2:]
+    for dim, size in ((-2, rows), (-1, columns)):
+        border = (0, 0, SSIM_RADIUS, SSIM_RADIUS) if dim == -2 else (SSIM_RADIUS, SSIM_RADIUS)
+        padded = F.pad(images, border)
+        images = torch.zeros_like(images)
+        for start, weight in enumerate(weights.tolist()):
+            images.add_(padded.narrow(dim, start, size), alpha=weight)
+    return images
+
+
+def iou_curve(probs: Tensor, mask: Tensor) -> Tensor:
+    """Intersection over union of each image at each threshold (Sec. 4), for AIU and Figs. 5 and 6.
+
+    A pixel is predicted as crack where its probability is at least the threshold, compared in float32.
+    IoU = (intersection + 1e-5) / (union + 1e-5), so that empty against empty is 1.
+
+    Args:
+        probs: crack probabilities in [0, 1], (B, 1, H, W).
+        mask: crack masks, 0 or 1, (B, 1, H, W).
+
+    Returns:
+        IoU of each image at each of `THRESHOLDS`, (B, 99) float64.
+
+    Raises:
+        ValueError: if the shapes differ, or a probability is NaN or outside [0, 1].
+
+    Note:
+        The paper says that epsilon is in the denominator; its published code has it in both, and so have we.
+    """
+    check_same_shape(probs, mask)
+    counts = _counts_by_level(probs.float().flatten(1), mask.flatten(1) != 0)
+    predicted = counts.flip(-1).cumsum(-1).flip(-1)[..., 1:]
+    background, intersection = predicted.unbind(1)
+    union = background + counts[:, 1].sum(-1, keepdim=True)
+    return (intersection.double() + IOU_EPSILON) / (union.double() + IOU_EPSILON)
+
+
+def _counts_by_level(probs: Tensor, crack: Tensor) -> Tensor:
+    """Count pixels by true class and by the number of thresholds that their probability reaches.
+
+    Args:
+        probs: crack probabilities in [0, 1], (B, N) float32.
+        crack: true class, (B, N) bool.
+
+    Returns:
+        (B, 2, 100) int64: background and crack; 0 to 99 thresholds reached.
+
+    Raises:
+        ValueError: if a probability is NaN or outside [0, 1].
+    """
+    low, high = probs.aminmax()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"probs must be in [0, 1] and not NaN, got {low:g} to {high:g}")
+    edges = torch.from_numpy(np.concatenate(([-np.inf], THRESHOLDS, [np.inf])).astype(np.float32))
+    # The nearest threshold, then one fewer where the pixel falls short of it: rounding errors of the product
+    # cannot matter, since half-way between two thresholds both answers lead to the same count.
+    level = (probs * 100 + 0.5).to(torch.int32)
+    level -= (probs < edges.to(probs.device)[level]).to(torch.int32)
+    images = torch.arange(len(probs), dtype=torch.int32, device=probs.device)[:, None]
+    bins = level + 100 * crack.to(torch.int32) + 200 * images
+    return torch.bincount(bins.flatten(), minlength=200 * len(probs)).view(-1, 2, 100)
+
+
+def aiu(curve: Tensor) -> Tensor:
+    """Average IoU over all thresholds of each image (Yang et al., 2019).
+
+    Args:
+        curve: IoU by threshold, (B, 99).
+
+    Returns:
+        One value per image, (B,); the paper's AIU is their mean.
+    """
+    return curve.mean(dim=1)
+
+
+def best_threshold(mean_curve: Tensor) -> tuple[float, float]:
+    """Find the best point of a curve, IoU_max.
+
+    Args:
+        mean_curve: IoU by threshold, mean over images, (99,).
+
+    Returns:
+        The IoU and its threshold, rounded to 0.01; the lowest threshold of several equal ones.
+    """
+    best = int(mean_curve.argmax())
+    return float(mean_curve[best]), (best + 1) / 100
+
+
+def constant_aiu(mask: Tensor) -> float:
+    """AIU of the best constant answer, the floor that a model has to beat.
+
+    A constant map is all crack at the thresholds it reaches and empty at the others, so one of the two alone is best.
+    Over images with cracks that is all crack, and its AIU is the mean share of crack pixels.
+
+    Args:
+        mask: crack masks, 0 or 1, (N, 1, H, W) or (N, H, W).
+
+    Returns:
+        The AIU, in (0, 1].
+    """
+    crack = mask.flatten(1).sum(dim=1, dtype=torch.float64)
+    pixels = mask[0].numel()
+    all_crack = (crack + IOU_EPSILON) / (pixels + IOU_EPSILON)
+    empty = IOU_EPSILON / (crack + IOU_EPSILON)
+    return max(all_crack.mean().item(), empty.mean().item())

@@ -1,0 +1,148 @@
+"""What every report says of itself: preset, data, budget, device, versions."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cssr.report.results import LOSSES, Cell
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the parameters say of the results.
+
+    Attributes:
+        preset: its name.
+        edits: how the parameters differ from the preset's, one text per key.
+        data: where the images come from.
+    """
+
+    preset: str
+    edits: tuple[str, ...]
+    data: str
+
+    @property
+    def title(self) -> str:
+        """The preset, with each edit."""
+        edited = f", edited: {'; '.join(self.edits)}" if self.edits else ""
+        return f"preset: {self.preset}{edited}"
+
+    @property
+    def short(self) -> str:
+        """The preset and whether it is edited."""
+        return f"preset: {self.preset}{', edited' if self.edits else ''}"
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the setting is the paper's."""
+        return self.preset == "paper" and not self.edits
+
+
+def find_edits(params: Mapping[str, Any], preset: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name each parameter that differs from the preset's.
+
+    Args:
+        params: all parameters, sections nested.
+        preset: those of the preset of that name.
+
+    Returns:
+        Texts such as `beta 0.7 (demo: 0.3)`, in the order of the parameters.
+    """
+    ours, theirs = _flatten(params), _flatten(preset)
+    return tuple(
+        f"{key} {_shown(ours.get(key))} ({params['preset']}: {_shown(theirs.get(key))})"
+        for key in ours | theirs
+        if ours.get(key) != theirs.get(key)
+    )
+
+
+def header_lines(setting: Setting, cells: Iterable[Cell]) -> list[str]:
+    """Say what the results of these cells are, as `key: value` lines of plain text.
+
+    Args:
+        setting: what the parameters say.
+        cells: all cells of the report.
+    """
+    runs = [cell.run for cell in cells]
+    sides = _distinct(
+        f"HR {run['size']}×{run['size']} px, LR {run['size'] // run['scale']}"
+        f"×{run['size'] // run['scale']} px (×{run['scale']})"
+        for run in runs
+    )
+    images = _distinct(
+        ", ".join(f"{count} {part}" for part, count in run["images"].items()) for run in runs
+    )
+    packages = dict.fromkeys(name for run in runs for name in run["versions"])
+    versions = ", ".join(
+        f"{name} {_distinct(run['versions'].get(name, 'unknown') for run in runs)}"
+        for name in packages
+    )
+    return [
+        setting.title,
+        *([] if setting.comparable else [_NOT_COMPARABLE]),
+        f"data: {setting.data}; {sides}",
+        f"images: {images}",
+        f"iterations per training: {_distinct(run['iterations'] for run in runs)}",
+        f"device: {_distinct(run['device'] for run in runs)}",
+        f"versions: {versions}",
+    ]
+
+
+def footer_line(setting: Setting, cells: Iterable[Cell]) -> str:
+    """The same in one short line, for the figures."""
+    runs = [cell.run for cell in cells]
+    test = _distinct(run["images"].get("test") for run in runs)
+    iterations = _distinct(run["iterations"] for run in runs)
+    return f"{setting.short} · {iterations} iterations · {test} test images"
+
+
+def preferred_beta_note(
+    chosen: Cell, sweep: Mapping[tuple[str, float], Cell], *, loss: str, beta: float
+) -> str | None:
+    """Say so if validation prefers another β of the sweep to that of (f) and (g).
+
+    Args:
+        chosen: results of (f), trained with `loss` and `beta`.
+        sweep: cells by (loss, β).
+        loss: that of the seven models.
+        beta: that of (f) and (g).
+
+    Returns:
+        A sentence, or None if no β of the sweep has a higher AIU on validation.
+    """
+    scores = {b: cell.val["aiu"] for (name, b), cell in sweep.items() if name == loss}
+    own = scores.setdefault(beta, chosen.val["aiu"])  # the sweep need not hold that β
+    best = max(scores, key=lambda b: (scores[b], b == beta))
+    if best == beta:
+        return None
+    return (
+        f"(f) and (g) are trained with β = {beta:g}; for {LOSSES[loss][1]}, validation prefers "
+        f"β = {best:g} of the sweep (AIU {scores[best]:.3f} on the validation images, "
+        f"{own:.3f} at β = {beta:g})."
+    )
+
+
+_NOT_COMPARABLE = "these numbers are NOT comparable with the paper's: not its setting"
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "absent"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    """Equal values once; different ones side by side."""
+    return " / ".join(dict.fromkeys(map(str, values)))

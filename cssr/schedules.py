@@ -1,0 +1,50 @@
+"""Schedules: pure functions of the training iteration, so that resuming or validating cannot shift them."""
+
+import math
+
+ALPHA_MAX = 0.99
+
+
+def epoch_at(iteration: int, *, n_train: int, batch_size: int) -> int:
+    """Count the epochs that are complete before an iteration.
+
+    Args:
+        iteration: number of optimiser steps already done, from 0.
+        n_train: training images, at least 1.
+        batch_size: images per step, at least 1; the last batch of an epoch may be smaller.
+
+    Returns:
+        The epoch, from 0.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+    if iteration < 0 or n_train < 1 or batch_size < 1:
+        raise ValueError(
+            "iteration must be >= 0, n_train and batch_size >= 1, "
+            f"got iteration={iteration}, n_train={n_train}, batch_size={batch_size}"
+        )
+    return iteration // math.ceil(n_train / batch_size)
+
+
+def alpha_at(iteration: int, *, n_train: int, batch_size: int, start: float, per_epoch: float) -> float:
+    """Weight alpha of the boundary loss at an iteration, Sec. 3.2.
+
+    alpha = min(start + per_epoch * epoch, 0.99). The paper's 0.01 and 0.01 end its 100,000 iterations of 6 out of
+    9,122 images at 0.66.
+
+    Args:
+        iteration: number of optimiser steps already done, from 0.
+        n_train: training images, at least 1.
+        batch_size: images per step, at least 1.
+        start: alpha of the first epoch, in [0, 1).
+        per_epoch: increase per epoch, at least 0.
+
+    Returns:
+        alpha, in [0, 0.99].
+
+    Raises:
+        ValueError: if an argument of `epoch_at` is out of its range.
+    """
+    epoch = epoch_at(iteration, n_train=n_train, batch_size=batch_size)
+    return min(start + per_epoch * epoch, ALPHA_MAX)

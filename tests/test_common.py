@@ -1,0 +1,74 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.common import load_params, new_folder, read_params
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    shutil.copytree("presets", tmp_path / "presets")
+    shutil.copy("presets/smoke.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_stage_reads_the_parameters_that_it_names(project):
+    params = read_params("beta", "data.size", "train")
+    assert (params.beta, params.data.size, params.train.batch_size) == (0.3, 64, 4)
+
+
+@pytest.mark.parametrize("read", [lambda p: p.loss, lambda p: p.data.scale])
+def test_a_stage_cannot_read_a_parameter_that_it_does_not_name(project, read):
+    with pytest.raises(AttributeError):
+        read(read_params("beta", "data.size"))
+
+
+def test_a_preset_without_a_file_is_refused(project):
+    text = Path("params.yaml").read_text().replace("preset: smoke", "preset: mine")
+    Path("params.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"preset: 'mine' is not one of demo, paper, "):
+        load_params()
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: b: c", "\x00", "- 1", ""])
+def test_a_file_that_is_not_yaml_gives_one_line(project, text):
+    Path("params.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"^params\.yaml: [^\n]+$"):
+        load_params()
+
+
+def test_a_missing_params_file_ends_a_stage_with_one_line(project):
+    Path("params.yaml").unlink()
+    code = (
+        "from stages.common import read_params, run_stage; run_stage(lambda: read_params('beta'))"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: [Errno 2] No such file or directory: 'params.yaml'\n"
+
+
+def test_a_new_folder_takes_its_name_when_it_is_complete(tmp_path):
+    with new_folder(tmp_path / "a/out") as folder:
+        (folder / "x").write_text("1")
+        assert not (tmp_path / "a/out").exists()
+    assert [file.name for file in (tmp_path / "a").iterdir()] == ["out"]
+
+
+def test_a_failure_leaves_the_old_folder_and_nothing_half_made(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/old").write_text("1")
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "out") as folder:
+        (folder / "x").write_text("1")
+        raise RuntimeError
+    assert [file.name for file in tmp_path.rglob("*")] == ["out", "old"]

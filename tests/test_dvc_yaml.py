@@ -1,0 +1,76 @@
+"""dvc.yaml says of each stage what its code really uses."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+STAGES = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
+MODULES = sorted(path for folder in ("cssr", "stages") for path in Path(folder).rglob("*.py"))
+
+
+def definition(name: str) -> dict:
+    return STAGES[name].get("do", STAGES[name])
+
+
+def module_of(name: str) -> str:
+    return definition(name)["cmd"].split()[2]
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, set[str]]:
+    """Files of the project that each stage's module imports, found in a process of its own."""
+    code = (
+        "import importlib, sys, pathlib; importlib.import_module(sys.argv[1]); "
+        "print(*[pathlib.Path(m.__file__).relative_to(pathlib.Path.cwd()).as_posix() "
+        "for n, m in sys.modules.items() if n.split('.')[0] in ('cssr', 'stages')])"
+    )
+    found = {}
+    for module in {module_of(name) for name in STAGES}:
+        command = [sys.executable, "-c", code, module]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found[module] = {file for file in done.stdout.split() if not file.endswith("__init__.py")}
+    return found
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_lists_exactly_the_modules_that_it_imports(name, imported):
+    listed = [dep for dep in definition(name)["deps"] if dep.endswith(".py")]
+    assert sorted(listed) == sorted(imported[module_of(name)])
+
+
+@pytest.mark.parametrize("file", MODULES, ids=str)
+def test_modules_of_the_project_are_imported_at_the_top(file):
+    tree = ast.parse(file.read_text())
+    late = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    late = [node for node in late if node not in tree.body]
+    names = [getattr(node, "module", None) or node.names[0].name for node in late]
+    assert not [name for name in names if name.split(".")[0] in ("cssr", "stages")]
+
+
+@pytest.mark.parametrize("file", [m for m in MODULES if m.name == "__init__.py"], ids=str)
+def test_an_init_file_holds_only_a_docstring(file):
+    body = ast.parse(file.read_text()).body
+    assert len(body) == 1
+    assert isinstance(body[0], ast.Expr)
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "report"])
+def test_a_stage_lists_exactly_the_parameters_that_it_reads(name):
+    used = importlib.import_module(module_of(name)).PARAMS
+    if isinstance(used, dict):
+        used = (
+            used["sweep" if name == "sweep" else definition(name)["cmd"].split()[3]]
+            if "${key}" not in definition(name)["cmd"].split()[3]
+            else used[STAGES[name]["matrix"]["model"][0]]
+        )
+    listed = [key.replace(".${key}", "") for key in definition(name)["params"]]
+    assert sorted(listed) == sorted(used)
+
+
+def test_the_report_depends_on_every_parameter():
+    assert definition("report")["params"] == [{"params.yaml": None}]
