@@ -1,7 +1,7 @@
-"""Losses of the paper (Sec. 3.2 and 3.3). Each returns one value per image, (B,); the caller takes the mean.
+"""Losses of the paper (Sec. 3.2 and 3.3): one value per image, (B,); the caller takes the mean.
 
-They compute in float32 whatever half precision they are given, and keep float64. None holds state: alpha comes from
-`cssr.schedules`, phi from `cssr.data.distance` by way of the loader.
+They compute in float32 if given half precision, and keep float64. None holds state: alpha comes
+from `cssr.schedules`, phi from `cssr.data.distance` by way of the training set.
 """
 
 from collections.abc import Callable
@@ -49,14 +49,16 @@ def l1_loss(sr: Tensor, hr: Tensor) -> Tensor:
         ValueError: if the shapes differ.
 
     Note:
-        Eq. 5 divides by the number of pixels; like the published code we also take the mean over channels.
+        Eq. 5 divides by the number of pixels; here the channels are averaged too.
     """
     sr, hr = _same_shaped_floats(sr, hr)
     return (sr - hr).abs().flatten(1).mean(dim=1)
 
 
 def dice_loss(probs: Tensor, mask: Tensor) -> Tensor:
-    """Dice loss of each image, 1 - (2 sum(sg) + 1e-6) / (sum(s^2) + sum(g^2) + 1e-6) (Milletari et al., 2016).
+    """Dice loss of each image (Milletari et al., 2016).
+
+    1 - (2 sum(s g) + 1e-6) / (sum(s^2) + sum(g^2) + 1e-6).
 
     Args:
         probs: crack probabilities s in [0, 1], (B, 1, H, W).
@@ -76,7 +78,7 @@ def dice_loss(probs: Tensor, mask: Tensor) -> Tensor:
 def gdice_loss(probs: Tensor, mask: Tensor) -> Tensor:
     """Generalised Dice loss of each image, of the crack class only (Sudre et al., 2017).
 
-    1 - 2 (w sum(sg) + 1e-5) / (w (sum(s) + sum(g)) + 1e-5) with w = 1 / (sum(g) + 1e-10)^2.
+    1 - 2 (w sum(s g) + 1e-5) / (w (sum(s) + sum(g)) + 1e-5) with w = 1 / (sum(g) + 1e-10)^2.
 
     Args:
         probs: crack probabilities s in [0, 1], (B, 1, H, W).
@@ -89,8 +91,8 @@ def gdice_loss(probs: Tensor, mask: Tensor) -> Tensor:
         ValueError: if the shapes differ.
 
     Note:
-        The smoothing term is doubled in the numerator, as published: a perfect answer to a mask of n crack pixels
-        gets -n / (n + 2e5), not 0, and no crack at all, found exactly, gets -1.
+        The smoothing term is doubled in the numerator, as published. So the loss of a perfect
+        answer to n crack pixels is -n / (n + 2e5), not 0, and -1 for an image without crack.
     """
     probs, mask = _same_shaped_floats(probs, mask)
     weight = 1 / (_sum(mask) + GDICE_EPSILON).square()
@@ -155,7 +157,7 @@ def normalise_phi(phi: Tensor) -> Tensor:
 
 
 def dice_only(probs: Tensor, mask: Tensor, phi: Tensor, *, alpha: float, gamma: float) -> Tensor:
-    """Loss (A), `dice_loss` under the signature of `LOSSES`; phi, alpha and gamma play no part."""
+    """Loss (A), `dice_loss` with the signature of `LOSSES`; only probs and mask play a part."""
     return dice_loss(probs, mask)
 
 
@@ -165,7 +167,7 @@ def boundary_gdice_loss(
     """Loss (B), alpha L_B + (1 - alpha) L_GDice (Sec. 4.1); gamma plays no part. See `LOSSES`.
 
     Note:
-        The paper prints (1 - alpha) L_B + alpha L_GDice; alpha weighs L_B in its Eq. 3 and 4, and so here.
+        The paper prints (1 - alpha) L_B + alpha L_GDice, against its Eqs. 3 and 4.
     """
     probs = _at_least_float32(probs).clamp(min=PROBS_MIN)
     return alpha * boundary_loss(probs, phi) + (1 - alpha) * gdice_loss(probs, mask)
@@ -181,19 +183,19 @@ def boundary_combo_loss(
     region_loss: Callable[[Tensor, Tensor], Tensor],
     w_pos: float,
 ) -> Tensor:
-    """Losses (C) to (F), alpha L_B + (1 - alpha) [(1 - gamma) L_region + gamma L_WCE(w_pos)]. See `LOSSES`.
+    """Losses (C) to (F): Eq. 3 with `dice_loss` as the region loss, Eq. 4 with `gdice_loss`.
 
-    Eq. 3 (BC) with `dice_loss` as the region loss, Eq. 4 (GBC) with `gdice_loss`.
+    alpha L_B + (1 - alpha) [(1 - gamma) L_region + gamma L_WCE(w_pos)]. See `LOSSES`.
     """
     probs = _at_least_float32(probs).clamp(min=PROBS_MIN)
     combo = (1 - gamma) * region_loss(probs, mask) + gamma * wce_loss(probs, mask, w_pos)
     return alpha * boundary_loss(probs, phi) + (1 - alpha) * combo
 
 
-# Losses (A) to (F) of Sec. 4.1, each called as loss(probs, mask, phi, *, alpha, gamma) -> (B,), with
+# Losses (A) to (F) of Sec. 4.1, called as loss(probs, mask, phi, *, alpha, gamma) -> (B,), with
 #   probs: crack probabilities in [0, 1], (B, 1, H, W);
 #   mask: true crack in [0, 1], soft at low resolution, (B, 1, H, W);
-#   phi: signed distance map, normalised or in pixels as the caller chooses, negative inside, (B, 1, H, W);
+#   phi: signed distance map, normalised or in pixels, negative inside, (B, 1, H, W);
 #   alpha: weight of the boundary loss, in [0, 1];
 #   gamma: weight of the cross-entropy against the region loss, in [0, 1].
 LOSSES: dict[str, SegmentationLoss] = {

@@ -1,4 +1,4 @@
-"""Metrics of the paper's evaluation (Sec. 4): PSNR and SSIM of SR images, IoU and AIU of segmentations."""
+"""Metrics of Sec. 4: PSNR and SSIM of SR images, IoU and AIU of segmentations."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ IOU_EPSILON = 1e-5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 SSIM_RADIUS, SSIM_SIGMA = 5, 1.5
 
-# The published thresholds: i * 0.01 in double precision, rounded to float32. They differ from float32(i) * 0.01.
+# As published: i * 0.01 in double precision, rounded to float32 (not float32(i) * float32(0.01)).
 THRESHOLDS = np.array([i * 0.01 for i in range(1, 100)], np.float32)
 
 
@@ -20,7 +20,8 @@ def check_same_shape(first: Tensor, second: Tensor) -> None:
         ValueError: if the shapes differ; the message holds both.
     """
     if first.shape != second.shape:
-        raise ValueError(f"shapes must be equal, got {tuple(first.shape)} and {tuple(second.shape)}")
+        shapes = f"{tuple(first.shape)} and {tuple(second.shape)}"
+        raise ValueError(f"shapes must be equal, got {shapes}")
 
 
 def psnr(sr: Tensor, hr: Tensor) -> Tensor:
@@ -44,7 +45,8 @@ def psnr(sr: Tensor, hr: Tensor) -> Tensor:
 def ssim(sr: Tensor, hr: Tensor) -> Tensor:
     """Structural similarity of each image after clipping to [0, 1] (Wang et al., 2004).
 
-    Gaussian window 11 x 11 with sigma 1.5, zero padding, C1 = 1e-4, C2 = 9e-4, mean over pixels and channels.
+    Gaussian window 11 x 11 with sigma 1.5, zero padding, C1 = 1e-4, C2 = 9e-4, mean over pixels and
+    channels.
 
     Args:
         sr: super-resolved images, clipped here, (B, C, H, W).
@@ -72,8 +74,8 @@ def _gaussian_blur(images: Tensor) -> Tensor:
     """Blur the last two dimensions with SSIM's window, zeros beyond the border.
 
     Note:
-        Shifted sums, not a convolution: convolutions may run in TF32 or bfloat16 on a GPU, and the variances, small
-        differences of large means, would be lost.
+        Shifted sums, not a convolution: that may run in TF32 or bfloat16 on a GPU, and the
+        variances, small differences of large means, would be lost.
     """
     offsets = range(-SSIM_RADIUS, SSIM_RADIUS + 1)
     weights = np.exp([-0.5 * (offset / SSIM_SIGMA) ** 2 for offset in offsets])
@@ -91,8 +93,8 @@ def _gaussian_blur(images: Tensor) -> Tensor:
 def iou_curve(probs: Tensor, mask: Tensor) -> Tensor:
     """Intersection over union of each image at each threshold (Sec. 4), for AIU and Figs. 5 and 6.
 
-    A pixel is predicted as crack where its probability is at least the threshold, compared in float32.
-    IoU = (intersection + 1e-5) / (union + 1e-5), so that empty against empty is 1.
+    A pixel is predicted as crack where its probability is at least the threshold, compared in
+    float32. IoU = (intersection + 1e-5) / (union + 1e-5), so that empty against empty is 1.
 
     Args:
         probs: crack probabilities in [0, 1], (B, 1, H, W).
@@ -105,7 +107,8 @@ def iou_curve(probs: Tensor, mask: Tensor) -> Tensor:
         ValueError: if the shapes differ, or a probability is NaN or outside [0, 1].
 
     Note:
-        The paper says that epsilon is in the denominator; its published code has it in both, and so have we.
+        The paper says that epsilon is in the denominator; its published code has it in both, and
+        so have we.
     """
     check_same_shape(probs, mask)
     counts = _counts_by_level(probs.float().flatten(1), mask.flatten(1) != 0)
@@ -130,10 +133,12 @@ def _counts_by_level(probs: Tensor, crack: Tensor) -> Tensor:
     """
     low, high = probs.aminmax()
     if not (low >= 0 and high <= 1):
-        raise ValueError(f"probs must be in [0, 1] and not NaN, got {low:g} to {high:g}")
-    edges = torch.from_numpy(np.concatenate(([-np.inf], THRESHOLDS, [np.inf])).astype(np.float32))
-    # The nearest threshold, then one fewer where the pixel falls short of it: rounding errors of the product
-    # cannot matter, since half-way between two thresholds both answers lead to the same count.
+        raise ValueError(
+            f"probs must be in [0, 1] and not NaN, got {low:g} to {high:g}; did it diverge?"
+        )
+    edges = torch.from_numpy(np.pad(THRESHOLDS, 1, constant_values=(-np.inf, np.inf)))
+    # The nearest threshold, then one fewer where the pixel falls short of it. Rounding errors of
+    # the product do not matter: half-way between two thresholds both lead to the same count.
     level = (probs * 100 + 0.5).to(torch.int32)
     level -= (probs < edges.to(probs.device)[level]).to(torch.int32)
     images = torch.arange(len(probs), dtype=torch.int32, device=probs.device)[:, None]
@@ -166,20 +171,20 @@ def best_threshold(mean_curve: Tensor) -> tuple[float, float]:
     return float(mean_curve[best]), (best + 1) / 100
 
 
-def constant_aiu(mask: Tensor) -> float:
+def constant_aiu(masks: np.ndarray) -> float:
     """AIU of the best constant answer, the floor that a model has to beat.
 
-    A constant map is all crack at the thresholds it reaches and empty at the others, so one of the two alone is best.
-    Over images with cracks that is all crack, and its AIU is the mean share of crack pixels.
+    A constant map is all crack at the thresholds that it reaches and empty at the others, so one
+    of these two alone is best. Over images with cracks that is all crack, and its AIU is the mean
+    share of crack pixels.
 
     Args:
-        mask: crack masks, 0 or 1, (N, 1, H, W) or (N, H, W).
+        masks: crack masks, 0 or 1, (N, H, W).
 
     Returns:
         The AIU, in (0, 1].
     """
-    crack = mask.flatten(1).sum(dim=1, dtype=torch.float64)
-    pixels = mask[0].numel()
-    all_crack = (crack + IOU_EPSILON) / (pixels + IOU_EPSILON)
+    crack = masks.reshape(len(masks), -1).sum(axis=1, dtype=np.float64)
+    all_crack = (crack + IOU_EPSILON) / (masks[0].size + IOU_EPSILON)
     empty = IOU_EPSILON / (crack + IOU_EPSILON)
-    return max(all_crack.mean().item(), empty.mean().item())
+    return float(max(all_crack.mean(), empty.mean()))

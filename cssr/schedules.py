@@ -1,4 +1,4 @@
-"""Schedules: pure functions of the training iteration, so that resuming or validating cannot shift them."""
+"""Schedules: functions of the iteration, so that resuming or validating cannot shift them."""
 
 import math
 
@@ -27,11 +27,13 @@ def epoch_at(iteration: int, *, n_train: int, batch_size: int) -> int:
     return iteration // math.ceil(n_train / batch_size)
 
 
-def alpha_at(iteration: int, *, n_train: int, batch_size: int, start: float, per_epoch: float) -> float:
+def alpha_at(
+    iteration: int, *, n_train: int, batch_size: int, start: float, per_epoch: float
+) -> float:
     """Weight alpha of the boundary loss at an iteration, Sec. 3.2.
 
-    alpha = min(start + per_epoch * epoch, 0.99). The paper's 0.01 and 0.01 end its 100,000 iterations of 6 out of
-    9,122 images at 0.66.
+    alpha = min(start + per_epoch * epoch, 0.99). The paper's 0.01 and 0.01 end its 100,000
+    iterations of 6 out of 9,122 images at 0.66.
 
     Args:
         iteration: number of optimiser steps already done, from 0.

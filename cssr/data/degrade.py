@@ -4,26 +4,79 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def downscale(image: Tensor, scale: int) -> Tensor:
-    """Bicubic (a = −0.5), antialiased reduction of (B, C, H, W) to (B, C, H/scale, W/scale)."""
-    return _bicubic(image, 1 / scale)
+def bicubic(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bicubic resampling, antialiased where it reduces.
 
+    The kernel is Keys' with a = −0.5 (Keys 1981, "Cubic convolution interpolation for digital
+    image processing"), widened by the factor of a reduction.
 
-def upscale(image: Tensor, scale: int) -> Tensor:
-    """Bicubic (a = −0.5) enlargement of (B, C, h, w) to (B, C, scale·h, scale·w)."""
-    return _bicubic(image, scale)
+    Args:
+        image: (B, C, H, W), any range.
+        size: height and width of the result.
 
-
-def _bicubic(image: Tensor, factor: float) -> Tensor:
-    size = [round(side * factor) for side in image.shape[-2:]]
+    Returns:
+        (B, C, *size). It can leave the range of `image` at sharp edges. float32 for the 16-bit
+        types, which PyTorch does not resample on every device.
+    """
+    if image.dtype.itemsize < 4:
+        image = image.float()
     return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False)
 
 
+def downscale(image: Tensor, scale: int) -> Tensor:
+    """Bicubic reduction of (B, C, H, W) to (B, C, H/scale, W/scale), unclipped.
+
+    Raises:
+        ValueError: if the sides are not multiples of the scale.
+    """
+    _check_divisible(image, scale)
+    height, width = image.shape[-2:]
+    return bicubic(image, (height // scale, width // scale))
+
+
+def upscale(image: Tensor, scale: int) -> Tensor:
+    """Bicubic enlargement of (B, C, h, w) to (B, C, scale·h, scale·w), unclipped."""
+    height, width = image.shape[-2:]
+    return bicubic(image, (height * scale, width * scale))
+
+
 def lr_mask(mask: Tensor, scale: int) -> Tensor:
-    """Share of crack in each LR pixel, in [0, 1]: the area average of a mask (B, 1, H, W)."""
+    """Share of crack in each LR pixel: the area average of a mask.
+
+    Args:
+        mask: 0 or 1, (B, 1, H, W).
+        scale: H / h.
+
+    Returns:
+        In [0, 1], (B, 1, h, w).
+
+    Raises:
+        ValueError: if the sides are not multiples of the scale.
+    """
+    _check_divisible(mask, scale)
     return F.avg_pool2d(mask, scale)
 
 
 def lr_phi(phi: Tensor, scale: int) -> Tensor:
-    """Signed distance map in LR pixels: block minimum of φ (B, 1, H, W), divided by the scale."""
+    """Signed distance map at low resolution: the block minimum of φ, divided by the scale.
+
+    It is ≤ 0 wherever the block holds crack.
+
+    Args:
+        phi: HR px, negative inside, (B, 1, H, W).
+        scale: H / h.
+
+    Returns:
+        LR px, (B, 1, h, w).
+
+    Raises:
+        ValueError: if the sides are not multiples of the scale.
+    """
+    _check_divisible(phi, scale)
     return -F.max_pool2d(-phi, scale) / scale
+
+
+def _check_divisible(image: Tensor, scale: int) -> None:
+    height, width = image.shape[-2:]
+    if height % scale or width % scale:
+        raise ValueError(f"sides {height}×{width} are not multiples of the scale {scale}")

@@ -1,4 +1,4 @@
-"""Signed distance maps of crack masks, made once in `prepare` so that no loss has to compute them."""
+"""Signed distance maps of crack masks, made once so that no loss has to compute them."""
 
 import cv2
 import numpy as np
@@ -7,31 +7,32 @@ import numpy as np
 def signed_distance(mask: np.ndarray) -> np.ndarray:
     """Exact Euclidean signed distance map phi of a mask, the level set of Eq. 1.
 
-    Distance to the nearest crack pixel outside the crack, minus the distance to the nearest background pixel inside
-    it. The border of the image counts as neither. The convention is that of the published code (that of Kervadec et
-    al., 2019, with a boundary of zeros).
+    Distance to the nearest crack pixel minus distance to the nearest background pixel, with the
+    crack pixels at the boundary set to 0, as in the published code. What lies beyond the border of
+    the image counts as neither.
 
     Args:
         mask: crack mask, (H, W) uint8 or bool, 0 or 1.
 
     Returns:
-        phi in pixels, (H, W) float32: positive outside the crack, negative inside, 0 on crack pixels one pixel away
-        from the background, 0 everywhere if the mask holds no crack or no background.
+        phi in pixels, (H, W) float32: positive outside the crack, negative inside, 0 on crack
+        pixels one pixel away from the background; 0 everywhere if the mask holds no crack or no
+        background.
 
     Raises:
         ValueError: if the mask is not a two-dimensional array of 0 and 1.
     """
     if mask.ndim != 2 or mask.dtype not in (np.uint8, np.bool_) or mask.max(initial=0) > 1:
         raise ValueError(
-            f"mask must be (H, W) uint8 or bool with values 0 and 1, got {mask.shape} {mask.dtype}; "
-            "binarise it first"
+            f"mask must be (H, W) uint8 or bool with values 0 and 1, got {mask.shape} "
+            f"{mask.dtype} up to {mask.max(initial=0)}; binarise it first"
         )
     crack = mask.astype(np.uint8)
     if not crack.any() or crack.all():
         return np.zeros(mask.shape, np.float32)
     inside = _distance_to_zero(crack)
     phi = _distance_to_zero(1 - crack) - inside
-    phi[inside == 1] = 0
+    np.copyto(phi, 0, where=inside == 1)
     return phi
 
 

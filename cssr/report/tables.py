@@ -4,21 +4,12 @@ import csv
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from cssr.report.results import MODELS, Cell
 
-# Table 1 of the paper and, for the IoU, its Sec. 4.2; None: not given
-PAPER: dict[str, dict[str, float | None]] = {
-    "ss_hr": {"psnr": None, "aiu": 0.525, "iou_max": 0.587},
-    "bicubic_ss": {"psnr": 27.6, "aiu": 0.243, "iou_max": None},
-    "ss_bicubic": {"psnr": None, "aiu": 0.447, "iou_max": None},
-    "sr_ss": {"psnr": 29.0, "aiu": None, "iou_max": None},
-    "ss_sr": {"psnr": None, "aiu": 0.499, "iou_max": None},
-    "cssr": {"psnr": 28.5, "aiu": 0.518, "iou_max": 0.571},
-    "inverse": {"psnr": None, "aiu": 0.558, "iou_max": None},
-}
-ILLEGIBLE = ("sr_ss", "aiu")  # in the text of the paper that we have
-# metric: (heading, decimals, the threshold that belongs to it); each column is ranked
+TITLE = "Quantitative evaluation of the models on the test images"
+# metric: (heading, decimals, the threshold shown behind it)
 COLUMNS: dict[str, tuple[str, int, str | None]] = {
     "psnr": ("PSNR [dB]", 2, None),
     "aiu": ("AIU", 3, None),
@@ -32,9 +23,21 @@ PAPER_COLUMNS = {
     "aiu": ("paper: AIU", 3),
     "iou_max": ("paper: IoU_max", 3),
 }
+# Table 1 of the paper and, for the IoU, its Sec. 4.2
+PAPER: dict[str, dict[str, float]] = {
+    "ss_hr": {"aiu": 0.525, "iou_max": 0.587},
+    "bicubic_ss": {"psnr": 27.6, "aiu": 0.243},
+    "ss_bicubic": {"aiu": 0.447},
+    "sr_ss": {"psnr": 29.0},
+    "ss_sr": {"aiu": 0.499},
+    "cssr": {"psnr": 28.5, "aiu": 0.518, "iou_max": 0.571},
+    "inverse": {"aiu": 0.558},
+}
+ILLEGIBLE = {("sr_ss", "aiu"): "not legible"}
 ABSENT = "–"
-TITLE = "Table 1. Quantitative evaluation of the models on the test images"
-_LATEX = {
+_MARKDOWN = {"": str, "best": "**{}**".format, "second": "<ins>{}</ins>".format}
+_LATEX = {"": str, "best": r"\textbf{{{}}}".format, "second": r"\underline{{{}}}".format}
+_LATEX_SIGNS = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "~": r"\textasciitilde{}",
@@ -43,39 +46,45 @@ _LATEX = {
     "×": r"$\times$",
     "β": r"$\beta$",
     "–": "--",
-    "…": r"\ldots{}",
 }
 
 
-def write_table(folder: Path, cells: Mapping[str, Cell], *, header: Sequence[str], notes: str = ""):
+class Entry(NamedTuple):
+    """One field of the table: a text, how it ranks in its column, and what follows it."""
+
+    text: str
+    mark: str = ""
+    suffix: str = ""
+
+
+def write_table(
+    folder: Path, cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequence[str]
+) -> None:
     """Write table1.md, table1.csv and table1.tex.
 
     Args:
         folder: where to.
         cells: results of the seven models, by name.
-        header: lines of plain text that say what the numbers are.
-        notes: a sentence to add below the table.
+        header: what the numbers are, lines of plain text.
+        notes: sentences to add below the table.
     """
-    notes_below = [*table_notes(cells), *([notes] if notes else [])]
-    texts = {
-        "table1.md": markdown_table(cells, header=header, notes=notes_below),
-        "table1.tex": latex_table(cells, header=header, notes=notes_below),
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    names = ["model", *_csv_metrics(), *(f"paper_{metric}" for metric in PAPER_COLUMNS)]
+    notes = [*table_notes(cells), *notes]
+    for name, render in {"table1.md": markdown_table, "table1.tex": latex_table}.items():
+        (folder / name).write_text(render(cells, header=header, notes=notes), encoding="utf-8")
+    pairs = [(metric, threshold) for metric, (_, _, threshold) in COLUMNS.items()]
+    ours = [name for pair in pairs for name in pair if name]
     rows = [
-        [
-            model,
-            *(cell.test.get(metric) for metric in _csv_metrics()),
-            *(PAPER[model][metric] for metric in PAPER_COLUMNS),
-        ]
+        [model, *map(cell.test.get, ours), *map(PAPER[model].get, PAPER_COLUMNS)]
         for model, cell in cells.items()
     ]
-    _write_csv(folder / "table1.csv", names, rows)
+    _write_csv(
+        folder / "table1.csv", ["model", *ours, *map("paper_{}".format, PAPER_COLUMNS)], rows
+    )
 
 
-def write_series(file: Path, name: str, index: Iterable[float], series: Mapping[str, Iterable]):
+def write_series(
+    file: Path, name: str, index: Iterable[float], series: Mapping[str, Iterable[float]]
+) -> None:
     """Write the numbers of a figure as CSV, one column per line of it.
 
     Args:
@@ -91,26 +100,27 @@ def rank_marks(values: Sequence[float | None], decimals: int) -> list[str]:
     """Mark the best and the second-best of a column; equal as printed is equal.
 
     Args:
-        values: higher is better; None or nan is left out.
-        decimals: printed.
+        values: higher is better; None and nan are left out.
+        decimals: that are printed.
 
     Returns:
         For each value `best`, `second` or the empty text.
     """
-    printed = [round(value, decimals) if _is_number(value) else None for value in values]
-    ranked = sorted({value for value in printed if value is not None}, reverse=True)
-    marks = dict(zip(ranked, ("best", "second"), strict=False))
+    printed = [None if value is None else round(value, decimals) for value in values]
+    numbers = {value for value in printed if value is not None and math.isfinite(value)}
+    marks = dict(zip(sorted(numbers, reverse=True), ("best", "second"), strict=False))
     return [marks.get(value, "") for value in printed]
 
 
-def markdown_table(cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequence[str]) -> str:
-    """Table 1 in Markdown: best bold, second underlined, the paper's numbers beside ours."""
-    styles = {"best": "**{}**".format, "second": "<ins>{}</ins>".format, "": str}
-    head, rows = _headings(), _rows(cells, styles)
+def markdown_table(
+    cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequence[str]
+) -> str:
+    """Table 1 in Markdown, best bold and second underlined, the paper's numbers beside ours."""
+    head, *rows = _lines(cells, _MARKDOWN, str)
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
     return "\n".join(
         [
-            f"# {TITLE}",
+            f"# Table 1. {TITLE}",
             "",
             *(f"- {line}" for line in header),
             "",
@@ -124,33 +134,24 @@ def markdown_table(cells: Mapping[str, Cell], *, header: Sequence[str], notes: S
 
 
 def latex_table(cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequence[str]) -> str:
-    r"""Table 1 in LaTeX: best `\textbf`, second `\underline`; needs the booktabs package."""
-    styles = {"best": r"\textbf{{{}}}".format, "second": r"\underline{{{}}}".format, "": str}
-    rows = [[latex(cell) for cell in row] for row in _rows(cells, {"": str})]
-    marked = _rows(cells, styles)
-    body = [
-        " & ".join([plain[0], *(cell.replace("–", "--") for cell in line[1:])]) + r" \\"
-        for plain, line in zip(rows, marked, strict=True)
-    ]
-    head = [latex(text).replace(r"IoU\_max", r"IoU$_{\max}$") for text in _headings()]
-    caption = " ".join(latex(f"{line[0].upper()}{line[1:].rstrip('.')}.") for line in header)
+    """Table 1 in LaTeX, best bold and second underlined; wants booktabs and graphicx."""
+    head, *rows = (" & ".join(line) + r" \\" for line in _lines(cells, _LATEX, latex))
     return "\n".join(
         [
-            *(f"% {line}" for line in header),
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{latex(TITLE.split('. ')[1])}. {caption}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+            r"\begin{table*}",
+            rf"\caption{{{TITLE} ({latex('; '.join(header))}).}}",
+            rf"\resizebox{{\textwidth}}{{!}}{{\begin{{tabular}}{{l{'r' * head.count(' & ')}}}",
             r"\toprule",
-            " & ".join(head) + r" \\",
+            head,
             r"\midrule",
-            *body,
+            *rows,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             "",
             r"\smallskip\footnotesize",
-            *(latex(note) for note in notes),
-            r"\end{table}",
+            r"\textbf{Best} and \underline{second-best} of each column.",
+            *map(latex, notes),
+            r"\end{table*}",
             "",
         ]
     )
@@ -159,71 +160,65 @@ def latex_table(cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequ
 def table_notes(cells: Mapping[str, Cell]) -> list[str]:
     """What a reader of the table has to know, as sentences of plain text."""
     notes = [
-        "(a) gets the HR images, all others the LR ones.",
-        "(d)'s AIU is not legible in the paper's text.",
+        "Only (a) is given the HR images.",
+        "The AIU of (d) is not legible in our text of the paper.",
     ]
     constants = {cell.test.get("aiu_constant_crack") for cell in cells.values()} - {None}
     if constants:
-        shown = " / ".join(f"{value:.3f}" for value in sorted(constants))
+        shown = " / ".join(dict.fromkeys(f"{value:.3f}" for value in sorted(constants)))
         notes.append(f"AIU over crack images of the best constant answer: {shown}.")
     return notes
 
 
 def latex(text: str) -> str:
     """Plain text as LaTeX."""
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    return "".join(_LATEX_SIGNS.get(sign, sign) for sign in text)
 
 
-def _headings() -> list[str]:
-    ours = [heading for heading, _, _ in COLUMNS.values()]
-    return ["Model", *ours, *(heading for heading, _ in PAPER_COLUMNS.values())]
+def _lines(
+    cells: Mapping[str, Cell],
+    styles: Mapping[str, Callable[[str], str]],
+    escape: Callable[[str], str],
+) -> list[list[str]]:
+    """The heading and the rows of the table as texts of a markup."""
+    headings = [heading for heading, *_ in (*COLUMNS.values(), *PAPER_COLUMNS.values())]
+    names = [Entry(f"({MODELS[name][0]}) {MODELS[name][1]}") for name in cells]
+    ours = [_ranked_column(cells, metric) for metric in COLUMNS]
+    paper = [_paper_column(cells, metric) for metric in PAPER_COLUMNS]
+    rows = zip(names, *ours, *paper, strict=True)
+    return [
+        [escape(heading) for heading in ("Model", *headings)],
+        *([styles[e.mark](escape(e.text)) + escape(e.suffix) for e in row] for row in rows),
+    ]
 
 
-def _rows(cells: Mapping[str, Cell], styles: Mapping[str, Callable[[str], str]]) -> list[list[str]]:
-    """The table's body as texts, each ranked number in its style."""
-    columns = [[f"({MODELS[name][0]}) {MODELS[name][1]}" for name in cells]]
-    for metric, (_, decimals, threshold) in COLUMNS.items():
-        values = [cell.test.get(metric) for cell in cells.values()]
-        marks = rank_marks(values, decimals)
-        at = [cell.test.get(threshold) if threshold else None for cell in cells.values()]
-        columns.append(
-            [
-                styles.get(mark, str)(_number(value, decimals))
-                + (f" ({limit:.2f})" if _is_number(value) and limit is not None else "")
-                for value, mark, limit in zip(values, marks, at, strict=True)
-            ]
-        )
-    for metric, (_, decimals) in PAPER_COLUMNS.items():
-        columns.append(
-            [
-                "not legible" if (name, metric) == ILLEGIBLE else _number(value[metric], decimals)
-                for name, value in ((name, PAPER[name]) for name in cells)
-            ]
-        )
-    return [list(row) for row in zip(*columns, strict=True)]
+def _ranked_column(cells: Mapping[str, Cell], metric: str) -> list[Entry]:
+    _, decimals, threshold = COLUMNS[metric]
+    values = [cell.test.get(metric) for cell in cells.values()]
+    limits = [cell.test.get(threshold) if threshold else None for cell in cells.values()]
+    return [
+        Entry(_number(value, decimals), mark, "" if limit is None else f" ({limit:.2f})")
+        for value, mark, limit in zip(values, rank_marks(values, decimals), limits, strict=True)
+    ]
 
 
-def _csv_metrics() -> list[str]:
-    pairs = ((metric, threshold) for metric, (_, _, threshold) in COLUMNS.items())
-    return [name for pair in pairs for name in pair if name]
+def _paper_column(cells: Mapping[str, Cell], metric: str) -> list[Entry]:
+    _, decimals = PAPER_COLUMNS[metric]
+    return [
+        Entry(ILLEGIBLE.get((name, metric)) or _number(PAPER[name].get(metric), decimals))
+        for name in cells
+    ]
 
 
 def _number(value: float | None, decimals: int) -> str:
     return ABSENT if value is None else f"{value:.{decimals}f}"
 
 
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
 def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write rows, numbers with six decimals at most, absent ones empty."""
+    """Write rows, numbers with at most six decimals, absent ones empty."""
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         for row in rows:
-            writer.writerow([round(float(x), 6) if _is_float(x) else x for x in row])
-
-
-def _is_float(value: object) -> bool:
-    return isinstance(value, float)  # NumPy's float64 is one
+            # float() because NumPy's would be written with its type's own digits
+            writer.writerow([round(float(x), 6) if isinstance(x, float) else x for x in row])

@@ -1,0 +1,214 @@
+"""Crack images as files: found in a folder or a zip, checked, and copied.
+
+A data set is `{train,test}/{images,masks}/NAME.jpg` (or .jpeg, .png), at the top of the folder or
+zip or in one of its folders. An image and its mask have the same NAME.
+"""
+
+import hashlib
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+SPLITS = ("train", "test")
+KINDS = ("images", "masks")
+SUFFIXES = (".jpg", ".jpeg", ".png")
+CRACK = 128  # least value of a crack pixel in a mask file, as in arrays.py
+SHOWN = 10  # offenders that a message names
+
+_MEMBER = re.compile(r"(?:(?P<root>.*)/)?(?P<split>train|test)/(?P<kind>images|masks)/[^/]+")
+_UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+class DataError(ValueError):
+    """A data set that is not what it should be, or is not to be had."""
+
+
+class _File(NamedTuple):
+    """A file of a source: its path below the data set's root, and its content."""
+
+    path: PurePosixPath
+    read: Callable[[], bytes]
+
+
+# the files of one NAME by kind: one image and one mask, if all is well
+_Pair = dict[str, list[_File]]
+
+
+def locate(path: str, root: Path) -> Path:
+    """A source that is there.
+
+    Args:
+        path: of a folder or zip; a relative one is below `root`.
+        root: the repository's root.
+
+    Raises:
+        DataError: if there is nothing.
+    """
+    found = root / Path(path).expanduser()
+    if not found.exists():
+        raise DataError(
+            f"{path}: no such folder or zip (looked for {found.resolve()}; "
+            f"a relative path is taken from the repository's root)"
+        )
+    return found
+
+
+def fingerprint(source: Path) -> str:
+    """SHA-256 over a zip's bytes, or over the names and contents of a folder's files."""
+    if not source.is_dir():
+        return _digest(source)
+    files = sorted(file for file in source.rglob("*") if file.is_file())
+    with ThreadPoolExecutor() as pool:
+        digests = list(pool.map(_digest, files))
+    whole = hashlib.sha256()
+    for file, digest in zip(files, digests, strict=True):
+        whole.update(f"{file.relative_to(source).as_posix()}\0{digest}\n".encode())
+    return whole.hexdigest()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> None:
+    """Check the pairs of one or more sources and copy them, byte for byte, into one data set.
+
+    Args:
+        sources: folders and zips, each with one data set; they are only read.
+        folder: where `{train,test}/{images,masks}/` are made.
+        image_size: side that every image and mask must have, px.
+
+    Raises:
+        DataError: if a source holds no data set or several, or a zip has members that lead out
+            of it; if images are not usable, with the first ten and their number; if there is no
+            usable training or test image, or no crack in any mask.
+    """
+    with ExitStack() as stack:
+        pairs = _collect((source, stack.enter_context(_files(source))) for source in sources)
+        for split in SPLITS:
+            for kind in KINDS:
+                (folder / split / kind).mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor() as pool:
+            copy = partial(_copy_or_say, folder=folder, image_size=image_size)
+            results = list(pool.map(copy, pairs.values()))
+    where = ", ".join(str(source) for source in sources)
+    _refuse([result for result in results if isinstance(result, str)], len(pairs), where)
+    for split in SPLITS:
+        if not any(name[0] == split for name in pairs):
+            raise DataError(f"{where}: there is no {split} image in {split}/images/")
+    if not any(results):
+        raise DataError(f"{where}: no mask holds crack, that is a value from {CRACK} to 255")
+
+
+def _refuse(problems: list[str], total: int, where: str) -> None:
+    if problems:
+        shown = ", ".join(problems[:SHOWN])
+        more = f", … and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
+        raise DataError(
+            f"{where}: {len(problems):,} of {total:,} images are not usable: {shown}{more}"
+        )
+
+
+@contextmanager
+def _files(source: Path) -> Iterator[list[tuple[str, Callable[[], bytes]]]]:
+    """Names relative to a folder or zip, with a reader of each."""
+    if source.is_dir():
+        found = sorted(file for file in source.rglob("*") if file.is_file())
+        yield [(file.relative_to(source).as_posix(), file.read_bytes) for file in found]
+        return
+    try:
+        archive = zipfile.ZipFile(source)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{source}: neither a folder nor a readable zip ({error})") from None
+    with archive:
+        members = archive.infolist()
+        outside = [f"{info.filename} (leads out of it)" for info in members if _leads_out(info)]
+        _refuse(outside, len(members), str(source))
+        yield [(info.filename, partial(archive.read, info)) for info in members]
+
+
+def _leads_out(info: zipfile.ZipInfo) -> bool:
+    # read as on Windows, which takes both slashes and drive letters
+    path = PureWindowsPath(info.filename)
+    return bool(path.anchor) or ".." in path.parts or stat.S_ISLNK(info.external_attr >> 16)
+
+
+def _collect(
+    sources: Iterable[tuple[Path, list[tuple[str, Callable[[], bytes]]]]],
+) -> dict[tuple[str, str], _Pair]:
+    """The pairs of all sources by split and NAME, sorted."""
+    pairs: dict[tuple[str, str], _Pair] = {}
+    for source, files in sources:
+        roots = set()
+        for name, read in files:
+            match, path = _MEMBER.fullmatch(name), PurePosixPath(name)
+            hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+            if match is None or hidden or path.suffix.lower() not in SUFFIXES:
+                continue
+            roots.add(match["root"] or ".")
+            pair = pairs.setdefault((match["split"], path.stem), {kind: [] for kind in KINDS})
+            pair[match["kind"]].append(_File(PurePosixPath(*path.parts[-3:]), read))
+        _check_one_root(source, sorted(roots))
+    return dict(sorted(pairs.items()))
+
+
+def _check_one_root(source: Path, roots: list[str]) -> None:
+    if not roots:
+        raise DataError(
+            f"{source}: no images found; looked for {{train,test}}/{{images,masks}}/NAME.jpg, "
+            f".jpeg or .png, at its top and in its folders"
+        )
+    if len(roots) > 1:
+        raise DataError(f"{source}: more than one data set, in {', '.join(roots[:SHOWN])}")
+
+
+def _copy_or_say(pair: _Pair, *, folder: Path, image_size: int) -> bool | str:
+    """Copy a pair; whether its mask holds crack, or what is wrong with it."""
+    try:
+        image, mask = (_only(pair, kind) for kind in KINDS)
+        image_bytes = _checked(image, image_size)[0]
+        mask_bytes, mask_pixels = _checked(mask, image_size)
+    except DataError as error:
+        return str(error)
+    (folder / image.path).write_bytes(image_bytes)
+    (folder / mask.path).write_bytes(mask_bytes)
+    return bool((mask_pixels >= CRACK).any())
+
+
+def _only(pair: _Pair, kind: str) -> _File:
+    """The one image, or the one mask, of a pair."""
+    files = pair[kind]
+    if len(files) == 1:
+        return files[0]
+    if files:
+        raise DataError(f"{files[1].path} (the same name as {files[0].path})")
+    other = next(file for each in KINDS for file in pair[each])
+    raise DataError(f"{other.path} (no {kind.removesuffix('s')})")
+
+
+def _checked(file: _File, image_size: int) -> tuple[bytes, np.ndarray]:
+    """Content and gray values (H, W) of a file that decodes to the right size."""
+    try:
+        content = file.read()
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:
+        pixels = None
+    except _UNREADABLE as error:
+        raise DataError(f"{file.path} (cannot be read: {error})") from None
+    if pixels is None:
+        raise DataError(f"{file.path} (not a readable image)")
+    height, width = pixels.shape
+    if (height, width) != (image_size, image_size):
+        raise DataError(f"{file.path} ({width}×{height} px, not {image_size}×{image_size})")
+    return content, pixels

@@ -1,0 +1,192 @@
+"""The figures that are images: samples (Fig. 1) and the qualitative comparison (Fig. 7)."""
+
+import base64
+import math
+import re
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from cssr.report.figures import STYLE, render
+from cssr.report.results import MODELS, Example
+
+TILE, GAP, GROUP_GAP = 0.88, 0.03, 0.10  # side of a tile and spaces between tiles, inches
+LEFT, TOP, BOTTOM = 0.48, 0.50, 0.36  # margins for the labels, inches
+LEAST_PIXELS, MOST_PIXELS = 128, 176  # side of a tile: 145 … 200 dpi
+PIXEL_BUDGET = 400  # side of a tile for one example, so that no file of Fig. 7 exceeds 1 MB
+COLOURS = 256  # in one PNG, and in each image of an SVG
+
+Tiles = Sequence[Sequence[np.ndarray | None]]
+
+
+class Labels(NamedTuple):
+    """Texts around a grid: over its columns, beside its rows and groups of rows, below it."""
+
+    columns: Sequence[str]
+    rows: Sequence[str]
+    groups: Sequence[str]
+    footer: str
+
+
+def save_samples(examples: Sequence[Example], file: Path, *, footer: str) -> None:
+    """Fig. 1: images, ground truth and the segmentation of (f), one column per image.
+
+    Args:
+        examples: as (f) sees them.
+        file: path without suffix.
+        footer: what the numbers are.
+    """
+    side = _tile_side(examples)
+    tiles = [
+        [_to_tile(image, side) for image in images]
+        for images in (
+            [example.hr for example in examples],
+            [example.mask for example in examples],
+            [example.probs for example in examples],
+        )
+    ]
+    labels = Labels(
+        columns=[_width(example) for example in examples],
+        rows=["HR image", "ground truth", "(f) CSSR"],
+        groups=[],
+        footer=f"over each column: mean crack width\n{footer}",
+    )
+    _save_grid(tiles, file, side=side, labels=labels, together=len(tiles))
+
+
+def save_comparison(examples: Mapping[str, Sequence[Example]], file: Path, *, footer: str) -> None:
+    """Fig. 7: for each example a row of images and below it a row of segmentations.
+
+    Args:
+        examples: as each of the seven models sees them, by its name.
+        file: path without suffix.
+        footer: what the numbers are.
+    """
+    shared = examples["cssr"]
+    side = _tile_side(shared)
+    tiles: list[list[np.ndarray | None]] = []
+    for index, example in enumerate(shared):
+        seen = [shown[index] for shown in examples.values()]
+        # (a) has no SR image: what it segments is the HR image
+        above = [
+            example.lr,
+            *(e.hr if name == "ss_hr" else e.sr for name, e in zip(examples, seen)),
+        ]
+        below = [example.mask, *(e.probs for e in seen)]
+        tiles += [[_to_tile(image, side) for image in row] for row in (above, below)]
+    labels = Labels(
+        columns=["LR image;\nground truth", *map(_column_title, examples)],
+        rows=["image", "crack"] * len(shared),
+        groups=[_width(example) for example in shared],
+        footer="image: LR; HR, which (a) segments; SR of (b), (d), (f) · "
+        f"crack: ground truth; probability, black 0, white 1\n{footer}",
+    )
+    _save_grid(tiles, file, side=side, labels=labels, together=2)
+
+
+def draw_grid(tiles: Tiles, *, side: int, labels: Labels, together: int) -> Figure:
+    """Draw tiles in rows and columns so that the PNG shows their pixels one by one.
+
+    Args:
+        tiles: rows of images, gray or RGB uint8, `side` px wide and high; None leaves a gap.
+        side: of a tile, px.
+        labels: the texts around.
+        together: rows of a group; a wider gap parts the groups.
+
+    Returns:
+        A figure of TILE inches per tile, to be saved at `side / TILE` dpi.
+    """
+    dpi = side / TILE
+    left, top, step, part = (round(x * dpi) for x in (LEFT, TOP, TILE + GAP, GROUP_GAP))
+    lines = [top + step * row + part * (row // together) for row in range(len(tiles))]
+    width = left + step * len(labels.columns)
+    height = lines[-1] + step + round(BOTTOM * dpi)
+    with mpl.rc_context(STYLE):
+        # the 0.01 px keep the size in px from being rounded down
+        figure = Figure(figsize=((width + 0.01) / dpi, (height + 0.01) / dpi))
+
+        def write(x: float, y: float, text: str, **style: object) -> None:
+            style = {"fontsize": 7, "ha": "center", "va": "center"} | style
+            figure.text(x / width, 1 - y / height, text, **style)
+
+        for column, label in enumerate(labels.columns):
+            write(left + step * column + side / 2, top - 0.05 * dpi, label, va="bottom")
+        for y, label in zip(lines, labels.rows, strict=True):
+            write(left - 0.1 * dpi, y + side / 2, label, rotation=90)
+        for y, label in zip(lines[::together], labels.groups, strict=False):
+            write(left - 0.32 * dpi, y + step * together / 2, label, rotation=90, weight="bold")
+        write(left, height - 0.05 * dpi, labels.footer, ha="left", va="bottom", color="#555555")
+        for y, row in zip(lines, tiles, strict=True):
+            for column, tile in enumerate(row):
+                box = (left + step * column, height - y - side, side, side)
+                box = [value / total for value, total in zip(box, (width, height) * 2, strict=True)]
+                _draw_tile(figure, box, tile)
+    return figure
+
+
+def _draw_tile(figure: Figure, box: Sequence[float], tile: np.ndarray | None) -> None:
+    axes = figure.add_axes(box)
+    axes.axis("off")
+    if tile is None:
+        style = {"ha": "center", "va": "center", "fontsize": 7, "color": "#777777"}
+        axes.text(0.5, 0.5, "no SR image", **style)
+    else:
+        axes.imshow(tile, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
+
+
+def _save_grid(tiles: Tiles, file: Path, *, side: int, labels: Labels, together: int) -> None:
+    figure = draw_grid(tiles, side=side, labels=labels, together=together)
+    dpi = side / TILE
+    content = render(figure, dpi=dpi)
+    file.with_suffix(".png").write_bytes(_with_palette(content[".png"], dpi=dpi))
+    file.with_suffix(".svg").write_bytes(
+        re.sub(
+            rb"(?<=data:image/png;base64,)[\sA-Za-z0-9+/=]+",
+            lambda found: base64.b64encode(_with_palette(base64.b64decode(found[0]), dpi=dpi)),
+            content[".svg"],
+        )
+    )
+
+
+def _with_palette(png: bytes, *, dpi: float) -> bytes:
+    """A PNG with COLOURS colours: a third of the size, and no eye tells the difference."""
+    with Image.open(BytesIO(png)) as image:
+        small = image.convert("RGB").quantize(COLOURS)
+    stream = BytesIO()
+    small.save(stream, format="PNG", optimize=True, dpi=(dpi, dpi))
+    return stream.getvalue()
+
+
+def _tile_side(examples: Sequence[Example]) -> int:
+    """Side of a tile in px: the image's own if it is within the bounds."""
+    side = len(examples[0].hr)
+    if side < LEAST_PIXELS:
+        return side * math.ceil(LEAST_PIXELS / side)
+    return min(side, MOST_PIXELS, int(PIXEL_BUDGET / math.sqrt(len(examples))))
+
+
+def _to_tile(image: np.ndarray | None, side: int) -> np.ndarray | None:
+    """A square image at `side` px: pixels enlarged as they are, or averaged."""
+    if image is None:
+        return None
+    times = math.ceil(side / len(image))
+    large = image.repeat(times, axis=0).repeat(times, axis=1)
+    if len(large) == side:
+        return large
+    return np.asarray(Image.fromarray(large).resize((side, side), Image.Resampling.BOX))
+
+
+def _width(example: Example) -> str:
+    return f"{example.width:.1f} px" if example.width > 0 else "no crack"
+
+
+def _column_title(model: str) -> str:
+    letter, name = MODELS[model]
+    name, _, pipeline = name.partition(" (")
+    return f"({letter}) {name}\n({pipeline}" if pipeline else f"({letter})\n{name}"

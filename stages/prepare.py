@@ -1,0 +1,25 @@
+"""Turn the image files of each split into arrays, to data/arrays."""
+
+import json
+from pathlib import Path
+
+from cssr.data.arrays import find_pairs, write_arrays
+from stages.common import new_folder, read_params, run_stage
+
+PARAMS = ("data.size", "data.scale")
+RAW = Path("data/raw")
+SPLIT = Path("data/split.json")
+ARRAYS = Path("data/arrays")
+
+
+def main() -> None:
+    """Write the arrays of train, val and test; a split that fails leaves nothing."""
+    data = read_params(*PARAMS).data
+    for split, names in json.loads(SPLIT.read_text(encoding="utf-8")).items():
+        pairs = find_pairs(RAW / ("test" if split == "test" else "train"), names)
+        with new_folder(ARRAYS / split) as folder:
+            write_arrays(folder, pairs, size=data.size, scale=data.scale)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,30 @@
+"""Take the validation images out of the training images, to data/split.json."""
+
+import json
+from pathlib import Path
+
+from cssr.data.split import split_names
+from stages.common import read_params, run_stage
+
+PARAMS = ("seed", "split")
+RAW = Path("data/raw")
+SPLIT = Path("data/split.json")
+
+
+def main() -> None:
+    """Write the names of the images of train, val and test."""
+    params = read_params(*PARAMS)
+    train = [file.name for file in (RAW / "train/images").iterdir()]
+    test = sorted(file.name for file in (RAW / "test/images").iterdir())
+    try:
+        train, val = split_names(train, val=params.split.val, seed=params.seed)
+    except ValueError as error:
+        raise ValueError(f"params.yaml: split.val: {error}") from None
+    partial = SPLIT.with_suffix(".partial")
+    names = {"train": train, "val": val, "test": test}
+    partial.write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
+    partial.replace(SPLIT)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,32 @@
+"""Write a fingerprint of one source of data.path, so that DVC notices other content."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from cssr.data.layout import fingerprint, locate
+from stages.common import read_params, run_stage
+
+PARAMS = ("data.path",)
+SOURCES = Path("data/sources")
+
+
+def main() -> None:
+    """Write data/sources/NAME.json."""
+    parser = argparse.ArgumentParser(prog="python -m stages.watch", description=__doc__)
+    parser.add_argument("name", help="a key of data.path")
+    name = parser.parse_args().name
+    paths = read_params(*PARAMS).data.path
+    if name not in paths:
+        raise ValueError(f"{name} is not a key of data.path ({', '.join(paths) or 'it has none'})")
+    # DVC sets DVC_ROOT to the user's repo in `dvc exp run --temp` too
+    source = locate(paths[name], Path(os.environ.get("DVC_ROOT", ".")))
+    content = {"path": paths[name], "sha256": fingerprint(source)}
+    partial = SOURCES / f".{name}.partial"
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.replace(SOURCES / f"{name}.json")
+
+
+if __name__ == "__main__":
+    run_stage(main)
