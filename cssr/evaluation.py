@@ -28,7 +28,7 @@ class Scores(NamedTuple):
 
 def images_to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
     """uint8 (N, H, W, 3) as float32 in [0, 1], (N, 3, H, W)."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    tensor = torch.from_numpy(np.array(images)).to(device)
     return tensor.permute(0, 3, 1, 2).contiguous().float() / 255
 
 

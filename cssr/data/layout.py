@@ -103,7 +103,8 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
             copy = partial(_copy_or_say, folder=folder, image_size=image_size)
             results = list(pool.map(copy, pairs.values()))
     where = ", ".join(str(source) for source in sources)
-    _refuse([result for result in results if isinstance(result, str)], len(pairs), where)
+    problems = [result for result in results if isinstance(result, str)]
+    _refuse(problems, len(pairs), where, "images are not usable")
     for split in SPLITS:
         if not any(name[0] == split for name in pairs):
             raise DataError(f"{where}: there is no {split} image in {split}/images/")
@@ -111,12 +112,12 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
         raise DataError(f"{where}: no mask holds crack, that is a value from {CRACK} to 255")
 
 
-def _refuse(problems: list[str], total: int, where: str) -> None:
-    if problems:
-        shown = ", ".join(problems[:SHOWN])
-        more = f", … and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
+def _refuse(offenders: list[str], total: int, where: str, what: str) -> None:
+    """Raise an error with the number of offenders and the first of them, if there are any."""
+    if offenders:
+        more = f", … and {len(offenders) - SHOWN:,} more" if len(offenders) > SHOWN else ""
         raise DataError(
-            f"{where}: {len(problems):,} of {total:,} images are not usable: {shown}{more}"
+            f"{where}: {len(offenders):,} of {total:,} {what}: {', '.join(offenders[:SHOWN])}{more}"
         )
 
 
@@ -133,8 +134,8 @@ def _files(source: Path) -> Iterator[list[tuple[str, Callable[[], bytes]]]]:
         raise DataError(f"{source}: neither a folder nor a readable zip ({error})") from None
     with archive:
         members = archive.infolist()
-        outside = [f"{info.filename} (leads out of it)" for info in members if _leads_out(info)]
-        _refuse(outside, len(members), str(source))
+        outside = [info.filename for info in members if _leads_out(info)]
+        _refuse(outside, len(members), str(source), "members lead out of the zip")
         yield [(info.filename, partial(archive.read, info)) for info in members]
 
 

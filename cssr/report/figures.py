@@ -35,9 +35,9 @@ LOSS_LOOKS = {
 }
 MODEL_LOOKS = {
     "ss_hr": Look(_BLACK, "o", _DOTTED),
-    "bicubic_ss": Look(_ORANGE, "s", _DASHED),
+    "bicubic_ss": Look(_ORANGE, "s", _MIXED),
     "ss_bicubic": Look(_SKY, "^", _DASHED),
-    "sr_ss": Look(_GREEN, "D", _MIXED),
+    "sr_ss": Look(_GREEN, "D", _DASHED),
     "ss_sr": Look(_PURPLE, "X", _MIXED),
     "cssr": Look(_VERMILION, "v", _SOLID),
     "inverse": Look(_BLUE, "P", _SOLID),
@@ -52,7 +52,7 @@ STYLE = {
     "grid.color": "#E3E3E3",
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.5,
-    "lines.markersize": 5.5,
+    "lines.markersize": 7,
     "legend.frameon": False,
     "legend.handlelength": 3.2,
     "svg.hashsalt": "cssr",  # else its ids are random
@@ -85,7 +85,7 @@ def draw_over_beta(
         if ringed:
             at = x == ringed[loss]
             colour = LOSS_LOOKS[loss].colour
-            axes.plot(x[at], y[at], "o", ms=12, mfc="none", mec=colour, mew=1.2, ls="none")
+            axes.plot(x[at], y[at], "o", ms=14, mfc="none", mec=colour, mew=1.2, ls="none")
     axes.set_xticks(_ticks(x), [f"{value:g}" for value in _ticks(x)])
     axes.margins(x=0.06, y=0.12)
     if np.ptp(x) == 0:
@@ -111,7 +111,7 @@ def draw_over_threshold(
         labels: what the legend calls each name.
         footer: what the numbers are.
     """
-    figure, axes = _new_figure("confidence threshold", "IoU")
+    figure, axes = _new_figure("confidence threshold", "IoU, mean over images")
     for name, iou in series.items():
         peak = int(np.argmax(iou))
         label = f"{labels[name]}\nmax {iou[peak]:.3f} at {thresholds[peak]:.2f}"
@@ -180,7 +180,7 @@ def _draw_line(
             marker=look.marker,
             markevery=None if at is None else list(at),
             markeredgecolor="white",
-            markeredgewidth=0.6,
+            markeredgewidth=0.5,
             label=label,
         )
 

@@ -52,7 +52,7 @@ def save_samples(examples: Sequence[Example], file: Path, *, footer: str) -> Non
         )
     ]
     labels = Labels(
-        columns=[_width(example) for example in examples],
+        columns=[_width(example, "") for example in examples],
         rows=["HR image", "ground truth", "(f) CSSR"],
         groups=[],
         footer=f"over each column: mean crack width\n{footer}",
@@ -72,20 +72,17 @@ def save_comparison(examples: Mapping[str, Sequence[Example]], file: Path, *, fo
     side = _tile_side(shared)
     tiles: list[list[np.ndarray | None]] = []
     for index, example in enumerate(shared):
-        seen = [shown[index] for shown in examples.values()]
+        seen = {name: shown[index] for name, shown in examples.items()}
         # (a) has no SR image: what it segments is the HR image
-        above = [
-            example.lr,
-            *(e.hr if name == "ss_hr" else e.sr for name, e in zip(examples, seen)),
-        ]
-        below = [example.mask, *(e.probs for e in seen)]
+        sources = [e.hr if name == "ss_hr" else e.sr for name, e in seen.items()]
+        above, below = [example.lr, *sources], [example.mask, *(e.probs for e in seen.values())]
         tiles += [[_to_tile(image, side) for image in row] for row in (above, below)]
     labels = Labels(
         columns=["LR image;\nground truth", *map(_column_title, examples)],
-        rows=["image", "crack"] * len(shared),
-        groups=[_width(example) for example in shared],
+        rows=["image", "segmentation"] * len(shared),
+        groups=[_width(example, "crack width ") for example in shared],
         footer="image: LR; HR, which (a) segments; SR of (b), (d), (f) · "
-        f"crack: ground truth; probability, black 0, white 1\n{footer}",
+        f"segmentation: ground truth; crack probability, black 0, white 1\n{footer}",
     )
     _save_grid(tiles, file, side=side, labels=labels, together=2)
 
@@ -182,8 +179,8 @@ def _to_tile(image: np.ndarray | None, side: int) -> np.ndarray | None:
     return np.asarray(Image.fromarray(large).resize((side, side), Image.Resampling.BOX))
 
 
-def _width(example: Example) -> str:
-    return f"{example.width:.1f} px" if example.width > 0 else "no crack"
+def _width(example: Example, prefix: str) -> str:
+    return f"{prefix}{example.width:.1f} px" if example.width > 0 else "no crack"
 
 
 def _column_title(model: str) -> str:

@@ -126,8 +126,8 @@ def markdown_table(
             "",
             *(f"| {' | '.join(line)} |" for line in lines),
             "",
-            "**Best** and <ins>second-best</ins> of each column.",
-            *notes,
+            "- **Best** and <ins>second-best</ins> of each column.",
+            *(f"- {note}" for note in notes),
             "",
         ]
     )

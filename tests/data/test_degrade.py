@@ -17,7 +17,7 @@ def test_upscaling_multiplies_the_sides_by_the_scale(scale):
 @pytest.mark.parametrize("resample", [downscale, upscale])
 def test_a_constant_image_stays_constant(resample):
     image = torch.full((1, 3, 16, 16), 0.3)
-    torch.testing.assert_close(resample(image, 4).unique().mean(), torch.tensor(0.3))
+    assert (resample(image, 4) - 0.3).abs().max() < 1e-6
 
 
 def test_enlarging_uses_the_cubic_kernel_with_a_of_minus_half():

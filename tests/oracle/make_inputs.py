@@ -1,4 +1,5 @@
-"""Inputs for oracle.json. numpy only; every random number is np.random.default_rng(seed).random(...).
+"""Inputs for oracle.json: numpy only, all random numbers from np.random.default_rng(seed).random.
+
 losses():  {name: (pred, target)}  float32 arrays of shape (1,1,32,32)
 iou():     (pred, target)          float32 arrays of shape (3,1,32,32)
 psnr():    {name: (sr, hr)}        float32 arrays of shape (1,3,32,32)
@@ -6,6 +7,7 @@ fingerprint(a): numbers by which a map of shape (...,32,32) is recorded
 """
 
 import hashlib
+
 import numpy as np
 
 S = 32
@@ -34,7 +36,7 @@ def losses():
     r = np.random.default_rng(103)
     t = _crack(r.random(S + 1))
     out["crack1px"] = (0.1 * r.random((S, S)) + 0.6 * np.roll(t, 1, axis=0) + 0.25 * t, t)
-    # 4. seed 104: a block on the image border, a one-pixel island; prediction has exact 0, exact 1 and 1e-9
+    # 4. seed 104: a block on the image border, a one-pixel island; prediction has 0, 1 and 1e-9
     r = np.random.default_rng(104)
     t = np.zeros((S, S))
     t[0:9, 20:32] = 1

@@ -1,0 +1,144 @@
+"""Made-up results, for tests only: the numbers and images have no meaning."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image, ImageDraw, ImageFilter
+
+from cssr.report.results import MODELS
+
+LEVELS = dict(zip(MODELS, (0.55, 0.26, 0.44, 0.47, 0.48, 0.53, 0.50), strict=True))
+WITH_SR = {"bicubic_ss": 27.61, "sr_ss": 29.04, "cssr": 28.52}
+EFFORT = {
+    "iterations": 300,
+    "batch_size": 8,
+    "learning_rate": 0.002,
+    "precision": "float32",
+    "device": "cpu",
+    "versions": {"python": "3.11.9", "torch": "2.11.0"},
+    "images": {"train": 200, "val": 40, "test": 60},
+    "scale": 4,
+}
+
+
+class FakeResults:
+    """A folder in the layout of this repository, with a made-up result in every cell."""
+
+    def __init__(self, root: Path, *, size: int = 64, examples: int = 3) -> None:
+        self.root, self.size, self.examples = root, size, examples
+        self.params = yaml.safe_load(Path("presets/demo.yaml").read_text(encoding="utf-8"))
+        self.write_presets()
+
+    def write_presets(self) -> None:
+        (self.root / "presets").mkdir()
+        for name in ("demo", "paper"):
+            text = yaml.safe_dump(self.params | {"preset": name})
+            (self.root / f"presets/{name}.yaml").write_text(text, encoding="utf-8")
+
+    def write(self, **changes: object) -> Path:
+        """Write params.yaml with these changes, and the results that it names."""
+        self.params |= changes
+        (self.root / "params.yaml").write_text(yaml.safe_dump(self.params), encoding="utf-8")
+        for name in MODELS:
+            joint = name in ("cssr", "inverse")
+            beta = self.params["beta"] if joint else None
+            self.write_cell(name, level=LEVELS[name], psnr=WITH_SR.get(name), beta=beta)
+            self.write_examples(name)
+        for i, loss in enumerate(self.params["sweep"]["losses"]):
+            for beta in self.params["sweep"]["betas"]:
+                level = 0.4 + 0.02 * i - 0.3 * (beta - 0.2 - 0.1 * i) ** 2
+                self.write_cell(
+                    f"sweep/{loss}-{beta}",
+                    level=level,
+                    psnr=29.2 - 0.1 * i - (1 + 0.1 * i) * beta**2,
+                    loss=loss,
+                    beta=beta,
+                )
+        return self.root
+
+    def write_cell(
+        self,
+        name: str,
+        *,
+        level: float,
+        psnr: float | None = None,
+        val_aiu: float | None = None,
+        loss: str = "bc2",
+        beta: float | None = None,
+    ) -> Path:
+        folder = self.root / "results" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        thresholds = np.arange(1, 100) / 100
+        peak = 0.3 + 0.5 * level
+        iou = level * (1 - 0.9 * np.abs(thresholds - peak) ** 2.5) + 0.03
+        best = int(iou.argmax())
+        sr = {} if psnr is None else {"psnr": psnr, "ssim": psnr / 35}
+        test = {
+            "aiu": float(iou.mean()),
+            "iou_max": float(iou.max()),
+            "threshold": float(thresholds[best]),
+            "aiu_crack": float(iou.mean()) * 0.9,
+            "iou_max_crack": float(iou.max()) * 0.9,
+            "aiu_constant_crack": 0.041,
+            **sr,
+        }
+        val = {**test, "aiu": test["aiu"] if val_aiu is None else val_aiu}
+        test |= {"val_threshold": 0.4, "iou_at_val_threshold": float(iou[39])}
+        self.write_json(folder / "metrics.json", {"test": test, "val": val})
+        run = {"variant": name, "loss": loss, "beta": beta, "size": self.size, **EFFORT}
+        self.write_json(folder / "run.json", run)
+        rows = zip(thresholds, iou, iou * 0.9, iou * 0.95, strict=True)
+        self.write_csv(folder / "curve.csv", ["threshold", "iou", "iou_crack", "iou_val"], rows)
+        return folder
+
+    def write_examples(self, name: str) -> None:
+        folder = self.root / "results" / name / "examples"
+        folder.mkdir(exist_ok=True)
+        rng = np.random.default_rng(1)
+        rows = []
+        for index in range(self.examples):
+            width = 1.5 + 4.5 * index / max(1, self.examples - 1)
+            rows.append((index, f"fake_{index}.png", f"{width:.3f}"))
+            hr, mask = fake_crack(self.size, width * self.size / 128, rng)
+            small = hr.resize((self.size // 4,) * 2, Image.Resampling.BICUBIC)
+            sr = small.resize(hr.size, Image.Resampling.BICUBIC)
+            blur = ImageFilter.GaussianBlur(3.0 * (0.6 - LEVELS[name]) * self.size / 32)
+            images = {"lr": small, "hr": hr, "mask": mask, "probs": mask.filter(blur)}
+            images |= {"sr": sr} if name in WITH_SR else {}
+            for kind, image in images.items():
+                image.save(folder / f"{index:02}_{kind}.png")
+        self.write_csv(folder / "examples.csv", ["index", "name", "width"], rows)
+
+    @staticmethod
+    def write_json(file: Path, content: dict) -> None:
+        file.write_text(json.dumps(content), encoding="utf-8")
+
+    @staticmethod
+    def write_csv(file: Path, header: list[str], rows) -> None:
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows([header, *rows])
+
+
+def fake_crack(
+    size: int, width: float, rng: np.random.Generator
+) -> tuple[Image.Image, Image.Image]:
+    """A dark crooked line on gray noise, (size, size), and its mask."""
+    x = np.linspace(0, size, 12)
+    y = size / 2 + rng.normal(0, size / 8) + np.cumsum(rng.normal(0, size / 20, 12))
+    mask = Image.new("L", (size, size))
+    ImageDraw.Draw(mask).line(list(zip(x, y, strict=True)), fill=255, width=max(1, round(width)))
+    noise = rng.normal(0, 14, (size, size, 1)) + rng.normal((150, 145, 135), 8, (1, 1, 3))
+    image = np.where(np.asarray(mask)[..., None] > 0, noise * 0.4, noise)
+    return Image.fromarray(image.clip(0, 255).astype(np.uint8)), mask
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch) -> FakeResults:
+    """Made-up results in tmp_path, which becomes the working directory."""
+    results = FakeResults(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return results
