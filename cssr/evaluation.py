@@ -1,11 +1,10 @@
 """Scores of a pipeline over a set of images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from skimage.morphology import skeletonize
 from torch import Tensor, nn
 
 from cssr.data.arrays import Arrays
@@ -115,23 +114,3 @@ def summarise(scores: Scores, masks: np.ndarray) -> dict[str, float]:
 def crack_images(masks: np.ndarray) -> np.ndarray:
     """Which of the masks (N, H, W) hold crack, (N,) bool."""
     return masks.reshape(len(masks), -1).any(axis=1)
-
-
-def mean_width(mask: np.ndarray) -> float:
-    """Mean crack width in px: crack area over length of the skeleton."""
-    return float(mask.sum() / skeletonize(mask.astype(bool)).sum())
-
-
-def choose_examples(widths: Sequence[float], n: int, rng: np.random.Generator) -> list[int]:
-    """Indices of n images of different crack widths, thin to wide.
-
-    The images are sorted by width and cut into n equal groups; one of each is drawn.
-
-    Args:
-        widths: mean crack width of each image in px, (N,); images of 0 are left out.
-        n: images wanted; fewer are chosen if there are fewer.
-        rng: source of the draw.
-    """
-    order = [int(index) for index in np.argsort(widths, kind="stable") if widths[index] > 0]
-    groups = np.array_split(order, min(n, len(order))) if order else []
-    return [int(rng.choice(group)) for group in groups]

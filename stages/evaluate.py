@@ -17,13 +17,12 @@ from cssr.data.arrays import Arrays, load_arrays
 from cssr.device import choose_device
 from cssr.evaluation import (
     Scores,
-    choose_examples,
     crack_images,
     evaluate,
-    mean_width,
     predict,
     summarise,
 )
+from cssr.examples import choose_examples, mean_width
 from cssr.metrics import THRESHOLDS
 from stages.common import new_folder, read_params, run_stage
 
@@ -95,13 +94,13 @@ def write_examples(
         shown = {
             "lr": arrays.lr[source],
             "hr": arrays.hr[source],
-            "mask": arrays.mask[source] * np.uint8(255),
+            "mask": arrays.mask[source][..., None] * np.uint8(255),
             "probs": to_bytes(probs),
         }
         if sr is not None:
             shown["sr"] = to_bytes(sr)
         for name, image in shown.items():
-            cv2.imwrite(str(folder / f"{index:02}_{name}.png"), image[..., ::-1].squeeze())
+            cv2.imwrite(str(folder / f"{index:02}_{name}.png"), image[..., ::-1])
     rows = [(index, arrays.names[k], f"{widths[k]:.3f}") for index, k in enumerate(chosen)]
     write_table(folder / "examples.csv", ("index", "name", "width"), rows)
 

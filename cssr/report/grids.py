@@ -18,6 +18,7 @@ from cssr.report.results import MODELS, Example
 
 TILE, GAP, GROUP_GAP = 0.88, 0.03, 0.10  # side of a tile and spaces between tiles, inches
 LEFT, TOP, BOTTOM = 0.48, 0.50, 0.36  # margins for the labels, inches
+LEAST_WIDTH = 3.8  # of the figure, for its footer, inches
 LEAST_PIXELS, MOST_PIXELS = 128, 176  # side of a tile: 145 … 200 dpi
 PIXEL_BUDGET = 400  # side of a tile for one example, so that no file of Fig. 7 exceeds 1 MB
 COLOURS = 256  # in one PNG, and in each image of an SVG
@@ -102,7 +103,7 @@ def draw_grid(tiles: Tiles, *, side: int, labels: Labels, together: int) -> Figu
     dpi = side / TILE
     left, top, step, part = (round(x * dpi) for x in (LEFT, TOP, TILE + GAP, GROUP_GAP))
     lines = [top + step * row + part * (row // together) for row in range(len(tiles))]
-    width = left + step * len(labels.columns)
+    width = max(left + step * len(labels.columns), round(LEAST_WIDTH * dpi))
     height = lines[-1] + step + round(BOTTOM * dpi)
     with mpl.rc_context(STYLE):
         # the 0.01 px keep the size in px from being rounded down
