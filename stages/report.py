@@ -79,6 +79,7 @@ def write_sweep_figures(params: Params, sweep: Sweep, footer: str) -> None:
         save(figure, REPORTS / name)
         write_series(REPORTS / f"{name}.csv", "beta", betas, series)
     cells = {loss: sweep[loss, beta] for loss, beta in best.items()}
+    footer = f"each loss at the β that validation prefers · {footer}"
     write_threshold_figure("fig5", cells, LOSS_LOOKS, loss_labels(best), footer)
 
 

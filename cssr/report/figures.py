@@ -43,6 +43,7 @@ MODEL_LOOKS = {
     "inverse": Look(_BLUE, "P", _SOLID),
 }
 DPI = 200
+FAINT = "#555555"
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -55,6 +56,7 @@ STYLE = {
     "lines.markersize": 7,
     "legend.frameon": False,
     "legend.handlelength": 3.2,
+    "image.composite_image": False,  # else an SVG holds all images of a grid as one
     "svg.hashsalt": "cssr",  # else its ids are random
 }
 
@@ -189,7 +191,7 @@ def _finish(figure: Figure, axes: Axes, footer: str) -> Figure:
     with mpl.rc_context(STYLE):
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center", fontsize=8, labelspacing=0.7)
-        figure.supxlabel(footer, x=0.01, ha="left", fontsize=6.5, color="#555555")
+        figure.supxlabel(footer, x=0.01, ha="left", fontsize=6.5, color=FAINT)
     return figure
 
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cssr.report.figures import STYLE, render
+from cssr.report.figures import FAINT, STYLE, render
 from cssr.report.results import MODELS, Example
 
 TILE, GAP, GROUP_GAP = 0.88, 0.03, 0.10  # side of a tile and spaces between tiles, inches
@@ -108,34 +109,42 @@ def draw_grid(tiles: Tiles, *, side: int, labels: Labels, together: int) -> Figu
     with mpl.rc_context(STYLE):
         # the 0.01 px keep the size in px from being rounded down
         figure = Figure(figsize=((width + 0.01) / dpi, (height + 0.01) / dpi))
-
-        def write(x: float, y: float, text: str, **style: object) -> None:
-            style = {"fontsize": 7, "ha": "center", "va": "center"} | style
-            figure.text(x / width, 1 - y / height, text, **style)
-
-        for column, label in enumerate(labels.columns):
-            write(left + step * column + side / 2, top - 0.05 * dpi, label, va="bottom")
-        for y, label in zip(lines, labels.rows, strict=True):
-            write(left - 0.1 * dpi, y + side / 2, label, rotation=90)
-        for y, label in zip(lines[::together], labels.groups, strict=False):
-            write(left - 0.32 * dpi, y + step * together / 2, label, rotation=90, weight="bold")
-        write(left, height - 0.05 * dpi, labels.footer, ha="left", va="bottom", color="#555555")
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.axis("off")
         for y, row in zip(lines, tiles, strict=True):
             for column, tile in enumerate(row):
-                box = (left + step * column, height - y - side, side, side)
-                box = [value / total for value, total in zip(box, (width, height) * 2, strict=True)]
-                _draw_tile(figure, box, tile)
+                _draw_tile(axes, left + step * column, y, side, tile)
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        for column, label in enumerate(labels.columns):
+            _write(axes, left + step * column + side / 2, top - 0.05 * dpi, label, va="bottom")
+        for y, label in zip(lines, labels.rows, strict=True):
+            _write(axes, left - 0.1 * dpi, y + side / 2, label, rotation=90)
+        for y, label in zip(lines[::together], labels.groups, strict=False):
+            middle = y + step * together / 2
+            _write(axes, left - 0.32 * dpi, middle, label, rotation=90, weight="bold")
+        bottom = height - 0.05 * dpi
+        _write(axes, left, bottom, labels.footer, ha="left", va="bottom", color=FAINT)
     return figure
 
 
-def _draw_tile(figure: Figure, box: Sequence[float], tile: np.ndarray | None) -> None:
-    axes = figure.add_axes(box)
-    axes.axis("off")
+def _draw_tile(axes: Axes, x: int, y: int, side: int, tile: np.ndarray | None) -> None:
+    """Draw a tile with its upper left corner at (x, y) px."""
     if tile is None:
-        style = {"ha": "center", "va": "center", "fontsize": 7, "color": "#777777"}
-        axes.text(0.5, 0.5, "no SR image", **style)
-    else:
-        axes.imshow(tile, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
+        _write(axes, x + side / 2, y + side / 2, "no SR image", color=FAINT)
+        return
+    axes.imshow(
+        tile,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        interpolation="none",
+        aspect="auto",
+        extent=(x, x + side, y + side, y),
+    )
+
+
+def _write(axes: Axes, x: float, y: float, text: str, **style: object) -> None:
+    axes.text(x, y, text, **{"fontsize": 7, "ha": "center", "va": "center", **style})
 
 
 def _save_grid(tiles: Tiles, file: Path, *, side: int, labels: Labels, together: int) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from cssr.report.results import MODELS
 
 LEVELS = dict(zip(MODELS, (0.55, 0.26, 0.44, 0.47, 0.48, 0.53, 0.50), strict=True))
+DEMO = Path(__file__).parents[2] / "presets" / "demo.yaml"
 WITH_SR = {"bicubic_ss": 27.61, "sr_ss": 29.04, "cssr": 28.52}
 EFFORT = {
     "iterations": 300,
@@ -30,7 +31,8 @@ class FakeResults:
 
     def __init__(self, root: Path, *, size: int = 64, examples: int = 3) -> None:
         self.root, self.size, self.examples = root, size, examples
-        self.params = yaml.safe_load(Path("presets/demo.yaml").read_text(encoding="utf-8"))
+        self.params = yaml.safe_load(DEMO.read_text(encoding="utf-8"))
+        self.params["sweep"] = {"losses": ["dice", "bc2"], "betas": [0.1, 0.5]}
         self.write_presets()
 
     def write_presets(self) -> None:
