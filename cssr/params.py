@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
 
 Loss = Literal["dice", "boundary_gdice", "bc1", "bc2", "gbc1", "gbc2"]
 VGG16_WIDTHS = [64, 128, 256, 512, 512]
@@ -30,6 +37,8 @@ def _unique(values: list) -> list:
 
 _TINY = math.nextafter(0.0, 1.0)
 Unit = Annotated[float, _within(0.0, 1.0, "[0, 1]")]
+# cells are named after their β, and DVC names them before they are read as numbers
+Beta = Annotated[Unit, BeforeValidator(lambda value: _with_point(value))]
 Positive = Annotated[float, _within(_TINY, 1e9, "(0, 1e9]")]
 Count = Annotated[int, _within(1, 10**9, "1 … 1,000,000,000")]
 Natural = Annotated[int, _within(0, 2**32 - 1, "0 … 4,294,967,295")]
@@ -37,6 +46,12 @@ Side = Annotated[int, _within(16, 16384, "16 … 16384 px")]
 Name = Annotated[str, AfterValidator(lambda value: _plain_name(value))]
 Widths = Annotated[list[Count], AfterValidator(lambda value: _sized(value, 5))]
 Interval = Annotated[list[Positive], AfterValidator(lambda value: _sized(value, 2))]
+
+
+def _with_point(value: Any) -> Any:
+    if type(value) is int:
+        raise ValueError(f"has no decimal point: write {value}.0")
+    return value
 
 
 def _plain_name(value: str) -> str:
@@ -161,7 +176,7 @@ class Sweep(_Section):
     """Cells of the loss and β analysis (Figs. 3–5)."""
 
     losses: Annotated[list[Loss], AfterValidator(_unique)]
-    betas: Annotated[list[Unit], AfterValidator(_unique)]
+    betas: Annotated[list[Beta], AfterValidator(_unique)]
 
 
 class Evaluate(_Section):

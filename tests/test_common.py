@@ -68,7 +68,12 @@ def test_a_new_folder_takes_its_name_when_it_is_complete(tmp_path):
 def test_a_failure_leaves_the_old_folder_and_nothing_half_made(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/old").write_text("1")
-    with pytest.raises(RuntimeError), new_folder(tmp_path / "out") as folder:
-        (folder / "x").write_text("1")
-        raise RuntimeError
+
+    def fail() -> None:
+        with new_folder(tmp_path / "out") as folder:
+            (folder / "x").write_text("1")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert [file.name for file in tmp_path.rglob("*")] == ["out", "old"]

@@ -5,7 +5,6 @@ Khanhha's size, and scale with the size that is asked for; crack widths do not.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,26 +14,21 @@ SPLITS = {"train": 0, "test": 1}  # part of an image's seed
 REFERENCE = 448
 OVERSAMPLING = 4  # of the canvas that cracks are drawn on
 CRACK_FREE = 10  # one image in so many has no crack
-JPEG_QUALITY = 95
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 STEPS = 256  # straight pieces of a crack
 
 
 @dataclass(frozen=True)
-class Brush:
+class _Brush:
     """Random fields of one image: square float32 arrays of the side `size`."""
 
     rng: np.random.Generator
     size: int
 
-    @property
-    def unit(self) -> float:
-        """Pixels of this image per pixel of a 448 × 448 image."""
-        return self.size / REFERENCE
-
     def white(self, rows: int, columns: int) -> np.ndarray:
         """Independent values, uniform in [−1, 1)."""
-        values = np.frombuffer(self.rng.bytes(rows * columns), np.uint8)
-        return values.reshape(rows, columns).astype(np.float32) / 128 - 1
+        values = np.frombuffer(self.rng.bytes(rows * columns), np.uint8).reshape(rows, columns)
+        return values / np.float32(128) - 1
 
     def noise(self, cell: float, stretch: float = 1.0) -> np.ndarray:
         """Smooth noise in about [−1, 1] with grains of `cell` px, `stretch` times as tall."""
@@ -51,16 +45,14 @@ class Brush:
         return self.enlarge(field)
 
     def enlarge(self, field: np.ndarray) -> np.ndarray:
-        """The field at the size of the image."""
         return cv2.resize(field, (self.size, self.size), interpolation=cv2.INTER_CUBIC)
 
     def blur(self, field: np.ndarray, sigma: float) -> np.ndarray:
-        """The field behind a Gaussian of `sigma` px."""
-        return cv2.GaussianBlur(field, (0, 0), max(sigma * self.unit, 0.3))
+        return cv2.GaussianBlur(field, (0, 0), max(sigma * self.size / REFERENCE, 0.3))
 
     def relief(self, height: np.ndarray, offset: float) -> np.ndarray:
         """Light minus shade on a height field that is lit from a corner."""
-        step = max(1, round(offset * self.unit))
+        step = max(1, round(offset * self.size / REFERENCE))
         kernel = np.zeros((2 * step + 1, 2 * step + 1), np.float32)
         kernel[step, step], kernel[0, 0] = 1, -1
         return cv2.filter2D(height, -1, kernel)
@@ -75,195 +67,180 @@ def _soft(field: np.ndarray, softness: float) -> np.ndarray:
     return np.clip(field / softness + 0.5, 0, 1)
 
 
-def _stones(brush: Brush, *, spacing: tuple, radius: tuple, contrast: tuple) -> Surface:
-    """Angular stones in a dark binder: cells about random points; ranges, radii in `spacing`s."""
-    rng, cell, contrast = brush.rng, brush.rng.uniform(*spacing), brush.rng.uniform(*contrast)
-    pitch, canvas = max(cell * brush.unit, 2.5), np.full([brush.size] * 2, 255, np.uint8)
+def _chipseal(brush: _Brush) -> Surface:
+    """Angular stones in a dark binder, sparse or dense: cells about random points."""
+    rng, cell, contrast = brush.rng, brush.rng.uniform(6, 18), brush.rng.uniform(0.12, 0.34)
+    least, canvas = rng.uniform(0, 0.45), np.full([brush.size] * 2, 255, np.uint8)
+    pitch = max(cell * brush.size / REFERENCE, 2.5)
     canvas.flat[rng.integers(0, canvas.size, int((brush.size / pitch) ** 2))] = 0
     distance, label = cv2.distanceTransformWithLabels(canvas, cv2.DIST_L2, cv2.DIST_MASK_5)
     looks = rng.normal(0, 1, (2, label.max() + 1)).astype(np.float32)
-    reach = (pitch * rng.uniform(*radius, looks.shape[1])).astype(np.float32)[label] - distance
-    inside = _soft(reach + 0.3 * pitch * brush.noise(max(cell / 3, 1)), 0.25 * pitch)
-    inside *= cv2.morphologyEx(label.astype(np.float32), cv2.MORPH_GRADIENT, np.ones((2, 2))) == 0
-    inside = brush.blur(inside, 0.6)
+    reach = pitch * rng.uniform(least, 2.2 * least + 0.4, looks.shape[1]).astype(np.float32)
+    inside = _soft(
+        reach[label] - distance + 0.3 * pitch * brush.noise(max(cell / 3, 1)), 0.25 * pitch
+    )
+    border = cv2.morphologyEx(np.float32(label), cv2.MORPH_GRADIENT, np.ones((2, 2))) > 0
+    inside = brush.blur(inside * ~border, 0.6)
     tone = 1 - 0.7 * contrast + inside * contrast * (1 + looks[0][label])
     tone += 1.2 * contrast * brush.relief(inside, 2) + 0.1 * brush.noise(1.5)
     return tone + 0.1 * brush.noise(3), 0.035 * inside * looks[1][label]
 
 
-def _asphalt(brush: Brush) -> Surface:
+def _asphalt(brush: _Brush) -> Surface:
     tone = 1 + 0.16 * brush.noise(1) + 0.13 * brush.noise(2.6) + 0.04 * brush.fractal(150, 0.65)
     tone += brush.rng.uniform(0.2, 1.0) * np.maximum(brush.noise(3.5) - 0.6, 0)
     tone -= brush.rng.uniform(0.2, 0.9) * np.maximum(brush.noise(4.5) - 0.6, 0)
     return tone, 0.03 * brush.noise(3)
 
 
-def _concrete(brush: Brush) -> Surface:
+def _concrete(brush: _Brush) -> Surface:
     clouds = brush.fractal(brush.rng.uniform(40, 160), brush.rng.uniform(0.72, 0.95))
-    tone = 1 + brush.rng.uniform(0.025, 0.06) * clouds + 0.03 * brush.noise(2.5)
-    rare = brush.noise(brush.rng.uniform(4, 9)) + 0.5 * brush.noise(60)
-    pores = np.maximum(rare - brush.rng.uniform(0.85, 1.6), 0)
-    return tone - 1.2 * brush.blur(pores, 0.7), 0.008 * clouds
+    pores = brush.noise(brush.rng.uniform(4, 9)) + 0.5 * brush.noise(60)
+    pores = brush.blur(np.maximum(pores - brush.rng.uniform(0.85, 1.6), 0), 0.7)
+    tone = 1 + brush.rng.uniform(0.025, 0.06) * clouds - 1.2 * pores
+    if brush.rng.random() < 0.3:  # broomed
+        tone += brush.rng.uniform(0.03, 0.08) * brush.noise(2, brush.rng.uniform(3, 20))
+        tone = np.ascontiguousarray(np.rot90(tone, brush.rng.integers(2)))
+    return tone + brush.rng.uniform(0.02, 0.1) * brush.noise(1.6), 0.008 * clouds
 
 
-def _plaster(brush: Brush) -> Surface:
+def _plaster(brush: _Brush) -> Surface:
     height = brush.noise(brush.rng.uniform(4, 14)) + 0.5 * brush.noise(4)
     tone = 1 + brush.rng.uniform(0.03, 0.13) * brush.relief(brush.blur(height, 1.2), 2)
     return tone + 0.03 * brush.fractal(220, 0.65) + 0.03 * brush.noise(1), 0.01 * brush.noise(90)
 
 
-def _broomed(brush: Brush) -> Surface:
-    lines = brush.noise(2, stretch=brush.rng.uniform(3, 12)) + 0.6 * brush.noise(6, 40)
-    lines = lines if brush.rng.random() < 0.5 else lines.T
-    tone = 1 + brush.rng.uniform(0.03, 0.08) * lines + 0.05 * brush.fractal(180, 0.75)
-    return tone + 0.1 * brush.noise(1.5), 0.01 * brush.noise(60)
-
-
-_chipseal = partial(_stones, spacing=(6, 17), radius=(0.35, 1.3), contrast=(0.18, 0.34))
-_pitted = partial(_stones, spacing=(9, 22), radius=(0.0, 0.5), contrast=(0.1, 0.2))
-GREY, LIGHT, BROWN, BLUE = (128, 129, 129), (174, 172, 167), (152, 145, 132), (122, 125, 132)
+GREY, LIGHT, BROWN, BLUE = (128, 129, 129), (174, 172, 167), (150, 145, 135), (122, 125, 132)
 # name: surface, share of the images, colours (RGB)
 MATERIALS = {
     "asphalt": (_asphalt, 0.3, [GREY, BLUE, BLUE, BROWN, (98, 100, 104)]),
-    "chipseal": (_chipseal, 0.16, [GREY, BLUE, BROWN]),
-    "pitted": (_pitted, 0.12, [GREY, GREY, BROWN, (108, 108, 108)]),
-    "concrete": (_concrete, 0.24, [GREY, LIGHT, LIGHT, BROWN, (172, 158, 138), (86, 90, 92)]),
-    "plaster": (_plaster, 0.09, [LIGHT, GREY, (190, 164, 154), (98, 124, 146), (120, 112, 140)]),
-    "broomed": (_broomed, 0.09, [GREY, LIGHT, LIGHT, BROWN]),
+    "chipseal": (_chipseal, 0.26, [GREY, GREY, BLUE, BROWN, (108, 108, 108)]),
+    "concrete": (_concrete, 0.34, [GREY, LIGHT, LIGHT, BROWN, (170, 160, 144), (86, 90, 92)]),
+    "plaster": (_plaster, 0.1, [LIGHT, GREY, (190, 164, 154), (98, 124, 146), (120, 112, 140)]),
 }
 
 
-def _path(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, rough: float) -> np.ndarray:
-    """Midpoint displacement between two points, (STEPS + 1, 2)."""
-    path, height = np.stack([start, end]), rough * np.linalg.norm(end - start)
+def _path(rng: np.random.Generator, start: complex, end: complex, rough: float) -> np.ndarray:
+    """Midpoint displacement between two points x + iy, (STEPS + 1,)."""
+    path, height = np.array([start, end]), rough * abs(end - start)
     while len(path) <= STEPS:
-        middle = (path[1:] + path[:-1]) / 2 + rng.normal(0, height, (len(path) - 1, 2))
-        path = np.insert(path, np.arange(1, len(path)), middle, axis=0)
+        middle = (path[1:] + path[:-1]) / 2 + rng.normal(0, height, (len(path) - 1, 2)) @ (1, 1j)
+        path = np.insert(path, np.arange(1, len(path)), middle)
         height *= 0.62
     return path
 
 
-def _direction(angle: float) -> np.ndarray:
-    return np.array([np.cos(angle), np.sin(angle)])
+def _pixels(points: np.ndarray, side: int) -> list[list[int]]:
+    """Points x + iy in units of the side as [column, row]."""
+    return np.rint(np.stack([points.real, points.imag], 1) * side).astype(int).tolist()
 
 
 class _Cracks:
-    """Cracks of one image; points are in units of its side, widths in its px."""
+    """Cracks of one image; points are x + iy in units of its side, widths in its px."""
 
-    def __init__(self, brush: Brush, limits: tuple[float, float]):
+    def __init__(self, brush: _Brush, limits: tuple[float, float]):
         self.rng, self.limits = brush.rng, limits
         self.canvas = np.zeros([brush.size * OVERSAMPLING] * 2, np.uint8)
-        self.width = limits[0] + (limits[1] - limits[0]) * self.rng.beta(1.6, 1.9)
+        self.width = limits[0] + (limits[1] - limits[0]) * self.rng.beta(1.6, 1.7)
 
-    def draw(self, start: np.ndarray, end: np.ndarray, width: float, tip: float) -> np.ndarray:
-        """Draw a crack whose width varies, down to `tip` times `width` at its end."""
+    def draw(self, start: complex, end: complex, width: float, tip: float) -> np.ndarray:
+        """Draw a crack whose width varies, down to `tip` times `width` at its end; its path."""
         path = _path(self.rng, start, end, self.rng.uniform(0.015, 0.065))
         slow = np.interp(np.linspace(0, 24, STEPS), np.arange(25), self.rng.normal(0, 0.45, 25))
         widths = width * np.exp(slow + self.rng.normal(0, 0.15, STEPS)) * np.linspace(1, tip, STEPS)
         widths = np.rint(np.clip(widths, *self.limits) * OVERSAMPLING).astype(int).tolist()
-        points = np.rint(path * len(self.canvas)).astype(int).tolist()
+        points = _pixels(path, len(self.canvas))
         for a, b, thickness in zip(points[:-1], points[1:], widths, strict=True):
             cv2.line(self.canvas, a, b, 255, thickness)
         return path
 
     def through(self) -> None:
         """A crack across the image, with branches, which may have branches."""
-        rng, middle = self.rng, 0.5 + self.rng.uniform(-0.25, 0.25, 2)
-        along = _direction(rng.uniform(0, 2 * np.pi))
+        rng, along = self.rng, np.exp(1j * self.rng.uniform(0, 2 * np.pi))
+        middle = complex(*rng.uniform(0.25, 0.75, 2))
         drawn = [(self.draw(middle - along, middle + along, self.width, 1), self.width)]
-        for _ in range(rng.choice([0, 0, 1, 1, 2, 3])):
+        for _ in range(rng.choice([0, 0, 1, 1, 2, 3, 4])):
             path, width = drawn[rng.integers(len(drawn))]
-            at = rng.integers(STEPS // 4, STEPS * 3 // 4)
-            x, y = path[at + 20] - path[at]
-            turned = np.arctan2(y, x) + rng.choice([-1, 1]) * rng.uniform(0.35, 1.3)
-            reach = _direction(turned) * rng.uniform(0.1, 0.7)
-            thinner = width * rng.uniform(0.35, 0.85)
-            drawn.append((self.draw(path[at], path[at] + reach, thinner, 0.3), thinner))
-
-    def coverage(self) -> np.ndarray:
-        """Part of each pixel that is crack, in [0, 1]."""
-        side = len(self.canvas) // OVERSAMPLING
-        small = cv2.resize(self.canvas, (side, side), interpolation=cv2.INTER_AREA)
-        return small.astype(np.float32) / 255
+            at, width = rng.integers(STEPS // 4, STEPS * 3 // 4), width * rng.uniform(0.35, 0.85)
+            turn = np.angle(path[at + 20] - path[at]) + rng.choice([-1, 1]) * rng.uniform(0.3, 1.3)
+            end = path[at] + rng.uniform(0.1, 0.7) * np.exp(1j * turn)
+            drawn.append((self.draw(path[at], end, width, 0.3), width))
 
     def net(self) -> None:
         """Alligator cracking: borders of Voronoi cells."""
-        cells = self.rng.integers(2, 6)
+        cells = self.rng.integers(3, 6)
         sites = np.stack(np.meshgrid(*[np.arange(-1, cells + 1)] * 2), -1).reshape(-1, 2)
         plane = cv2.Subdiv2D((-2, -2, 5, 5))
         plane.insert(((sites + self.rng.uniform(0, 1, sites.shape)) / cells).astype(np.float32))
         borders = {}
         for facet in plane.getVoronoiFacetList([])[0]:
-            for a, b in zip(facet, np.roll(facet, 1, 0), strict=True):
-                borders[tuple(np.rint((a + b) * 1000))] = a, b
+            corners = facet @ (1, 1j)
+            ends = zip(corners, np.roll(corners, 1), strict=True)
+            borders |= {np.round(a + b, 3): (a, b) for a, b in ends}
         for a, b in borders.values():
-            if np.abs(a + b - 1).max() < 1.6 and self.rng.random() < 0.75:
-                self.draw(a, b, self.width * self.rng.uniform(0.3, 1.1), 1)
+            if abs(a + b - 1 - 1j) < 2 and self.rng.random() < 0.75:
+                self.draw(a, b, self.width * self.rng.uniform(0.25, 0.85), 1)
 
 
-def _crack(brush: Brush, tone: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+def _crack(brush: _Brush, tone: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     """Crack a surface in place: dark, fainter in places, edges dirty or broken; the coverage."""
     rng, cracks = brush.rng, _Cracks(brush, limits)
-    for draw in [cracks.net] if rng.random() < 0.1 else [cracks.through] * rng.choice([1, 1, 1, 2]):
-        draw()
-    depth = brush.blur(cracks.coverage(), rng.uniform(0.3, 0.9))
-    strength = rng.uniform(0.35, 0.86) * (1 - rng.uniform(0, 0.5) * np.abs(brush.noise(50)))
-    tone -= rng.uniform(0, 0.25) * brush.blur(depth, rng.uniform(2.5, 6))
-    tone -= rng.uniform(0, 0.25) * brush.relief(depth, 2)
+    for _ in range(rng.choice([0, 1, 1, 1, 1, 1, 1, 1, 2, 2])):
+        cracks.through()
+    if not cracks.canvas.any():
+        cracks.net()
+    coverage = cv2.resize(cracks.canvas, tone.shape, interpolation=cv2.INTER_AREA)
+    coverage = coverage / np.float32(255)
+    depth = brush.blur(coverage, rng.uniform(0.3, 0.9))
+    strength = rng.uniform(0.4, 0.88) * (1 - rng.uniform(0, 0.5) * np.abs(brush.noise(50)))
+    dirt = rng.uniform(0, 0.25) * brush.blur(depth, rng.uniform(2.5, 6))
+    tone -= dirt + rng.uniform(0, 0.25) * brush.relief(depth, 2)
     tone *= 1 - strength * depth
-    return cracks.coverage()
+    return coverage
 
 
-def _stain(brush: Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
+def _stain(brush: _Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
     edge = brush.noise(110, brush.rng.choice([1, 1, 4])) + brush.fractal(50, 0.8) * 0.3
     stain = _soft(edge - 0.4, brush.rng.uniform(0.3, 1.2))
     tone *= 1 - brush.rng.uniform(-0.12, 0.3) * stain
     warmth += brush.rng.uniform(-0.02, 0.06) * stain
 
 
-def _paint(brush: Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
+def _paint(brush: _Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
     rng, band = brush.rng, np.zeros_like(tone)
-    ends = rng.uniform(-0.2, 1.2, (2, 2))
-    ends += 3 * (ends - ends.mean(0))
-    cv2.line(band, *_pixels(brush, ends), 1, int(rng.uniform(0.06, 0.25) * brush.size))
+    along, middle = np.exp(1j * rng.uniform(0, np.pi)), complex(*rng.random(2))
+    ends = _pixels(np.array([middle - 2 * along, middle + 2 * along]), brush.size)
+    cv2.line(band, *ends, 1, int(rng.uniform(0.06, 0.25) * brush.size))
     wear = rng.uniform(0.15, 0.5) * np.maximum(brush.fractal(60, 0.9), -0.1)
     worn = rng.uniform(0.5, 0.9) * _soft(brush.blur(band, 1) - 0.5 - wear, 0.5)
     tone += worn * (rng.uniform(0.6, 0.9) - 0.4 * tone)
     warmth += worn * float(rng.choice([0, 0, 0.15]))
 
 
-def _marks(brush: Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
-    """Pebbles and holes, scratches, a straight joint or a pale twig."""
-    rng, marks = brush.rng, np.zeros_like(tone)
+def _marks(brush: _Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
+    """Pebbles and holes, scratches, perhaps a straight joint."""
+    rng, marks, side = brush.rng, np.zeros_like(tone), brush.size
     for _ in range(rng.integers(1, 9)):
-        axes = np.maximum(rng.uniform(1, 5, 2) * brush.unit, 1).astype(int).tolist()
-        centre, shade = _pixels(brush, rng.random((1, 2)))[0], rng.uniform(-0.5, 0.3)
+        axes = np.maximum(rng.uniform(1, 5, 2) * brush.size / REFERENCE, 1).astype(int).tolist()
+        centre, shade = rng.integers(0, side, 2).tolist(), rng.uniform(-0.5, 0.3)
         cv2.ellipse(marks, centre, axes, rng.uniform(0, 180), 0, 360, shade, cv2.FILLED)
     for _ in range(rng.choice([0, 0, 1, 4])):
-        cv2.line(marks, *_pixels(brush, rng.uniform(-0.1, 1.1, (2, 2))), rng.uniform(-0.1, 0.3))
-    thick, joint = max(1, int(rng.uniform(3, 8) * brush.unit)), rng.uniform(0.1, 0.9)
-    if rng.random() < 0.3:
-        line = np.array([[joint, -0.1], [joint + rng.normal(0, 0.03), 1.1]])
-        cv2.line(marks, *_pixels(brush, line[:, :: rng.choice([-1, 1])]), -0.3, thick)
-    elif rng.random() < 0.3:
-        twig = _pixels(brush, _path(rng, *rng.random((2, 2)), 0.08)[:: STEPS // 8])
-        cv2.polylines(marks, [np.array(twig)], False, 0.4, max(1, thick // 2))
-        marks += 0.6 * brush.relief(marks, 3)
+        cv2.line(marks, *rng.integers(0, side, (2, 2)).tolist(), rng.uniform(-0.1, 0.3))
+    if rng.random() < 0.4:
+        ends = rng.uniform(0.1, 0.9) + np.array([-0.1j, rng.normal(0, 0.03) + 1.1j])
+        ends = ends if rng.random() < 0.5 else 1j * ends.conj()
+        thick = max(1, int(rng.uniform(3, 8) * side / REFERENCE))
+        cv2.line(marks, *_pixels(ends, side), rng.uniform(-0.4, -0.15), thick)
     tone += brush.blur(marks, 0.7) * (0.8 + 0.3 * brush.noise(4))
 
 
-def _pixels(brush: Brush, points: np.ndarray) -> list[list[int]]:
-    return np.rint(points * brush.size).astype(int).tolist()
-
-
-def _light(brush: Brush) -> np.ndarray:
+def _light(brush: _Brush) -> np.ndarray:
     """Illumination about 1: a slope, a vignette, sometimes a shadow."""
-    rng = brush.rng
-    y, x = np.mgrid[-1:1:24j, -1:1:24j].astype(np.float32)
-    slope, fall = rng.normal(0, 0.07, 2), rng.uniform(0, 0.06)
-    light = brush.enlarge(np.float32(1 + slope[0] * x + slope[1] * y - fall * (x**2 + y**2)))
+    rng, (y, x) = brush.rng, np.mgrid[-1:1:24j, -1:1:24j].astype(np.float32)
+    (a, b), fall = rng.normal(0, 0.07, 2).tolist(), rng.uniform(0, 0.06)
+    light = brush.enlarge(1 + a * x + b * y - fall * (x**2 + y**2))
     if rng.random() < 0.07:
-        edge = brush.enlarge(np.float32(slope[1] * x - slope[0] * y)) + 0.02 * brush.noise(90)
+        edge = brush.enlarge(b * x - a * y) + 0.02 * brush.noise(90)
         light *= 1 - rng.uniform(0.2, 0.45) * _soft(edge, rng.uniform(0.005, 0.06))
     return light
 
@@ -292,7 +269,7 @@ def synthesize(
         pixel is crack. One image in ten has none.
     """
     rng, material, cracked = _start(index, seed, split)
-    brush, (surface, _, colours) = Brush(rng, size), MATERIALS[material]
+    brush, (surface, _, colours) = _Brush(rng, size), MATERIALS[material]
     tone, warmth = surface(brush)
     for _ in range(rng.integers(0, 3) if cracked else rng.integers(2, 4)):
         rng.choice([_stain, _marks, _paint], p=[0.44, 0.5, 0.06])(brush, tone, warmth)
@@ -321,12 +298,11 @@ def write_synthetic(
     for split, count in (("train", train), ("test", test)):
         images, masks = (Path(folder) / split / kind for kind in ("images", "masks"))
         images.mkdir(parents=True, exist_ok=True)
-        masks.mkdir(parents=True, exist_ok=True)
+        masks.mkdir(exist_ok=True)
         for i in range(count):
             image, mask = synthesize(i, seed=seed, size=size, crack_width=crack_width, split=split)
             _, material, cracked = _start(i, seed, split)
             name = f"{'' if cracked else 'noncrack_'}{material}_{i:04d}"
-            quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-            jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1]
+            jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), JPEG)[1]
             (images / f"{name}.jpg").write_bytes(jpeg.tobytes())
             (masks / f"{name}.png").write_bytes(cv2.imencode(".png", 255 * mask)[1].tobytes())

@@ -1,0 +1,120 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cssr.data.degrade import upscale
+from cssr.models.dbpn import DBPN
+from cssr.models.initial import initialise, start_from
+from cssr.models.unet import UNet
+from cssr.models.variants import build_pipeline, segment
+
+SS_ONLY = ("ss_hr", "ss_bicubic", "ss_sr", "inverse")
+WITH_SR_IMAGE = ("bicubic_ss", "sr_ss", "cssr")
+
+
+def pipeline(variant: str) -> torch.nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    sr = DBPN(channels=1 if variant in ("ss_sr", "inverse") else 3, stages=2, features=4, width=4)
+    ss = UNet(encoder=[4] * 5, decoder=2)
+    initialise(sr, generator)
+    initialise(ss, generator)
+    return build_pipeline(variant, sr=sr, ss=ss, scale=4)
+
+
+def image(side: int = 16) -> torch.Tensor:
+    return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("variant", SS_ONLY + WITH_SR_IMAGE)
+def test_probabilities_are_of_the_hr_size_in_the_unit_interval(variant):
+    sr, probs = pipeline(variant)(image(64 if variant == "ss_hr" else 16))
+    assert probs.shape == (2, 1, 64, 64)
+    assert 0 <= probs.min() <= probs.max() <= 1
+    assert (sr is not None) == (variant in WITH_SR_IMAGE)
+    assert sr is None or sr.shape == (2, 3, 64, 64)
+
+
+def test_super_resolution_alone_gives_no_probabilities():
+    sr, probs = pipeline("sr")(image())
+    assert sr.shape == (2, 3, 64, 64)
+    assert probs is None
+
+
+def test_bicubic_ss_segments_the_enlarged_image():
+    model = pipeline("bicubic_ss")
+    sr, probs = model(image())
+    assert torch.equal(sr, upscale(image(), 4))
+    assert torch.equal(probs, segment(model.ss, sr))
+
+
+def test_ss_bicubic_enlarges_and_clips_the_probabilities():
+    model = pipeline("ss_bicubic")
+    expected = upscale(segment(model.ss, image()), 4).clamp(0, 1)
+    assert torch.equal(model(image())[1], expected)
+
+
+def test_cssr_segments_its_unclipped_sr_image():
+    model = pipeline("cssr")
+    sr, probs = model(image())
+    assert sr.max() > 1 or sr.min() < 0
+    assert torch.equal(probs, segment(model.ss, sr))
+
+
+def test_inverse_clips_the_enlarged_probabilities():
+    model = pipeline("inverse")
+    raw = model.sr(segment(model.ss, image()))
+    assert torch.equal(model(image())[1], raw.clamp(0, 1))
+
+
+def test_segmentation_does_not_change_with_brightness_and_contrast():
+    ss = pipeline("ss_hr").ss
+    torch.testing.assert_close(
+        segment(ss, image(32)), segment(ss, 0.5 * image(32) + 0.2), atol=2e-3, rtol=0
+    )
+
+
+def test_the_image_is_normalised_over_its_pixels():
+    ss = pipeline("ss_hr").ss
+    expected = torch.sigmoid(ss(F.instance_norm(image(32), eps=1e-5)))
+    assert torch.equal(segment(ss, image(32)), expected)
+
+
+def test_an_unknown_variant_is_refused():
+    with pytest.raises(ValueError, match="variant 'x' is not one of sr, ss_hr"):
+        build_pipeline("x", sr=None, ss=None, scale=4)
+
+
+def test_biases_start_at_zero_and_weights_at_kaimings_spread():
+    sr = DBPN(stages=2, features=64, width=64)
+    initialise(sr, torch.Generator().manual_seed(0))
+    conv = sr.features[0][0]
+    assert conv.bias.abs().max() == 0
+    assert conv.weight.std().item() == pytest.approx((2 / 27) ** 0.5, rel=0.05)
+
+
+def test_a_network_of_the_same_channels_starts_from_all_trained_weights():
+    trained, sr = (DBPN(stages=2, features=4, width=4) for _ in range(2))
+    start_from(sr, trained.state_dict())
+    assert all(
+        torch.equal(a, b) for a, b in zip(sr.parameters(), trained.parameters(), strict=True)
+    )
+
+
+def test_a_one_channel_network_keeps_its_own_first_and_last_convolution():
+    trained = DBPN(stages=2, features=4, width=4)
+    sr = DBPN(channels=1, stages=2, features=4, width=4)
+    before = {name: value.clone() for name, value in sr.state_dict().items()}
+    start_from(sr, trained.state_dict())
+    kept = {name for name, value in sr.state_dict().items() if torch.equal(value, before[name])}
+    ends = {
+        f"{end}.{kind}" for end in ("features.0.0", "reconstruct") for kind in ("weight", "bias")
+    }
+    prelus = {name for name in before if before[name].shape == (1,) and name not in ends}
+    assert kept == ends | prelus
+
+
+def test_weights_of_another_size_are_refused():
+    with pytest.raises(ValueError, match="2 stages, 4 features, width 4"):
+        start_from(
+            DBPN(stages=2, features=4, width=4), DBPN(stages=3, features=4, width=4).state_dict()
+        )

@@ -1,0 +1,191 @@
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cssr.data.arrays import Arrays
+from cssr.data.augment import draw_distortion
+from cssr.data.distance import signed_distance
+from cssr.device import choose_device
+from cssr.losses import LOSSES, joint_loss
+from cssr.models.dbpn import DBPN
+from cssr.models.initial import initialise
+from cssr.models.unet import UNet
+from cssr.models.variants import build_pipeline
+from cssr.objectives import loss_parts
+from cssr.params import Objective, Train
+from cssr.training import batch_indices, fit, make_batch, total_loss
+
+CPU = torch.device("cpu")
+VARIANTS = ["sr", "ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
+
+
+@pytest.fixture(scope="module")
+def arrays() -> Arrays:
+    rng = np.random.default_rng(0)
+    hr = rng.integers(0, 256, (6, 64, 64, 3), np.uint8)
+    mask = np.zeros((6, 64, 64), np.uint8)
+    mask[:5, 20:24] = 1
+    phi = np.stack([signed_distance(m) for m in mask]).astype(np.float16)
+    return Arrays(hr, hr[:, ::4, ::4].copy(), mask, phi, [str(k) for k in range(6)])
+
+
+def pipeline(variant: str) -> torch.nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    sr = DBPN(channels=1 if variant in ("ss_sr", "inverse") else 3, stages=2, features=4, width=4)
+    ss = UNet(encoder=[4] * 5, decoder=2)
+    initialise(sr, generator)
+    initialise(ss, generator)
+    frozen = {"sr_ss": sr, "ss_sr": ss}.get(variant)
+    if frozen is not None:
+        frozen.requires_grad_(False)
+    return build_pipeline(variant, sr=sr, ss=ss, scale=4)
+
+
+def budget(**changes: object) -> Train:
+    values = {
+        "iterations": 6,
+        "batch_size": 2,
+        "learning_rate": 1e-3,
+        "precision": "float32",
+        "checkpoint_every": 2,
+        "log_every": 3,
+        "validate_every": 6,
+    }
+    return Train(**{**values, **changes})
+
+
+def train(variant: str, arrays: Arrays, folder: Path, *, log: tuple = (), **changes: object):
+    model = pipeline(variant)
+    rows = fit(
+        model,
+        variant,
+        (arrays, arrays),
+        train=budget(**changes),
+        objective=Objective(gamma=0.5, alpha_start=0.01, alpha_per_epoch=0.1, phi="normalised"),
+        loss="bc2",
+        beta=0.3,
+        seed=0,
+        device=CPU,
+        state_file=folder / "checkpoint.pt",
+        log=log,
+    )
+    return model, rows
+
+
+def batch_of(arrays: Arrays):
+    distortion = draw_distortion(2, np.random.default_rng(0))
+    return make_batch(arrays, np.array([0, 5]), distortion, phi="normalised", device=CPU)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_exactly_what_a_variant_trains_changes(variant, arrays, tmp_path):
+    before = pipeline(variant).state_dict()
+    after = train(variant, arrays, tmp_path)[0].state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    expected = {"sr": {"sr"}, "ss_sr": {"sr"}, "cssr": {"sr", "ss"}, "inverse": {"sr", "ss"}}
+    assert changed == expected.get(variant, {"ss"})
+
+
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(arrays, tmp_path):
+    class InterruptedError(Exception):
+        pass
+
+    def interrupt(iteration: int, row: dict) -> None:
+        if iteration == 5:
+            raise InterruptedError
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole, rows = train("cssr", arrays, tmp_path / "a", log_every=5)
+    with pytest.raises(InterruptedError):
+        train("cssr", arrays, tmp_path / "b", log=(interrupt,), log_every=5)
+    resumed, again = train("cssr", arrays, tmp_path / "b", log_every=5)
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True)
+    )
+    for row in rows + again:
+        del row["images_per_second"]
+    assert rows == again
+
+
+def test_rows_before_a_resumption_are_logged_again(arrays, tmp_path):
+    train("ss_hr", arrays, tmp_path, log_every=1)
+    seen = []
+    train(
+        "ss_hr", arrays, tmp_path, log=(lambda iteration, row: seen.append(iteration),), log_every=1
+    )
+    assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_log_has_losses_validation_and_speed(arrays, tmp_path):
+    rows = train("cssr", arrays, tmp_path)[1]
+    assert [row["iteration"] for row in rows] == [3, 6]
+    assert {"loss", "l1", "ss", "learning_rate", "images_per_second"} <= rows[0].keys()
+    assert {"val_psnr", "val_aiu"} <= rows[1].keys()
+
+
+def test_bfloat16_training_stays_near_float32(arrays, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    full = train("cssr", arrays, tmp_path / "a")[1]
+    half = train("cssr", arrays, tmp_path / "b", precision="bfloat16")[1]
+    assert full[-1]["loss"] == pytest.approx(half[-1]["loss"], rel=0.05)
+
+
+def test_an_epoch_holds_every_image_and_fills_its_last_batch():
+    batches = [batch_indices(k, n=10, batch_size=4, seed=0) for k in range(3)]
+    assert sorted(np.concatenate(batches)[:10]) == list(range(10))
+    assert [len(batch) for batch in batches] == [4, 4, 4]
+    assert np.array_equal(batches[2][2:], batches[0][:2])
+
+
+def test_epochs_have_different_orders():
+    assert not np.array_equal(batch_indices(0, 10, 10, 0), batch_indices(1, 10, 10, 0))
+
+
+def test_a_batch_has_lr_images_masks_and_distances_of_its_own_images(arrays):
+    batch = batch_of(arrays)
+    assert batch.lr.shape == (2, 3, 16, 16)
+    assert torch.equal(batch.lr_mask, torch.nn.functional.avg_pool2d(batch.mask, 4))
+    assert (batch.lr_phi[batch.lr_mask > 0] <= 0).all()
+    assert batch.phi[1].abs().max() == 0  # no crack
+
+
+@pytest.mark.parametrize(
+    ("variant", "parts"),
+    [("sr", {"l1"}), ("ss_sr", {"l1"}), ("cssr", {"l1", "ss"}), ("inverse", {"l1", "ss"})],
+)
+def test_the_joint_variants_have_two_losses(variant, parts, arrays):
+    ss_loss = partial(LOSSES["bc2"], alpha=0.1, gamma=0.5)
+    found = loss_parts(variant, pipeline(variant), batch_of(arrays), ss_loss)
+    assert set(found) == parts
+    assert all(value.shape == (2,) for value in found.values())
+
+
+def test_the_inverse_model_is_segmented_at_low_resolution(arrays):
+    model, batch, seen = pipeline("inverse"), batch_of(arrays), []
+    loss_parts("inverse", model, batch, lambda *given: seen.append(given) or torch.zeros(2))
+    probs, mask, phi = seen[0]
+    assert probs.shape == (2, 1, 16, 16)
+    assert mask is batch.lr_mask
+    assert phi is batch.lr_phi
+
+
+def test_two_losses_are_weighed_by_eq_6():
+    parts = {"l1": torch.tensor([1.0]), "ss": torch.tensor([3.0])}
+    assert total_loss(parts, 0.3) == joint_loss(parts["l1"], parts["ss"], 0.3) == pytest.approx(1.6)
+    assert total_loss({"l1": parts["l1"]}, None) == 1
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == CPU
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ValueError, match="device: cuda:1 is not here"):
+        choose_device("cuda:1")
