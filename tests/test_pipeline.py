@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +78,35 @@ def test_a_forced_run_gives_the_same_tables_and_weights(repo):
     before = [file.read_bytes() for file in files]
     run("dvc repro -f --no-run-cache", repo)
     assert [file.read_bytes() for file in files] == before
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(repo, tmp_path):
+    params = repo / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace("iterations: 4", "iterations: 200"))
+    command = "python -m stages.train cssr --sr runs/sr --out"
+    try:
+        run(f"{command} {tmp_path}/whole", repo)
+        process = subprocess.Popen(
+            [sys.executable, *f"{command} {tmp_path}/killed".split()[1:]], cwd=repo
+        )
+        while not list(repo.glob("state/*/checkpoint.pt")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        assert not (tmp_path / "killed").exists()
+        other = run(f"{command} {tmp_path}/other --loss dice --beta 0.5", repo).stdout
+        again = run(f"{command} {tmp_path}/killed", repo).stdout
+    finally:
+        params.write_text(text)
+    assert "going on from iteration" not in other
+    assert "going on from iteration" in again
+    weights = [
+        (tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "killed")
+    ]
+    assert weights[0] == weights[1]
+    assert list((repo / "state").iterdir()) == []
 
 
 @pytest.mark.parametrize(

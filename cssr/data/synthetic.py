@@ -4,8 +4,8 @@ Every image is a function of (seed, split, index) alone. Lengths are in px of a 
 Khanhha's size, and scale with the size that is asked for; crack widths do not.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,8 +18,7 @@ JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 STEPS = 256  # straight pieces of a crack
 
 
-@dataclass(frozen=True)
-class _Brush:
+class _Brush(NamedTuple):
     """Random fields of one image: square float32 arrays of the side `size`."""
 
     rng: np.random.Generator
@@ -58,8 +57,7 @@ class _Brush:
         return cv2.filter2D(height, -1, kernel)
 
 
-# A surface is tone, about 1, and warmth, about 0 (blue < 0 < yellow): two (H, W) float32 arrays.
-Surface = tuple[np.ndarray, np.ndarray]
+Surface = tuple[np.ndarray, np.ndarray]  # tone, about 1; warmth, about 0 (yellow > 0); (H, W)
 
 
 def _soft(field: np.ndarray, softness: float) -> np.ndarray:
@@ -94,14 +92,14 @@ def _asphalt(brush: _Brush) -> Surface:
 
 
 def _concrete(brush: _Brush) -> Surface:
-    clouds = brush.fractal(brush.rng.uniform(40, 160), brush.rng.uniform(0.72, 0.95))
-    pores = brush.noise(brush.rng.uniform(4, 9)) + 0.5 * brush.noise(60)
-    pores = brush.blur(np.maximum(pores - brush.rng.uniform(0.85, 1.6), 0), 0.7)
-    tone = 1 + brush.rng.uniform(0.025, 0.06) * clouds - 1.2 * pores
-    if brush.rng.random() < 0.3:  # broomed
-        tone += brush.rng.uniform(0.03, 0.08) * brush.noise(2, brush.rng.uniform(3, 20))
-        tone = np.ascontiguousarray(np.rot90(tone, brush.rng.integers(2)))
-    return tone + brush.rng.uniform(0.02, 0.1) * brush.noise(1.6), 0.008 * clouds
+    rng = brush.rng
+    clouds = brush.fractal(rng.uniform(40, 160), rng.uniform(0.72, 0.95))
+    pores = brush.noise(rng.uniform(4, 9)) + 0.5 * brush.noise(60) - rng.uniform(0.85, 1.6)
+    tone = 1 + rng.uniform(0.025, 0.06) * clouds - 1.2 * brush.blur(np.maximum(pores, 0), 0.7)
+    if rng.random() < 0.3:  # broomed
+        lines = brush.noise(2, rng.uniform(3, 20))
+        tone += rng.uniform(0.03, 0.08) * np.rot90(lines, rng.integers(2))
+    return tone + rng.uniform(0.02, 0.1) * brush.noise(1.6), 0.008 * clouds
 
 
 def _plaster(brush: _Brush) -> Surface:
@@ -189,8 +187,7 @@ def _crack(brush: _Brush, tone: np.ndarray, limits: tuple[float, float]) -> np.n
         cracks.through()
     if not cracks.canvas.any():
         cracks.net()
-    coverage = cv2.resize(cracks.canvas, tone.shape, interpolation=cv2.INTER_AREA)
-    coverage = coverage / np.float32(255)
+    coverage = cv2.resize(cracks.canvas, tone.shape, interpolation=cv2.INTER_AREA) / np.float32(255)
     depth = brush.blur(coverage, rng.uniform(0.3, 0.9))
     strength = rng.uniform(0.4, 0.88) * (1 - rng.uniform(0, 0.5) * np.abs(brush.noise(50)))
     dirt = rng.uniform(0, 0.25) * brush.blur(depth, rng.uniform(2.5, 6))
@@ -208,9 +205,8 @@ def _stain(brush: _Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
 
 def _paint(brush: _Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
     rng, band = brush.rng, np.zeros_like(tone)
-    along, middle = np.exp(1j * rng.uniform(0, np.pi)), complex(*rng.random(2))
-    ends = _pixels(np.array([middle - 2 * along, middle + 2 * along]), brush.size)
-    cv2.line(band, *ends, 1, int(rng.uniform(0.06, 0.25) * brush.size))
+    ends = complex(*rng.random(2)) + np.array([-2, 2]) * np.exp(1j * rng.uniform(0, np.pi))
+    cv2.line(band, *_pixels(ends, brush.size), 1, int(rng.uniform(0.06, 0.25) * brush.size))
     wear = rng.uniform(0.15, 0.5) * np.maximum(brush.fractal(60, 0.9), -0.1)
     worn = rng.uniform(0.5, 0.9) * _soft(brush.blur(band, 1) - 0.5 - wear, 0.5)
     tone += worn * (rng.uniform(0.6, 0.9) - 0.4 * tone)
@@ -221,7 +217,7 @@ def _marks(brush: _Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
     """Pebbles and holes, scratches, perhaps a straight joint."""
     rng, marks, side = brush.rng, np.zeros_like(tone), brush.size
     for _ in range(rng.integers(1, 9)):
-        axes = np.maximum(rng.uniform(1, 5, 2) * brush.size / REFERENCE, 1).astype(int).tolist()
+        axes = np.maximum(rng.uniform(1, 5, 2) * side / REFERENCE, 1).astype(int).tolist()
         centre, shade = rng.integers(0, side, 2).tolist(), rng.uniform(-0.5, 0.3)
         cv2.ellipse(marks, centre, axes, rng.uniform(0, 180), 0, 360, shade, cv2.FILLED)
     for _ in range(rng.choice([0, 0, 1, 4])):
@@ -229,19 +225,18 @@ def _marks(brush: _Brush, tone: np.ndarray, warmth: np.ndarray) -> None:
     if rng.random() < 0.4:
         ends = rng.uniform(0.1, 0.9) + np.array([-0.1j, rng.normal(0, 0.03) + 1.1j])
         ends = ends if rng.random() < 0.5 else 1j * ends.conj()
-        thick = max(1, int(rng.uniform(3, 8) * side / REFERENCE))
-        cv2.line(marks, *_pixels(ends, side), rng.uniform(-0.4, -0.15), thick)
+        cv2.line(marks, *_pixels(ends, side), -0.3, 1 + int(rng.uniform(2, 7) * side / REFERENCE))
     tone += brush.blur(marks, 0.7) * (0.8 + 0.3 * brush.noise(4))
 
 
 def _light(brush: _Brush) -> np.ndarray:
     """Illumination about 1: a slope, a vignette, sometimes a shadow."""
     rng, (y, x) = brush.rng, np.mgrid[-1:1:24j, -1:1:24j].astype(np.float32)
-    (a, b), fall = rng.normal(0, 0.07, 2).tolist(), rng.uniform(0, 0.06)
-    light = brush.enlarge(1 + a * x + b * y - fall * (x**2 + y**2))
+    a, b = rng.normal(0, 0.07, 2).tolist()
+    light = brush.enlarge(1 + a * x + b * y - rng.uniform(0, 0.06) * (x**2 + y**2))
     if rng.random() < 0.07:
-        edge = brush.enlarge(b * x - a * y) + 0.02 * brush.noise(90)
-        light *= 1 - rng.uniform(0.2, 0.45) * _soft(edge, rng.uniform(0.005, 0.06))
+        edge = b * x - a * y + np.float32(rng.normal(0, 0.04))
+        light *= 1 - rng.uniform(0.2, 0.45) * _soft(brush.enlarge(edge), rng.uniform(0.005, 0.06))
     return light
 
 
@@ -276,8 +271,8 @@ def synthesize(
     coverage = _crack(brush, tone, crack_width) if cracked else np.zeros_like(tone)
     tone = brush.blur(tone * _light(brush), rng.uniform(0.3, 0.8)) * rng.uniform(0.85, 1.2)
     warmth, colour = warmth + rng.normal(0, 0.025), colours[rng.integers(len(colours))]
-    tints = (1 + warmth, 1 + 0.2 * warmth, 1 - warmth)
-    image = cv2.merge([tone * tint * c for tint, c in zip(tints, colour, strict=True)])
+    hues = zip((1, 0.2, -1), colour, strict=True)
+    image = cv2.merge([tone * (1 + hue * warmth) * c for hue, c in hues])
     image += rng.uniform(1, 6) * brush.white(size, 3 * size).reshape(size, size, 3)
     return np.clip(image, 0, 255).astype(np.uint8), (coverage >= 0.5).astype(np.uint8)
 
@@ -303,6 +298,6 @@ def write_synthetic(
             image, mask = synthesize(i, seed=seed, size=size, crack_width=crack_width, split=split)
             _, material, cracked = _start(i, seed, split)
             name = f"{'' if cracked else 'noncrack_'}{material}_{i:04d}"
-            jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), JPEG)[1]
-            (images / f"{name}.jpg").write_bytes(jpeg.tobytes())
-            (masks / f"{name}.png").write_bytes(cv2.imencode(".png", 255 * mask)[1].tobytes())
+            jpeg = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), JPEG)[1]
+            (images / f"{name}.jpg").write_bytes(jpeg)
+            (masks / f"{name}.png").write_bytes(cv2.imencode(".png", 255 * mask)[1])
