@@ -107,7 +107,6 @@ def fit(
     optimiser = torch.optim.Adam(trained, lr=train.learning_rate)
     state = load_state(state_file) or {"iteration": 0, "sums": {}, "since": 0, "rows": []}
     if state["iteration"]:
-        print(f"going on from iteration {state['iteration']}", flush=True)
         pipeline.load_state_dict(state["weights"])
         optimiser.load_state_dict(state["optimiser"])
     for row in state["rows"]:

@@ -182,6 +182,8 @@ def main() -> None:
     key = state_key({**settings, **plain(params)}, [*code_files(), *files_in(inputs)])
     state = STATE / key
     state.mkdir(parents=True, exist_ok=True)
+    if (state / "checkpoint.pt").exists():
+        print(f"going on with the interrupted training in {state}", flush=True)
     progress = Progress("/".join(args.out.parts[1:]), params.train)
     with live_log(state / "live") as log:
         rows = fit(

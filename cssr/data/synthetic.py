@@ -73,10 +73,8 @@ def _chipseal(brush: _Brush) -> Surface:
     canvas.flat[rng.integers(0, canvas.size, int((brush.size / pitch) ** 2))] = 0
     distance, label = cv2.distanceTransformWithLabels(canvas, cv2.DIST_L2, cv2.DIST_MASK_5)
     looks = rng.normal(0, 1, (2, label.max() + 1)).astype(np.float32)
-    reach = pitch * rng.uniform(least, 2.2 * least + 0.4, looks.shape[1]).astype(np.float32)
-    inside = _soft(
-        reach[label] - distance + 0.3 * pitch * brush.noise(max(cell / 3, 1)), 0.25 * pitch
-    )
+    reach = rng.uniform(least, 2.2 * least + 0.4, looks.shape[1]).astype(np.float32)
+    inside = _soft(reach[label] - distance / pitch + 0.3 * brush.noise(cell / 3), 0.25)
     border = cv2.morphologyEx(np.float32(label), cv2.MORPH_GRADIENT, np.ones((2, 2))) > 0
     inside = brush.blur(inside * ~border, 0.6)
     tone = 1 - 0.7 * contrast + inside * contrast * (1 + looks[0][label])
@@ -97,8 +95,9 @@ def _concrete(brush: _Brush) -> Surface:
     pores = brush.noise(rng.uniform(4, 9)) + 0.5 * brush.noise(60) - rng.uniform(0.85, 1.6)
     tone = 1 + rng.uniform(0.025, 0.06) * clouds - 1.2 * brush.blur(np.maximum(pores, 0), 0.7)
     if rng.random() < 0.3:  # broomed
-        lines = brush.noise(2, rng.uniform(3, 20))
-        tone += rng.uniform(0.03, 0.08) * np.rot90(lines, rng.integers(2))
+        tone += rng.uniform(0.03, 0.08) * np.rot90(
+            brush.noise(2, rng.uniform(3, 20)), rng.choice(2)
+        )
     return tone + rng.uniform(0.02, 0.1) * brush.noise(1.6), 0.008 * clouds
 
 
