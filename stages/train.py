@@ -151,7 +151,8 @@ def live_log(folder: Path) -> Iterator[Callable[[int, Row], None]]:
         def log(iteration: int, row: Row) -> None:
             live.step = iteration
             for name, value in row.items():
-                live.log_metric(name, value)
+                if name != "iteration":  # it is the step
+                    live.log_metric(name, value)
             live.make_summary()
 
         yield log

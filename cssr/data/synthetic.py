@@ -95,9 +95,8 @@ def _concrete(brush: _Brush) -> Surface:
     pores = brush.noise(rng.uniform(4, 9)) + 0.5 * brush.noise(60) - rng.uniform(0.85, 1.6)
     tone = 1 + rng.uniform(0.025, 0.06) * clouds - 1.2 * brush.blur(np.maximum(pores, 0), 0.7)
     if rng.random() < 0.3:  # broomed
-        tone += rng.uniform(0.03, 0.08) * np.rot90(
-            brush.noise(2, rng.uniform(3, 20)), rng.choice(2)
-        )
+        lines = np.rot90(brush.noise(2, rng.uniform(3, 20)), rng.integers(2))
+        tone += rng.uniform(0.03, 0.08) * lines
     return tone + rng.uniform(0.02, 0.1) * brush.noise(1.6), 0.008 * clouds
 
 
@@ -113,7 +112,7 @@ MATERIALS = {
     "asphalt": (_asphalt, 0.3, [GREY, BLUE, BLUE, BROWN, (98, 100, 104)]),
     "chipseal": (_chipseal, 0.26, [GREY, GREY, BLUE, BROWN, (108, 108, 108)]),
     "concrete": (_concrete, 0.34, [GREY, LIGHT, LIGHT, BROWN, (170, 160, 144), (86, 90, 92)]),
-    "plaster": (_plaster, 0.1, [LIGHT, GREY, (190, 164, 154), (98, 124, 146), (120, 112, 140)]),
+    "plaster": (_plaster, 0.1, [LIGHT, GREY, (190, 164, 154), (98, 124, 146), (130, 122, 138)]),
 }
 
 
@@ -180,7 +179,7 @@ class _Cracks:
 
 
 def _crack(brush: _Brush, tone: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Crack a surface in place: dark, fainter in places, edges dirty or broken; the coverage."""
+    """Crack a surface in place: dark, edges dirty or broken; returns the coverage."""
     rng, cracks = brush.rng, _Cracks(brush, limits)
     for _ in range(rng.choice([0, 1, 1, 1, 1, 1, 1, 1, 2, 2])):
         cracks.through()
@@ -188,9 +187,8 @@ def _crack(brush: _Brush, tone: np.ndarray, limits: tuple[float, float]) -> np.n
         cracks.net()
     coverage = cv2.resize(cracks.canvas, tone.shape, interpolation=cv2.INTER_AREA) / np.float32(255)
     depth = brush.blur(coverage, rng.uniform(0.3, 0.9))
-    strength = rng.uniform(0.4, 0.88) * (1 - rng.uniform(0, 0.5) * np.abs(brush.noise(50)))
-    dirt = rng.uniform(0, 0.25) * brush.blur(depth, rng.uniform(2.5, 6))
-    tone -= dirt + rng.uniform(0, 0.25) * brush.relief(depth, 2)
+    strength = rng.uniform(0.34, 0.85) * (1 - rng.uniform(0, 0.5) * np.abs(brush.noise(50)))
+    tone -= rng.uniform(0, 0.3) * (brush.blur(depth, rng.uniform(2.5, 6)) + brush.relief(depth, 2))
     tone *= 1 - strength * depth
     return coverage
 
