@@ -1,8 +1,7 @@
 """The training loop."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from cssr.data.augment import Distortion, distort, draw_distortion
 from cssr.data.degrade import downscale, lr_mask, lr_phi
 from cssr.evaluation import evaluate, images_to_tensor, summarise
 from cssr.losses import LOSSES, joint_loss, normalise_phi
-from cssr.objectives import Batch, Parts, loss_parts
+from cssr.objectives import Batch, Parts, SSLoss, loss_parts
 from cssr.params import Objective, Train
 from cssr.schedules import alpha_at
 
 Row = dict[str, float]
+State = dict[str, Any]
 
 
 def batch_indices(iteration: int, n: int, batch_size: int, seed: int) -> np.ndarray:
@@ -105,49 +105,103 @@ def fit(
     pipeline.to(device, memory_format=torch.channels_last)
     trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=train.learning_rate)
-    state = load_state(state_file) or {"iteration": 0, "sums": {}, "since": 0, "rows": []}
-    if state["iteration"]:
-        pipeline.load_state_dict(state["weights"])
-        optimiser.load_state_dict(state["optimiser"])
+    state = _resume(state_file, pipeline, optimiser)
     for row in state["rows"]:
         _tell(log, row)
-
-    n = len(training.names)
-    started, timed_from = time.perf_counter(), state["iteration"]
+    speed = Speed(train.batch_size)
     for iteration in range(state["iteration"], train.iterations):
-        rng = np.random.default_rng([seed, 1, iteration])
         batch = make_batch(
             training,
-            batch_indices(iteration, n, train.batch_size, seed),
-            draw_distortion(train.batch_size, rng),
+            batch_indices(iteration, len(training.names), train.batch_size, seed),
+            draw_distortion(train.batch_size, np.random.default_rng([seed, 1, iteration])),
             phi=objective.phi if objective else "pixels",
             device=device,
         )
-        ss_loss = _ss_loss(loss, objective, iteration, n, train.batch_size)
-        with _autocast(device, train.precision):
-            parts = loss_parts(variant, pipeline, batch, ss_loss)
-        value = total_loss(parts, beta).mean()
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-
-        _accumulate(state["sums"], {"loss": value, **parts})
-        state["since"] += 1
+        ss_loss = _ss_loss(loss, objective, iteration, len(training.names), train.batch_size)
+        parts = train_step(
+            pipeline,
+            variant,
+            batch,
+            optimiser,
+            ss_loss=ss_loss,
+            beta=beta,
+            precision=train.precision,
+        )
+        _accumulate(state, parts)
+        speed.count()
         state["iteration"] = done = iteration + 1
-        validate = done % train.validate_every == 0 or done == train.iterations
+        last = done == train.iterations
+        validate = last or done % train.validate_every == 0
         if validate or done % train.log_every == 0:
             row = {"iteration": done, **_means(state), "learning_rate": train.learning_rate}
-            elapsed = time.perf_counter() - started
-            row["images_per_second"] = (done - timed_from) * train.batch_size / elapsed
+            row["images_per_second"] = speed.images_per_second()
             if validate:
                 row |= _validate(pipeline, variant, validation, train.batch_size, device)
-                started, timed_from = time.perf_counter(), done
+                speed = Speed(train.batch_size)
             state["rows"].append(row)
             _tell(log, row)
-        if done % train.checkpoint_every == 0 and done < train.iterations:
+        if not last and done % train.checkpoint_every == 0:
             weights, moments = pipeline.state_dict(), optimiser.state_dict()
             save_state(state_file, {**state, "weights": weights, "optimiser": moments})
     return state["rows"]
+
+
+def train_step(
+    pipeline: nn.Module,
+    variant: str,
+    batch: Batch,
+    optimiser: torch.optim.Optimizer,
+    *,
+    ss_loss: SSLoss | None,
+    beta: float | None,
+    precision: str,
+) -> Parts:
+    """Forward, loss, backward, step.
+
+    Args:
+        pipeline: the variant's, trained in place.
+        variant: `sr`, or one of the seven of Table 1.
+        batch: training images.
+        optimiser: of what is trained.
+        ss_loss: segmentation loss; None where no segmentation is trained.
+        beta: weight of the segmentation loss in Eq. 6; None where only one part is trained.
+        precision: `bfloat16` runs the networks under autocast; losses are float32.
+
+    Returns:
+        Mean `loss` over the batch, and its parts.
+    """
+    with torch.autocast(batch.hr.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        parts = loss_parts(variant, pipeline, batch, ss_loss)
+    loss = total_loss(parts, beta).mean()
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return {"loss": loss, **parts}
+
+
+class Speed:
+    """Images per second since it was made, or since the last validation."""
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size, self.batches, self.started = batch_size, 0, time.perf_counter()
+
+    def count(self) -> None:
+        """Count one batch."""
+        self.batches += 1
+
+    def images_per_second(self) -> float:
+        """The mean speed."""
+        return self.batches * self.batch_size / (time.perf_counter() - self.started)
+
+
+def _resume(state_file: Path, pipeline: nn.Module, optimiser: torch.optim.Optimizer) -> State:
+    """The state to go on from, its weights and moments put in their places."""
+    state = load_state(state_file)
+    if state is None:
+        return {"iteration": 0, "sums": {}, "since": 0, "rows": []}
+    pipeline.load_state_dict(state.pop("weights"))
+    optimiser.load_state_dict(state.pop("optimiser"))
+    return state
 
 
 def _tell(log: Sequence[Callable[[int, Row], None]], row: Row) -> None:
@@ -157,7 +211,7 @@ def _tell(log: Sequence[Callable[[int, Row], None]], row: Row) -> None:
 
 def _ss_loss(
     loss: str | None, objective: Objective | None, iteration: int, n: int, batch_size: int
-) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+) -> SSLoss | None:
     """The segmentation loss with its coefficients at an iteration."""
     if loss is None or objective is None:
         return None
@@ -172,16 +226,14 @@ def _ss_loss(
     return lambda probs, mask, phi: LOSSES[loss](probs, mask, phi, alpha=alpha, gamma=gamma)
 
 
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-def _accumulate(sums: dict[str, Tensor], values: Mapping[str, Tensor]) -> None:
+def _accumulate(state: State, values: Parts) -> None:
+    sums = state["sums"]
     for name, value in values.items():
         sums[name] = sums.get(name, 0) + value.detach().mean()
+    state["since"] += 1
 
 
-def _means(state: dict[str, Any]) -> Row:
+def _means(state: State) -> Row:
     """Mean losses since the last row; starts the next mean."""
     means = {name: float(value) / state["since"] for name, value in state["sums"].items()}
     state["sums"], state["since"] = {}, 0

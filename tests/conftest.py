@@ -1,11 +1,10 @@
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from shell import run
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("CSSR_REAL_DATA", ROOT / "../shared/data/crack_real.zip"))
@@ -17,23 +16,6 @@ def real_zip() -> Path:
     if not REAL_DATA.is_file():
         pytest.skip(f"no real images at {REAL_DATA} (set CSSR_REAL_DATA)")
     return REAL_DATA.resolve()
-
-
-def run(command: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess:
-    """Run a shell command as a user does, with this Python first on the path."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        command,
-        shell=True,
-        cwd=folder,
-        env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if check and done.returncode:
-        pytest.fail(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,25 @@
+"""Run commands as a user does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run(command: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess:
+    """Run a shell command as a user does, with this Python first on the path."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check and done.returncode:
+        pytest.fail(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
