@@ -73,24 +73,24 @@ def parse_args() -> argparse.Namespace:
 
 
 def build(args: argparse.Namespace, params: Any, scale: int) -> nn.Module:
-    """The variant's pipeline with its initial weights; what is not trained is frozen."""
-    generator = torch.Generator().manual_seed(params.seed)
+    """The variant's pipeline with its initial weights; what is not trained is frozen.
+
+    Each network has a generator of its own, so that all variants start from the same SS network.
+    """
     variant, sr, ss = args.variant, None, None
     if variant == "sr_ss":
         sr = load_model(args.sr)[0].sr.requires_grad_(False)
     elif variant in ("sr", "ss_sr", "cssr", "inverse"):
         channels = 1 if variant in ("ss_sr", "inverse") else 3
-        sr = new_sr(params.model.sr, args.sr, channels=channels, scale=scale, generator=generator)
+        sr = new_sr(params.model.sr, args.sr, channels=channels, scale=scale, seed=params.seed)
     if variant == "ss_sr":
         ss = load_model(args.ss)[0].ss.requires_grad_(False)
     elif variant != "sr":
-        ss = new_ss(params.model.ss, generator)
+        ss = new_ss(params.model.ss, params.seed)
     return build_pipeline(variant, sr=sr, ss=ss, scale=scale)
 
 
-def new_sr(
-    size: Any, trained: Path | None, *, channels: int, scale: int, generator: torch.Generator
-) -> DBPN:
+def new_sr(size: Any, trained: Path | None, *, channels: int, scale: int, seed: int) -> DBPN:
     """An SR network: from `train_sr`, from a file, or random, as `model.sr.init` says."""
     sr = DBPN(
         channels=channels,
@@ -99,7 +99,7 @@ def new_sr(
         features=size.features,
         width=size.width,
     )
-    initialise(sr, generator)
+    initialise(sr, torch.Generator().manual_seed(seed))
     if trained and size.init == "train_sr":
         start_from(sr, load_model(trained)[0].sr.state_dict())
     elif trained and size.init != "random":
@@ -109,10 +109,10 @@ def new_sr(
     return sr
 
 
-def new_ss(size: Any, generator: torch.Generator) -> UNet:
+def new_ss(size: Any, seed: int) -> UNet:
     """An SS network, its encoder with ImageNet weights if `model.ss.pretrained` says so."""
     ss = UNet(encoder=size.encoder, decoder=size.decoder)
-    initialise(ss, generator)
+    initialise(ss, torch.Generator().manual_seed(seed))
     if size.pretrained:
         load_imagenet(ss)
     return ss
