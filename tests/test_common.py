@@ -30,7 +30,7 @@ def test_a_stage_cannot_read_a_parameter_that_it_does_not_name(project, read):
 def test_a_preset_without_a_file_is_refused(project):
     text = Path("params.yaml").read_text().replace("preset: smoke", "preset: mine")
     Path("params.yaml").write_text(text)
-    with pytest.raises(ValueError, match=r"preset: 'mine' is not one of demo, paper, "):
+    with pytest.raises(ValueError, match=r"preset: 'mine' is not one of demo, own, paper, "):
         load_params()
 
 
