@@ -1,5 +1,6 @@
 """The whole pipeline on the smoke preset, with the real dvc."""
 
+import csv
 import json
 import re
 import subprocess
@@ -7,9 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from shell import run
+
+from cssr.data.synthetic import write_synthetic
 
 MODELS = ["ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
 
@@ -45,6 +50,20 @@ def test_every_report_is_there(repo):
     assert [file for file in files if not (repo / file).stat().st_size] == []
 
 
+def test_the_examples_are_the_test_images_of_their_names(repo):
+    names = (repo / "data/arrays/test/names.txt").read_text().splitlines()
+    with (repo / "results/cssr/examples/examples.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2
+    for row in rows:
+        for kind in ("hr", "lr", "mask"):
+            array = np.load(repo / f"data/arrays/test/{kind}.npy")[names.index(row["name"])]
+            file = repo / f"results/cssr/examples/{int(row['index']):02}_{kind}.png"
+            shown = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+            expected = array * 255 if kind == "mask" else array[..., ::-1]
+            assert np.array_equal(shown, expected)
+
+
 def test_an_experiment_with_another_beta_reruns_the_joint_models_and_no_other(repo):
     done = run("dvc exp run -S beta=0.7", repo)
     joint = {
@@ -78,6 +97,26 @@ def test_a_forced_run_gives_the_same_tables_and_weights(repo):
     before = [file.read_bytes() for file in files]
     run("dvc repro -f --no-run-cache", repo)
     assert [file.read_bytes() for file in files] == before
+
+
+def test_own_images_are_found_from_a_temporary_workspace_and_watched(clone):
+    folder = clone("smoke")
+    source = folder.parent / "own images"
+    write_synthetic(source, train=20, test=8, size=64, crack_width=(1.0, 4.0), seed=5)
+    text = (folder / "params.yaml").read_text().replace("source: synthetic", "source: path")
+    text = text.replace("path: {}", 'path: {mine: "../own images"}')
+    (folder / "params.yaml").write_text(text)
+    run("git commit -qam own", folder)
+    assert "fetch" in ran(run("dvc exp run --temp split", folder))
+    assert ran(run("dvc repro split", folder)) == {"watch@mine"}  # the rest is in DVC's cache
+    image = next((source / "test/images").iterdir())
+    image.write_bytes(sorted((source / "test/images").iterdir())[-1].read_bytes())
+    assert ran(run("dvc repro split", folder)) == {"watch@mine", "fetch", "split"}
+    image.write_bytes(b"")
+    failed = run("dvc repro split", folder, check=False)
+    assert failed.returncode
+    assert "1 of 28 images are not usable" in failed.stderr
+    assert not list((folder / "data").glob("*raw*"))
 
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(repo, tmp_path):
