@@ -1,5 +1,6 @@
 """Bring the images into data/raw, from the source that the parameters name."""
 
+import argparse
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ RAW = Path("data/raw")
 
 def main() -> None:
     """Fill data/raw, or leave nothing there."""
+    argparse.ArgumentParser(prog="python -m stages.fetch", description=__doc__).parse_args()
     params = read_params(*PARAMS)
     data, size = params.data, params.data.image_size
     with new_folder(RAW) as folder:

@@ -1,5 +1,6 @@
 """Turn the image files of each split into arrays, to data/arrays."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ ARRAYS = Path("data/arrays")
 
 def main() -> None:
     """Write the arrays of train, val and test; a split that fails leaves nothing."""
+    argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__).parse_args()
     data = read_params(*PARAMS).data
     for split, names in json.loads(SPLIT.read_text(encoding="utf-8")).items():
         pairs = find_pairs(RAW / ("test" if split == "test" else "train"), names)

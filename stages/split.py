@@ -1,5 +1,6 @@
 """Take the validation images out of the training images, to data/split.json."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ SPLIT = Path("data/split.json")
 
 def main() -> None:
     """Write the names of the images of train, val and test."""
+    argparse.ArgumentParser(prog="python -m stages.split", description=__doc__).parse_args()
     params = read_params(*PARAMS)
     train = [file.name for file in (RAW / "train/images").iterdir()]
     test = sorted(file.name for file in (RAW / "test/images").iterdir())

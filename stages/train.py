@@ -158,9 +158,21 @@ def live_log(folder: Path) -> Iterator[Callable[[int, Row], None]]:
         yield log
 
 
-def write_log(file: Path, rows: Sequence[Row]) -> None:
-    """The rows as CSV, without the speed: the same training gives the same file."""
-    names = dict.fromkeys(name for row in rows for name in row if name != "images_per_second")
+def write_logs(folder: Path, rows: Sequence[Row]) -> None:
+    """The rows as log.csv and, of the validations, validation.csv.
+
+    The speed is left out: the same training gives the same files.
+    """
+    validated = [name for name in rows[-1] if name.startswith("val_")]
+    trained = [name for name in rows[-1] if name not in (*validated, "images_per_second")]
+    write_columns(folder / "log.csv", trained, rows)
+    write_columns(
+        folder / "validation.csv", ["iteration", *validated], [r for r in rows if validated[0] in r]
+    )
+
+
+def write_columns(file: Path, names: Sequence[str], rows: Sequence[Row]) -> None:
+    """Some columns of the rows as CSV."""
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -210,7 +222,7 @@ def main() -> None:
     }
     with new_folder(args.out) as folder:
         save_model(folder, pipeline, training)
-        write_log(folder / "log.csv", rows)
+        write_logs(folder, rows)
         if (state / "live").exists():
             shutil.copytree(state / "live", folder / "live")
     shutil.rmtree(state)
