@@ -33,6 +33,7 @@ def repo(tmp_path, monkeypatch):
     """A folder with parameters whose source is the folder images/ beside params.yaml."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.setattr("sys.argv", ["stage"])
     shutil.copytree(PRESETS, tmp_path / "presets")
     (tmp_path / "data/sources").mkdir(parents=True)
     write_images(tmp_path / "images", {"train": 8, "test": 2})
