@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup repro test test-all test-slow lint lock clean
+.PHONY: setup repro test test-all lint lock clean
 
 setup: .venv/installed
 
@@ -21,9 +21,6 @@ test: setup
 
 test-all: setup
 	python -m pytest
-
-test-slow: setup
-	python -m pytest -m slow
 
 lint: setup
 	ruff check

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cssr.data.arrays import Arrays
-from cssr.metrics import best_threshold, constant_aiu, iou_curve, psnr, ssim
+from cssr.metrics import aiu, best_threshold, constant_aiu, iou_curve, psnr, ssim
 
 
 class Scores(NamedTuple):
@@ -90,8 +90,8 @@ def summarise(scores: Scores, masks: np.ndarray) -> dict[str, float]:
         masks: their masks, 0 or 1, (N, H, W).
 
     Returns:
-        `psnr` and `ssim` where there is an SR image; `aiu`, `iou_max` and its `threshold`; the
-        same over crack images with suffix `_crack`; `aiu_constant_crack`, the AIU over crack
+        `psnr` and `ssim` where there is an SR image; `aiu`, `iou_max` and its `threshold`;
+        `aiu_crack` and `iou_max_crack` over crack images; `aiu_constant_crack`, the AIU over crack
         images of the best constant answer.
     """
     summary = {}
@@ -100,15 +100,18 @@ def summarise(scores: Scores, masks: np.ndarray) -> dict[str, float]:
     if scores.curve is None:
         return summary
     curve = scores.curve.mean(axis=0)
-    summary["aiu"] = float(curve.mean())
+    summary["aiu"] = _mean_aiu(scores.curve)
     summary["iou_max"], summary["threshold"] = best_threshold(torch.from_numpy(curve))
     cracked = crack_images(masks)
     if cracked.any():
-        crack_curve = scores.curve[cracked].mean(axis=0)
-        summary["aiu_crack"] = float(crack_curve.mean())
-        summary["iou_max_crack"] = float(crack_curve.max())
+        summary["aiu_crack"] = _mean_aiu(scores.curve[cracked])
+        summary["iou_max_crack"] = float(scores.curve[cracked].mean(axis=0).max())
         summary["aiu_constant_crack"] = float(constant_aiu(masks[cracked]))
     return summary
+
+
+def _mean_aiu(curve: np.ndarray) -> float:
+    return float(aiu(torch.from_numpy(curve)).mean())
 
 
 def crack_images(masks: np.ndarray) -> np.ndarray:

@@ -204,10 +204,7 @@ class Params(_Section):
 
     @model_validator(mode="after")
     def _device_known(self) -> "Params":
-        kind, _, index = self.device.partition(":")
-        if kind not in ("auto", "cpu", "cuda") or (
-            index and not (kind == "cuda" and index.isdigit())
-        ):
+        if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]?))?", self.device):
             raise ValueError(f"device: {self.device!r} is not auto, cpu, cuda or cuda:N")
         return self
 
@@ -223,6 +220,9 @@ def parse_params(values: Any) -> Params:
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{_shown(values)} is not a mapping of keys to values")
+    odd = [key for key in values if not isinstance(key, str)]
+    if odd:
+        raise ValueError(f"{_shown(odd[0])}: unknown key{_suggestion((odd[0],))}")
     try:
         return Params.model_validate(dict(values))
     except ValidationError as error:

@@ -23,11 +23,11 @@ from cssr.evaluation import (
     summarise,
 )
 from cssr.examples import choose_examples, mean_width
-from cssr.metrics import THRESHOLDS
+from cssr.metrics import THRESHOLDS, aiu
 from stages.common import new_folder, read_params, run_stage
 
 ARRAYS = Path("data/arrays")
-PARAMS = ("seed", "device", "evaluate")
+PARAMS = {"model": ("seed", "device", "evaluate"), "sweep": ("device", "evaluate.batch_size")}
 
 
 def parse_args() -> argparse.Namespace:
@@ -68,7 +68,11 @@ def write_curve(file: Path, test: Scores, val: Scores, cracked: np.ndarray) -> N
 
 def write_per_image(file: Path, test: Scores, arrays: Arrays, cracked: np.ndarray) -> None:
     """Scores of each test image."""
-    columns = {"name": arrays.names, "crack": cracked.astype(int), "aiu": test.curve.mean(axis=1)}
+    columns = {
+        "name": arrays.names,
+        "crack": cracked.astype(int),
+        "aiu": aiu(torch.from_numpy(test.curve)).numpy(),
+    }
     if test.psnr is not None:
         columns |= {"psnr": test.psnr, "ssim": test.ssim}
     write_table(file, list(columns), zip(*columns.values(), strict=True))
@@ -113,7 +117,7 @@ def to_bytes(image: torch.Tensor) -> np.ndarray:
 def main() -> None:
     """Evaluate and write."""
     args = parse_args()
-    params = read_params(*PARAMS)
+    params = read_params(*PARAMS["model" if args.examples else "sweep"])
     device = choose_device(params.device)
     pipeline, description = load_model(args.run)
     pipeline.to(device)

@@ -5,13 +5,27 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cssr.data.khanhha import download_khanhha
-from cssr.data.layout import import_images, locate
+from cssr.data.khanhha import KHANHHA_IMAGES, download_khanhha
+from cssr.data.layout import DataError, import_images, locate
 from cssr.data.synthetic import write_synthetic
 from stages.common import new_folder, read_params, run_stage
 
 PARAMS = ("seed", "data.source", "data.path", "data.image_size", "data.synthetic")
 RAW = Path("data/raw")
+
+
+def check_complete(folder: Path) -> None:
+    """Refuse a copy of Khanhha's set with another number of images.
+
+    Raises:
+        DataError: with the numbers found and wanted.
+    """
+    found = {split: len(list((folder / split / "images").iterdir())) for split in KHANHHA_IMAGES}
+    if found != KHANHHA_IMAGES:
+        raise DataError(
+            f"Khanhha's set came with {found} images instead of {KHANHHA_IMAGES}; download it by "
+            "hand and set data.source: path"
+        )
 
 
 def main() -> None:
@@ -32,6 +46,7 @@ def main() -> None:
         elif data.source == "khanhha":
             with TemporaryDirectory(dir=folder) as download:
                 import_images([download_khanhha(Path(download))], folder, image_size=size)
+            check_complete(folder)
         else:
             # DVC sets DVC_ROOT to the user's repo in `dvc exp run --temp` too
             root = Path(os.environ.get("DVC_ROOT", "."))

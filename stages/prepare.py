@@ -14,13 +14,14 @@ ARRAYS = Path("data/arrays")
 
 
 def main() -> None:
-    """Write the arrays of train, val and test; a split that fails leaves nothing."""
+    """Write the arrays of train, val and test; if one fails, none is left."""
     argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__).parse_args()
     data = read_params(*PARAMS).data
-    for split, names in json.loads(SPLIT.read_text(encoding="utf-8")).items():
-        pairs = find_pairs(RAW / ("test" if split == "test" else "train"), names)
-        with new_folder(ARRAYS / split) as folder:
-            write_arrays(folder, pairs, size=data.size, scale=data.scale)
+    with new_folder(ARRAYS) as folder:
+        for split, names in json.loads(SPLIT.read_text(encoding="utf-8")).items():
+            pairs = find_pairs(RAW / ("test" if split == "test" else "train"), names)
+            (folder / split).mkdir()
+            write_arrays(folder / split, pairs, size=data.size, scale=data.scale)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from cssr.checkpoint import load_model, load_weights, save_model, state_key
+from cssr.checkpoint import DESCRIPTION, WEIGHTS, load_model, load_weights, save_model, state_key
 from cssr.data.arrays import load_arrays
 from cssr.device import choose_device, device_name
 from cssr.models.dbpn import DBPN
@@ -69,6 +70,10 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.loss is None) != (args.beta is None):
         parser.error("--loss and --beta go together")
+    if args.sr is None and args.variant in ("sr_ss", "ss_sr", "cssr", "inverse"):
+        parser.error(f"{args.variant} needs --sr")
+    if args.ss is None and args.variant == "ss_sr":
+        parser.error("ss_sr needs --ss")
     return args
 
 
@@ -100,13 +105,30 @@ def new_sr(size: Any, trained: Path | None, *, channels: int, scale: int, seed: 
         width=size.width,
     )
     initialise(sr, torch.Generator().manual_seed(seed))
-    if trained and size.init == "train_sr":
+    if trained is None or size.init == "random":
+        return sr
+    if size.init == "train_sr":
         start_from(sr, load_model(trained)[0].sr.state_dict())
-    elif trained and size.init != "random":
-        weights = load_weights(Path(size.init))
-        own = {name.removeprefix("sr."): weights[name] for name in weights if name[:3] == "sr."}
-        start_from(sr, own)
+    else:
+        weights = load_weights(init_file(size))
+        start_from(sr, {name.removeprefix("sr."): value for name, value in weights.items()})
     return sr
+
+
+def init_file(size: Any) -> Path:
+    """The file of `model.sr.init`; a relative path is taken from the repo's root."""
+    return Path(os.environ.get("DVC_ROOT", "."), size.init)
+
+
+def inputs_of(args: argparse.Namespace, params: Any) -> list[Path]:
+    """Files that the training reads: images, trained models, initial weights."""
+    models = [path for path in (args.sr, args.ss) if path]
+    files = files_in([ARRAYS / "train", ARRAYS / "val"])
+    files += [model / name for model in models for name in (WEIGHTS, DESCRIPTION)]
+    sr = getattr(getattr(params, "model", None), "sr", None)
+    if getattr(sr, "init", "random") not in ("train_sr", "random"):
+        files.append(init_file(sr))
+    return files
 
 
 def new_ss(size: Any, seed: int) -> UNet:
@@ -138,6 +160,11 @@ class Progress:
         minutes, seconds = divmod(round(images / row["images_per_second"]), 60)
         done = f"{self.title} {iteration}/{self.train.iterations}"
         print(f"{done}  {values}  {minutes}:{seconds:02} left", flush=True)
+
+    def close(self) -> None:
+        """End the progress bar."""
+        if self.bar is not None:
+            self.bar.close()
 
 
 @contextmanager
@@ -191,8 +218,7 @@ def main() -> None:
     pipeline = build(args, params, scale)
 
     settings = {"variant": args.variant, "loss": loss, "beta": beta, "versions": versions()}
-    inputs = [ARRAYS / "train", ARRAYS / "val", *filter(None, (args.sr, args.ss))]
-    key = state_key({**settings, **plain(params)}, [*code_files(), *files_in(inputs)])
+    key = state_key({**settings, **plain(params)}, [*code_files(), *inputs_of(args, params)])
     state = STATE / key
     state.mkdir(parents=True, exist_ok=True)
     if (state / "checkpoint.pt").exists():
@@ -212,6 +238,7 @@ def main() -> None:
             state_file=state / "checkpoint.pt",
             log=[progress.show, log],
         )
+    progress.close()
     training = {
         **settings,
         **params.train.model_dump(),

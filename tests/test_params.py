@@ -89,6 +89,9 @@ def test_the_paper_preset_holds_the_papers_numbers():
         ("data.synthetic.crack_width", [3.0], "is not a list of 2 values"),
         ("model.ss.pretrained", True, "only with VGG-16's [64, 128, 256, 512, 512]"),
         ("device", "tpu", "device: 'tpu' is not auto, cpu, cuda or cuda:N"),
+        ("device", "cuda:", "device: 'cuda:' is not auto, cpu, cuda or cuda:N"),
+        ("device", "cuda:²", "device: 'cuda:²' is not auto, cpu, cuda or cuda:N"),
+        ("device", "cpu:0", "device: 'cpu:0' is not auto, cpu, cuda or cuda:N"),
     ],
 )
 def test_the_error_names_the_key_the_value_and_what_is_allowed(values, key, value, line):
@@ -100,6 +103,10 @@ def test_the_error_names_the_key_the_value_and_what_is_allowed(values, key, valu
 def test_a_missing_key_is_named(values):
     del values["train"]["iterations"]
     assert message(values) == "train.iterations: missing"
+
+
+def test_a_key_that_is_no_text_is_unknown(values):
+    assert message({**values, 1: 2}).startswith("1: unknown key (known: preset, seed")
 
 
 def test_the_number_of_further_errors_is_given(values):

@@ -8,6 +8,7 @@ from cssr.data.layout import DataError
 
 DRIVE_URL = "https://drive.google.com/uc?id=1xrOqv0-3uMHjZyEUrerOYiYXW_E8SUMP"
 KAGGLE_HANDLE = "lakshaymiddha/crack-segmentation-dataset"
+KHANHHA_IMAGES = {"train": 9603, "test": 1695}
 TIMEOUT = 60.0  # s without a byte
 RETRIES = 3
 

@@ -28,13 +28,14 @@ def start_from(sr: DBPN, weights: dict[str, Tensor]) -> None:
     """
     own = sr.state_dict()
     ends = ("features.0.0.", "reconstruct.")
-    same_channels = weights["reconstruct.bias"].shape == own["reconstruct.bias"].shape
+    last = weights.get("reconstruct.bias", own["reconstruct.bias"])
+    same_channels = last.shape == own["reconstruct.bias"].shape
     kept = {} if same_channels else {name: own[name] for name in own if name.startswith(ends)}
     try:
         sr.load_state_dict({**weights, **kept})
     except RuntimeError:
         raise ValueError(
-            "the initial SR weights are of a network of another size: model.sr names one of "
+            "the initial SR weights are of another network: model.sr names one of "
             f"{sr.config['stages']} stages, {sr.config['features']} features, "
             f"width {sr.config['width']}"
         ) from None

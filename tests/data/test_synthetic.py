@@ -67,7 +67,7 @@ def test_masks_are_0_or_1(pairs):
 
 
 @pytest.mark.parametrize("limits", [(2.0, 3.0), (6.0, 8.0)])
-def test_crack_widths_lie_in_the_range(limits):
+def test_the_median_crack_width_lies_in_the_range(limits):
     widths = []
     for index in range(1, 9):
         _, mask = synthesize(index, seed=0, size=448, crack_width=limits)

@@ -1,0 +1,32 @@
+"""The demo learns: read from the results of `make repro`, where they are there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+MODELS = ["ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, dict[str, float]]:
+    if Path("params.yaml").read_text() != Path("presets/demo.yaml").read_text():
+        pytest.skip("params.yaml is not the demo preset")
+    files = {model: Path("results", model, "metrics.json") for model in MODELS}
+    if not all(file.exists() for file in files.values()):
+        pytest.skip("no results of the demo: run `make repro` first")
+    return {model: json.loads(file.read_text())["test"] for model, file in files.items()}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_beats_the_best_constant_answer_on_crack_images(scores, model):
+    assert scores[model]["aiu_crack"] > scores[model]["aiu_constant_crack"]
+
+
+def test_segmentation_of_hr_images_reaches_an_aiu_of_40_percent(scores):
+    assert scores["ss_hr"]["aiu_crack"] >= 0.40
+
+
+@pytest.mark.parametrize("metric", ["aiu", "aiu_crack"])
+def test_cssr_is_above_bicubic_enlargement(scores, metric):
+    assert scores["cssr"][metric] > scores["bicubic_ss"][metric]
