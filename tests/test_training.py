@@ -4,16 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import pipeline as small_pipeline
 
 from cssr.data.arrays import Arrays
 from cssr.data.augment import draw_distortion
 from cssr.data.distance import signed_distance
 from cssr.device import choose_device
 from cssr.losses import LOSSES, joint_loss
-from cssr.models.dbpn import DBPN
-from cssr.models.initial import initialise
-from cssr.models.unet import UNet
-from cssr.models.variants import build_pipeline
 from cssr.objectives import loss_parts
 from cssr.params import Objective, Train
 from cssr.training import batch_indices, fit, make_batch, total_loss
@@ -33,15 +30,11 @@ def arrays() -> Arrays:
 
 
 def pipeline(variant: str) -> torch.nn.Module:
-    generator = torch.Generator().manual_seed(0)
-    sr = DBPN(channels=1 if variant in ("ss_sr", "inverse") else 3, stages=2, features=4, width=4)
-    ss = UNet(encoder=[4] * 5, decoder=2)
-    initialise(sr, generator)
-    initialise(ss, generator)
-    frozen = {"sr_ss": sr, "ss_sr": ss}.get(variant)
+    model = small_pipeline(variant)
+    frozen = {"sr_ss": "sr", "ss_sr": "ss"}.get(variant)
     if frozen is not None:
-        frozen.requires_grad_(False)
-    return build_pipeline(variant, sr=sr, ss=ss, scale=4)
+        getattr(model, frozen).requires_grad_(False)
+    return model
 
 
 def budget(**changes: object) -> Train:

@@ -1,24 +1,15 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from networks import pipeline
 
 from cssr.data.degrade import upscale
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise, start_from
-from cssr.models.unet import UNet
 from cssr.models.variants import build_pipeline, segment
 
 SS_ONLY = ("ss_hr", "ss_bicubic", "ss_sr", "inverse")
 WITH_SR_IMAGE = ("bicubic_ss", "sr_ss", "cssr")
-
-
-def pipeline(variant: str) -> torch.nn.Module:
-    generator = torch.Generator().manual_seed(0)
-    sr = DBPN(channels=1 if variant in ("ss_sr", "inverse") else 3, stages=2, features=4, width=4)
-    ss = UNet(encoder=[4] * 5, decoder=2)
-    initialise(sr, generator)
-    initialise(ss, generator)
-    return build_pipeline(variant, sr=sr, ss=ss, scale=4)
 
 
 def image(side: int = 16) -> torch.Tensor:
