@@ -1,7 +1,7 @@
 """The training loop."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from cssr.evaluation import evaluate, images_to_tensor, summarise
 from cssr.losses import LOSSES, joint_loss, normalise_phi
 from cssr.objectives import Batch, Parts, SSLoss, loss_parts
 from cssr.params import Objective, Train
-from cssr.schedules import alpha_at
+from cssr.schedules import alpha_at, epoch_at
 
 Row = dict[str, float]
 State = dict[str, Any]
@@ -29,10 +29,10 @@ def batch_indices(iteration: int, n: int, batch_size: int, seed: int) -> np.ndar
     Every epoch is a seeded permutation of the n images; its last batch is filled up from its
     beginning. A pure function, so that a resumed training sees the same images.
     """
-    per_epoch = -(-n // batch_size)
-    epoch, position = divmod(iteration, per_epoch)
+    epoch = epoch_at(iteration, n_train=n, batch_size=batch_size)
     order = np.random.default_rng([seed, 0, epoch]).permutation(n)
-    return np.resize(order, per_epoch * batch_size)[position * batch_size :][:batch_size]
+    position = iteration % -(-n // batch_size) * batch_size
+    return np.resize(order, position + batch_size)[position:]
 
 
 def make_batch(
@@ -78,7 +78,8 @@ def fit(
     seed: int,
     device: torch.device,
     state_file: Path,
-    log: Sequence[Callable[[int, Row], None]],
+    log: Callable[[int, Row], None],
+    progress: Callable[[int, Row], None],
 ) -> list[Row]:
     """Train a pipeline in place, going on from `state_file` if it is there.
 
@@ -96,7 +97,8 @@ def fit(
         seed: of batches and distortions.
         device: where to train.
         state_file: checkpoint, in an existing folder.
-        log: functions of the iteration and its row, called again for rows before a resumption.
+        log: called with each logged iteration and its row; again for rows before a resumption.
+        progress: called after each iteration, with its row where one is logged, else with {}.
 
     Returns:
         The rows: mean losses since the last, learning rate, images/s, validation's PSNR and AIU.
@@ -107,7 +109,7 @@ def fit(
     optimiser = torch.optim.Adam(trained, lr=train.learning_rate)
     state = _resume(state_file, pipeline, optimiser)
     for row in state["rows"]:
-        _tell(log, row)
+        log(int(row["iteration"]), row)
     speed = Speed(train.batch_size)
     for iteration in range(state["iteration"], train.iterations):
         batch = make_batch(
@@ -132,6 +134,7 @@ def fit(
         state["iteration"] = done = iteration + 1
         last = done == train.iterations
         validate = last or done % train.validate_every == 0
+        row: Row = {}
         if validate or done % train.log_every == 0:
             row = {"iteration": done, **_means(state), "learning_rate": train.learning_rate}
             row["images_per_second"] = speed.images_per_second()
@@ -139,7 +142,8 @@ def fit(
                 row |= _validate(pipeline, variant, validation, train.batch_size, device)
                 speed = Speed(train.batch_size)
             state["rows"].append(row)
-            _tell(log, row)
+            log(done, row)
+        progress(done, row)
         if not last and done % train.checkpoint_every == 0:
             weights, moments = pipeline.state_dict(), optimiser.state_dict()
             save_state(state_file, {**state, "weights": weights, "optimiser": moments})
@@ -202,11 +206,6 @@ def _resume(state_file: Path, pipeline: nn.Module, optimiser: torch.optim.Optimi
     pipeline.load_state_dict(state.pop("weights"))
     optimiser.load_state_dict(state.pop("optimiser"))
     return state
-
-
-def _tell(log: Sequence[Callable[[int, Row], None]], row: Row) -> None:
-    for function in log:
-        function(int(row["iteration"]), row)
 
 
 def _ss_loss(

@@ -26,6 +26,8 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
     """
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{file}: no such file; copy one of presets/ there") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: {' '.join(str(error).split())}") from None
     try:
@@ -115,6 +117,8 @@ def run_stage(main: Callable[[], None]) -> None:
     """Run a stage; bad input ends it with one line on stderr and exit code 1."""
     try:
         main()
+    except FileNotFoundError as error:
+        sys.exit(f"error: {error.filename} is not there; `dvc repro` runs the stage that makes it")
     except (ValueError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     except KeyboardInterrupt:

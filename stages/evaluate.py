@@ -1,14 +1,13 @@
 """Score one trained model on the validation and test images, to results/."""
 
 import argparse
-import csv
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -49,21 +48,12 @@ def metrics(test: Scores, val: Scores, test_set: Arrays, val_set: Arrays) -> dic
     return summary
 
 
-def write_table(file: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write a CSV file."""
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
 def write_curve(file: Path, test: Scores, val: Scores, cracked: np.ndarray) -> None:
     """Mean IoU at each threshold: all test images, those with crack, validation."""
-    columns = [test.curve, test.curve[cracked], val.curve]
-    means = [curve.mean(axis=0) for curve in columns]
+    curves = {"iou": test.curve, "iou_crack": test.curve[cracked], "iou_val": val.curve}
+    means = {name: curve.mean(axis=0) for name, curve in curves.items()}
     thresholds = [f"{value:.2f}" for value in THRESHOLDS]
-    header = ("threshold", "iou", "iou_crack", "iou_val")
-    write_table(file, header, zip(thresholds, *means, strict=True))
+    pd.DataFrame({"threshold": thresholds, **means}).to_csv(file, index=False)
 
 
 def write_per_image(file: Path, test: Scores, arrays: Arrays, cracked: np.ndarray) -> None:
@@ -75,7 +65,7 @@ def write_per_image(file: Path, test: Scores, arrays: Arrays, cracked: np.ndarra
     }
     if test.psnr is not None:
         columns |= {"psnr": test.psnr, "ssim": test.ssim}
-    write_table(file, list(columns), zip(*columns.values(), strict=True))
+    pd.DataFrame(columns).to_csv(file, index=False)
 
 
 def write_examples(
@@ -105,8 +95,8 @@ def write_examples(
             shown["sr"] = to_bytes(sr)
         for name, image in shown.items():
             cv2.imwrite(str(folder / f"{index:02}_{name}.png"), image[..., ::-1])
-    rows = [(index, arrays.names[k], f"{widths[k]:.3f}") for index, k in enumerate(chosen)]
-    write_table(folder / "examples.csv", ("index", "name", "width"), rows)
+    rows = {"name": [arrays.names[k] for k in chosen], "width": [widths[k] for k in chosen]}
+    pd.DataFrame(rows).round(3).to_csv(folder / "examples.csv", index_label="index")
 
 
 def to_bytes(image: torch.Tensor) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Train one model or one cell of the sweep, to runs/."""
 
 import argparse
-import csv
 import os
 import shutil
 import sys
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -149,11 +149,16 @@ class Progress:
         self.bar = tqdm(total=train.iterations, desc=title, unit="it") if terminal else None
 
     def show(self, iteration: int, row: Row) -> None:
-        """Show one row."""
+        """Show that an iteration is done, and its row if it has one."""
+        if self.bar is not None:
+            if self.bar.n == 0:  # not the first one where an interrupted training goes on
+                self.bar.n = self.bar.initial = iteration - 1
+            self.bar.update()
+        if not row:
+            return
         names = [name for name in ("loss", "l1", "ss", "val_psnr", "val_aiu") if name in row]
         values = "  ".join(f"{name} {row[name]:.4f}" for name in names)
         if self.bar is not None:
-            self.bar.update(iteration - self.bar.n)
             self.bar.set_postfix_str(values)
             return
         images = (self.train.iterations - iteration) * self.train.batch_size
@@ -190,20 +195,11 @@ def write_logs(folder: Path, rows: Sequence[Row]) -> None:
 
     The speed is left out: the same training gives the same files.
     """
-    validated = [name for name in rows[-1] if name.startswith("val_")]
-    trained = [name for name in rows[-1] if name not in (*validated, "images_per_second")]
-    write_columns(folder / "log.csv", trained, rows)
-    write_columns(
-        folder / "validation.csv", ["iteration", *validated], [r for r in rows if validated[0] in r]
-    )
-
-
-def write_columns(file: Path, names: Sequence[str], rows: Sequence[Row]) -> None:
-    """Some columns of the rows as CSV."""
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, names, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    table = pd.DataFrame(rows).drop(columns="images_per_second")
+    validated = [name for name in table if name.startswith("val_")]
+    table.drop(columns=validated).to_csv(folder / "log.csv", index=False)
+    validation = table[["iteration", *validated]].dropna()
+    validation.to_csv(folder / "validation.csv", index=False)
 
 
 def main() -> None:
@@ -236,7 +232,8 @@ def main() -> None:
             seed=params.seed,
             device=device,
             state_file=state / "checkpoint.pt",
-            log=[progress.show, log],
+            log=log,
+            progress=progress.show,
         )
     progress.close()
     training = {

@@ -41,21 +41,31 @@ def test_a_file_that_is_not_yaml_gives_one_line(project, text):
         load_params()
 
 
-def test_a_missing_params_file_ends_a_stage_with_one_line(project):
-    Path("params.yaml").unlink()
-    code = (
-        "from stages.common import read_params, run_stage; run_stage(lambda: read_params('beta'))"
-    )
-    root = Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"PYTHONPATH": str(root)},
+def run_module(module: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", module],
+        env={"PYTHONPATH": str(Path(__file__).parents[1])},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert done.stderr == "error: [Errno 2] No such file or directory: 'params.yaml'\n"
+
+
+def test_a_missing_params_file_ends_a_stage_with_one_line(project):
+    Path("params.yaml").unlink()
+    done = run_module("stages.split")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: params.yaml: no such file; copy one of presets/ there\n",
+    )
+
+
+def test_a_stage_before_its_turn_says_which_file_is_not_there(project):
+    done = run_module("stages.prepare")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: data/split.json is not there; `dvc repro` runs the stage that makes it\n",
+    )
 
 
 def test_a_new_folder_takes_its_name_when_it_is_complete(tmp_path):

@@ -2,12 +2,15 @@
 
 import ast
 import importlib
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from cssr.report.figures import LOSS_LOOKS, MODEL_LOOKS
 
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
 MODULES = sorted(path for folder in ("cssr", "stages") for path in Path(folder).rglob("*.py"))
@@ -75,6 +78,14 @@ def test_a_stage_lists_exactly_the_parameters_that_it_reads(name):
     listed = sorted(key.replace(".${key}", "") for key in definition(name)["params"])
     every = [used[kind] for kind in kinds_of(name)] if isinstance(used, dict) else [used]
     assert [sorted(keys) for keys in every] == [listed] * len(every)
+
+
+@pytest.mark.parametrize(("name", "looks"), [("models", MODEL_LOOKS), ("losses", LOSS_LOOKS)])
+def test_dvcs_plots_have_the_colours_of_the_figures(name, looks):
+    template = json.loads(Path(f".dvc/plots/{name}.json").read_text())
+    scale = template["encoding"]["color"]["scale"]
+    colours = dict(zip(scale["domain"], scale["range"], strict=True))
+    assert colours == {key: look.colour for key, look in looks.items()}
 
 
 def test_the_report_depends_on_every_parameter():

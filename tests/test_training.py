@@ -50,7 +50,11 @@ def budget(**changes: object) -> Train:
     return Train(**{**values, **changes})
 
 
-def train(variant: str, arrays: Arrays, folder: Path, *, log: tuple = (), **changes: object):
+def ignore(iteration: int, row: dict) -> None:
+    pass
+
+
+def train(variant: str, arrays: Arrays, folder: Path, *, log=ignore, progress=ignore, **changes):
     model = pipeline(variant)
     rows = fit(
         model,
@@ -64,6 +68,7 @@ def train(variant: str, arrays: Arrays, folder: Path, *, log: tuple = (), **chan
         device=CPU,
         state_file=folder / "checkpoint.pt",
         log=log,
+        progress=progress,
     )
     return model, rows
 
@@ -94,7 +99,7 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(a
     (tmp_path / "b").mkdir()
     whole, rows = train("cssr", arrays, tmp_path / "a", log_every=5)
     with pytest.raises(InterruptedError):
-        train("cssr", arrays, tmp_path / "b", log=(interrupt,), log_every=5)
+        train("cssr", arrays, tmp_path / "b", log=interrupt, log_every=5)
     resumed, again = train("cssr", arrays, tmp_path / "b", log_every=5)
     assert all(
         torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True)
@@ -107,10 +112,16 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(a
 def test_rows_before_a_resumption_are_logged_again(arrays, tmp_path):
     train("ss_hr", arrays, tmp_path, log_every=1)
     seen = []
-    train(
-        "ss_hr", arrays, tmp_path, log=(lambda iteration, row: seen.append(iteration),), log_every=1
-    )
+    train("ss_hr", arrays, tmp_path, log=lambda done, row: seen.append(done), log_every=1)
     assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_progress_is_told_each_iteration_once_also_after_a_resumption(arrays, tmp_path):
+    told = []
+    for _ in range(2):  # the second goes on from the checkpoint after 4
+        train("ss_hr", arrays, tmp_path, progress=lambda done, row: told.append((done, bool(row))))
+    first = [(1, False), (2, False), (3, True), (4, False), (5, False), (6, True)]
+    assert told == first + first[4:]
 
 
 def test_the_log_has_losses_validation_and_speed(arrays, tmp_path):

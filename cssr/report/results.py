@@ -1,14 +1,15 @@
 """Reading what `evaluate` wrote: one folder of results is one cell."""
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 # name: (letter in the paper, what the paper calls it), in the order of Table 1
@@ -141,10 +142,10 @@ def read_examples(folder: Path) -> list[Example]:
         ValueError: if a file is missing or unreadable; names the file.
     """
     file = folder / "examples" / "examples.csv"
-    rows = _read_csv(file, ("index", "name", "width"))
-    if not rows:
+    table = _read_csv(file, ("index", "name", "width"))
+    if table.empty:
         raise ValueError(f"{file}: no examples; Figs. 1 and 7 need a test image with crack")
-    examples = [_read_example(file, row) for row in rows]
+    examples = [_read_example(file, row) for row in table.to_dict("records")]
     return sorted(examples, key=lambda example: example.width)
 
 
@@ -167,7 +168,7 @@ def check_same_examples(examples: Mapping[str, Sequence[Example]]) -> None:
 _REPEAT = "run `dvc repro` to write it anew"
 
 
-def _read_example(file: Path, row: Mapping[str, str]) -> Example:
+def _read_example(file: Path, row: Mapping[str, Any]) -> Example:
     try:
         stem, width = f"{int(row['index']):02d}", float(row["width"])
     except (TypeError, ValueError):
@@ -209,22 +210,25 @@ def _read_json(file: Path) -> dict[str, Any]:
     return values
 
 
-def _read_csv(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    reader = csv.DictReader(_read_text(file).splitlines())
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+def _read_csv(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(StringIO(_read_text(file)))
+    except pd.errors.ParserError as error:
+        raise ValueError(f"{file} is not CSV ({error}); {_REPEAT}") from None
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"{file} is empty; {_REPEAT}") from None
+    missing = [name for name in columns if name not in table]
     if missing:
         raise ValueError(f"{file}: column {missing[0]} is missing; {_REPEAT}")
-    return list(reader)
+    return table
 
 
 def _read_curve(file: Path) -> dict[str, np.ndarray]:
-    rows = _read_csv(file, CURVE_COLUMNS)
-    if not rows:
+    table = _read_csv(file, CURVE_COLUMNS)
+    if table.empty:
         raise ValueError(f"{file}: no rows; {_REPEAT}")
     try:
         # an absent value is nan: a test split without cracks has no iou_crack
-        return {
-            name: np.array([float(row[name] or "nan") for row in rows]) for name in CURVE_COLUMNS
-        }
+        return {name: table[name].to_numpy(float) for name in CURVE_COLUMNS}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{file}: {error}; {_REPEAT}") from None

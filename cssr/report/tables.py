@@ -1,10 +1,11 @@
 """Table 1 as Markdown, CSV and LaTeX, and the numbers of the figures as CSV."""
 
-import csv
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import pandas as pd
 
 from cssr.report.results import MODELS, Cell
 
@@ -216,9 +217,4 @@ def _number(value: float | None, decimals: int) -> str:
 
 def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Write rows, numbers with at most six decimals, absent ones empty."""
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            # float() because NumPy's would be written with its type's own digits
-            writer.writerow([round(float(x), 6) if isinstance(x, float) else x for x in row])
+    pd.DataFrame(rows, columns=header).round(6).to_csv(file, index=False)
