@@ -172,6 +172,12 @@ class Train(_Section):
     validate_every: Count
 
 
+class TrainSR(_Section):
+    """Budget of the SR network alone, from which the others start."""
+
+    iterations: Count
+
+
 class Sweep(_Section):
     """Cells of the loss and β analysis (Figs. 3–5)."""
 
@@ -199,6 +205,7 @@ class Params(_Section):
     model: Model
     objective: Objective
     train: Train
+    train_sr: TrainSR
     sweep: Sweep
     evaluate: Evaluate
 

@@ -106,7 +106,7 @@ def fit(
     training, validation = arrays
     pipeline.to(device, memory_format=torch.channels_last)
     trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=train.learning_rate)
+    optimiser = torch.optim.Adam(trained, lr=train.learning_rate, fused=True)
     state = _resume(state_file, pipeline, optimiser)
     for row in state["rows"]:
         log(int(row["iteration"]), row)

@@ -44,7 +44,8 @@ def read_setting(params: Params) -> Setting:
     """The preset, the edits to it and the source of the data."""
     preset = load_params(PRESETS / f"{params.preset}.yaml")
     source = ", ".join((params.data.source, *params.data.path))
-    return Setting(params.preset, find_edits(params.model_dump(), preset.model_dump()), source)
+    edits = find_edits(params.model_dump(), preset.model_dump())
+    return Setting(params.preset, edits, source, params.train_sr.iterations)
 
 
 def read_models(params: Params) -> dict[str, Cell]:

@@ -46,7 +46,7 @@ SR_SIZE = ("model.sr.stages", "model.sr.features", "model.sr.width")
 SEGMENTATION = (*BASE, "loss", "objective", "model.ss")
 JOINT = (*BASE, "objective", "model")
 PARAMS = {
-    "sr": (*BASE, *SR_SIZE),
+    "sr": (*BASE, "train_sr", *SR_SIZE),
     "ss_hr": SEGMENTATION,
     "bicubic_ss": SEGMENTATION,
     "ss_bicubic": SEGMENTATION,
@@ -208,6 +208,8 @@ def main() -> None:
     params = read_params(*PARAMS["sweep" if args.loss else args.variant])
     loss = args.loss or getattr(params, "loss", None)
     beta = getattr(params, "beta", None) if args.beta is None else args.beta
+    if args.variant == "sr":
+        params.train = params.train.model_copy(update=params.train_sr.model_dump())
     device = choose_device(params.device)
     train, val = load_arrays(ARRAYS / "train"), load_arrays(ARRAYS / "val")
     scale = train.hr.shape[1] // train.lr.shape[1]

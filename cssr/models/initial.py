@@ -1,17 +1,30 @@
 """Initial weights of the networks."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from cssr.models.dbpn import DBPN
+from cssr.models.unet import UNet
+
+CRACK_SHARE = 1 / 20  # of an image; the counterpart of the crack class's weight w_pos = 19/20
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """Kaiming-normal weights and zero biases for every convolution, in place."""
+    """Kaiming-normal weights and zero biases for every convolution, in place.
+
+    Note:
+        A U-Net's output bias is the log-odds of CRACK_SHARE instead (Lin et al., 2017). From even
+        odds, the first steps push all logits down, and a narrow decoder can lose for good the
+        channels that would raise them again: its probabilities then end near 0.6.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(module.bias)
+    if isinstance(network, UNet):
+        nn.init.constant_(network.last[-1].bias, math.log(CRACK_SHARE / (1 - CRACK_SHARE)))
 
 
 def start_from(sr: DBPN, weights: dict[str, Tensor]) -> None:

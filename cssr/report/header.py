@@ -15,11 +15,13 @@ class Setting:
         preset: its name.
         edits: how the parameters differ from the preset's, one text per key.
         data: where the images come from.
+        sr_iterations: of the SR network alone, from which the others start.
     """
 
     preset: str
     edits: tuple[str, ...]
     data: str
+    sr_iterations: int
 
     @property
     def title(self) -> str:
@@ -82,7 +84,8 @@ def header_lines(setting: Setting, cells: Iterable[Cell]) -> list[str]:
         *([] if setting.comparable else [_NOT_COMPARABLE]),
         f"data: {setting.data}; {sides}",
         f"images: {images}",
-        f"iterations per training: {_distinct(run['iterations'] for run in runs)}",
+        f"iterations per training: {_distinct(run['iterations'] for run in runs)}; "
+        f"of the SR network alone before: {setting.sr_iterations}",
         f"device: {_distinct(run['device'] for run in runs)}",
         f"versions: {versions}",
     ]

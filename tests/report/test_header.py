@@ -9,7 +9,7 @@ from cssr.report.header import (
 )
 from cssr.report.results import read_cell
 
-DEMO = Setting("demo", (), "synthetic")
+DEMO = Setting("demo", (), "synthetic", 1000)
 WARNING = "NOT comparable with the paper's"
 
 
@@ -39,7 +39,7 @@ def test_the_preset_itself_has_no_edits():
 
 
 def test_an_edited_preset_says_so():
-    setting = Setting("demo", ("beta 0.7 (demo: 0.3)",), "synthetic")
+    setting = Setting("demo", ("beta 0.7 (demo: 0.3)",), "synthetic", 1000)
     assert setting.title == "preset: demo, edited: beta 0.7 (demo: 0.3)"
 
 
@@ -49,7 +49,7 @@ def test_the_header_names_everything(cell):
         "these numbers are NOT comparable with the paper's: not its setting",
         "data: synthetic; HR 64×64 px, LR 16×16 px (×4)",
         "images: 200 train, 40 val, 60 test",
-        "iterations per training: 300",
+        "iterations per training: 300; of the SR network alone before: 1000",
         "device: cpu",
         "versions: python 3.11.9, torch 2.11.0",
     ]
@@ -59,8 +59,8 @@ def test_the_header_names_everything(cell):
     ("setting", "warned"),
     [
         (DEMO, True),
-        (Setting("paper", (), "khanhha"), False),
-        (Setting("paper", ("beta 0.7 (paper: 0.3)",), "khanhha"), True),
+        (Setting("paper", (), "khanhha", 1000), False),
+        (Setting("paper", ("beta 0.7 (paper: 0.3)",), "khanhha", 1000), True),
     ],
 )
 def test_only_the_unedited_paper_preset_is_comparable(cell, setting, warned):
