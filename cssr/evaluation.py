@@ -102,11 +102,12 @@ def summarise(scores: Scores, masks: np.ndarray) -> dict[str, float]:
     curve = scores.curve.mean(axis=0)
     summary["aiu"] = _mean_aiu(scores.curve)
     summary["iou_max"], summary["threshold"] = best_threshold(torch.from_numpy(curve))
-    cracked = crack_images(masks)
+    crack = crack_pixels(masks)
+    cracked = crack > 0
     if cracked.any():
         summary["aiu_crack"] = _mean_aiu(scores.curve[cracked])
         summary["iou_max_crack"] = float(scores.curve[cracked].mean(axis=0).max())
-        summary["aiu_constant_crack"] = float(constant_aiu(masks[cracked]))
+        summary["aiu_constant_crack"] = constant_aiu(crack[cracked], masks[0].size)
     return summary
 
 
@@ -114,6 +115,6 @@ def _mean_aiu(curve: np.ndarray) -> float:
     return float(aiu(torch.from_numpy(curve)).mean())
 
 
-def crack_images(masks: np.ndarray) -> np.ndarray:
-    """Which of the masks (N, H, W) hold crack, (N,) bool."""
-    return masks.reshape(len(masks), -1).any(axis=1)
+def crack_pixels(masks: np.ndarray) -> np.ndarray:
+    """Crack pixels of each of the masks, 0 or 1, (N, H, W); read one by one, (N,)."""
+    return np.array([np.count_nonzero(mask) for mask in masks])

@@ -1,10 +1,10 @@
 """What each variant is trained on: its losses over a batch."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from cssr.data.batches import Batch
 from cssr.losses import l1_loss
 from cssr.models.variants import segment
 
@@ -12,39 +12,29 @@ SSLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # (probs, mask, phi) → (B
 Parts = dict[str, Tensor]
 
 
-class Batch(NamedTuple):
-    """Training images at both resolutions.
-
-    Attributes:
-        hr: in [0, 1], (B, 3, H, W).
-        mask: 0 or 1, (B, 1, H, W).
-        phi: signed distance map, (B, 1, H, W).
-        lr: in [0, 1], (B, 3, h, w).
-        lr_mask: share of crack in [0, 1], (B, 1, h, w).
-        lr_phi: signed distance map, (B, 1, h, w).
-    """
-
-    hr: Tensor
-    mask: Tensor
-    phi: Tensor
-    lr: Tensor
-    lr_mask: Tensor
-    lr_phi: Tensor
-
-
-def loss_parts(variant: str, pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    """Losses of a variant for each image: `l1` of the SR network, `ss` of the SS network.
+class TrainingLosses(nn.Module):
+    """A pipeline with its losses, as one module that data parallelism can wrap.
 
     Args:
         variant: `sr`, or one of the seven of Table 1.
         pipeline: the variant's.
-        batch: training images.
-        ss_loss: segmentation loss, one of (A)–(F).
-
-    Returns:
-        `l1`, `ss` or both, (B,) each; both are trained jointly by Eq. 6.
     """
-    return OBJECTIVES[variant](pipeline, batch, ss_loss)
+
+    def __init__(self, variant: str, pipeline: nn.Module) -> None:
+        super().__init__()
+        self.variant, self.pipeline = variant, pipeline
+
+    def forward(self, batch: Batch, ss_loss: SSLoss | None) -> Parts:
+        """Losses of each image of a batch: `l1` of the SR network, `ss` of the SS network.
+
+        Args:
+            batch: training images.
+            ss_loss: segmentation loss, one of (A)–(F); None where no segmentation is trained.
+
+        Returns:
+            `l1`, `ss` or both, (B,) each; both are trained jointly by Eq. 6.
+        """
+        return OBJECTIVES[self.variant](self.pipeline, batch, ss_loss)
 
 
 def _super_resolution(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:

@@ -41,10 +41,11 @@ Unit = Annotated[float, _within(0.0, 1.0, "[0, 1]")]
 Beta = Annotated[Unit, BeforeValidator(lambda value: _with_point(value))]
 Positive = Annotated[float, _within(_TINY, 1e9, "(0, 1e9]")]
 Count = Annotated[int, _within(1, 10**9, "1 … 1,000,000,000")]
+Channels = Annotated[int, _within(1, 4096, "1 … 4096")]
 Natural = Annotated[int, _within(0, 2**32 - 1, "0 … 4,294,967,295")]
 Side = Annotated[int, _within(16, 16384, "16 … 16384 px")]
 Name = Annotated[str, AfterValidator(lambda value: _plain_name(value))]
-Widths = Annotated[list[Count], AfterValidator(lambda value: _sized(value, 5))]
+Widths = Annotated[list[Channels], AfterValidator(lambda value: _sized(value, 5))]
 Interval = Annotated[list[Positive], AfterValidator(lambda value: _sized(value, 2))]
 
 
@@ -104,6 +105,11 @@ class Data(_Section):
             raise ValueError(
                 f"data.size: {self.size} is not a multiple of {step} (16 × data.scale)"
             )
+        if self.synthetic.crack_width[1] > self.image_size / 4:
+            raise ValueError(
+                f"data.synthetic.crack_width: {self.synthetic.crack_width} is not ≤ "
+                f"{self.image_size / 4:g} px (data.image_size / 4)"
+            )
         if self.size > self.image_size:
             raise ValueError(f"data.size: {self.size} is not ≤ data.image_size ({self.image_size})")
         if (self.source == "path") != bool(self.path):
@@ -122,8 +128,8 @@ class SR(_Section):
     """DBPN: stages, channels of its first convolution and of the others, initial weights."""
 
     stages: Annotated[int, _within(2, 20, "2 … 20")]
-    features: Count
-    width: Count
+    features: Channels
+    width: Channels
     init: str
 
 
@@ -131,7 +137,7 @@ class SS(_Section):
     """U-Net: channels of the encoder's five blocks, of the decoder's last, ImageNet weights."""
 
     encoder: Widths
-    decoder: Count
+    decoder: Channels
     pretrained: bool
 
     @model_validator(mode="after")
@@ -167,9 +173,27 @@ class Train(_Section):
     batch_size: Count
     learning_rate: Positive
     precision: Literal["float32", "bfloat16"]
+    compile: bool
+    recompute: bool
+    micro_batch: Count
+    devices: Annotated[int, _within(1, 64, "1 … 64")]
     checkpoint_every: Count
     log_every: Count
     validate_every: Count
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> "Train":
+        if self.micro_batch > self.batch_size:
+            raise ValueError(
+                f"train.micro_batch: {self.micro_batch} is not ≤ train.batch_size "
+                f"({self.batch_size})"
+            )
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"train.devices: {self.devices} does not divide train.batch_size "
+                f"({self.batch_size})"
+            )
+        return self
 
 
 class TrainSR(_Section):
@@ -215,6 +239,15 @@ class Params(_Section):
             raise ValueError(f"device: {self.device!r} is not auto, cpu, cuda or cuda:N")
         return self
 
+    @model_validator(mode="after")
+    def _images_remain(self) -> "Params":
+        if self.data.source == "synthetic" and self.split.val >= self.data.synthetic.train:
+            raise ValueError(
+                f"split.val: {self.split.val} is not < data.synthetic.train "
+                f"({self.data.synthetic.train})"
+            )
+        return self
+
 
 def parse_params(values: Any) -> Params:
     """Validate the content of params.yaml.
@@ -240,7 +273,7 @@ def parse_params(values: Any) -> Params:
 
 def _line(problem: Mapping[str, Any]) -> str:
     """One pydantic error as `key: value is not …`."""
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     kind, value = problem["type"], problem["input"]
     if kind == "value_error":
         message = str(problem["ctx"]["error"])
@@ -263,6 +296,8 @@ def _allowed(problem: Mapping[str, Any]) -> str:
         "bool_type": "true or false",
         "string_type": "a text",
         "list_type": "a list",
+        "dict_type": "a section of keys",
+        "invalid_key": "a key: keys are texts",
         "finite_number": "a finite number",
         "model_type": "a section of keys",
         "model_attributes_type": "a section of keys",

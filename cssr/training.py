@@ -2,61 +2,28 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cssr.checkpoint import load_state, save_state
 from cssr.data.arrays import Arrays
-from cssr.data.augment import Distortion, distort, draw_distortion
-from cssr.data.degrade import downscale, lr_mask, lr_phi
-from cssr.evaluation import evaluate, images_to_tensor, summarise
-from cssr.losses import LOSSES, joint_loss, normalise_phi
-from cssr.objectives import Batch, Parts, SSLoss, loss_parts
+from cssr.data.batches import Batch, draw_batches, make_batch
+from cssr.evaluation import evaluate, summarise
+from cssr.losses import LOSSES, joint_loss
+from cssr.objectives import Parts, SSLoss, TrainingLosses
+from cssr.parallel import Alone
 from cssr.params import Objective, Train
-from cssr.schedules import alpha_at, epoch_at
+from cssr.schedules import alpha_at
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Row = dict[str, float]
 State = dict[str, Any]
-
-
-def batch_indices(iteration: int, n: int, batch_size: int, seed: int) -> np.ndarray:
-    """Indices of the images of an iteration's batch, (batch_size,).
-
-    Every epoch is a seeded permutation of the n images; its last batch is filled up from its
-    beginning. A pure function, so that a resumed training sees the same images.
-    """
-    epoch = epoch_at(iteration, n_train=n, batch_size=batch_size)
-    order = np.random.default_rng([seed, 0, epoch]).permutation(n)
-    position = iteration % -(-n // batch_size) * batch_size
-    return np.resize(order, position + batch_size)[position:]
-
-
-def make_batch(
-    arrays: Arrays, indices: np.ndarray, distortion: Distortion, *, phi: str, device: torch.device
-) -> Batch:
-    """Distort images and derive the LR ones, on the device.
-
-    Args:
-        arrays: the training set.
-        indices: of the images, (B,).
-        distortion: one per image.
-        phi: unit of the signed distance maps, `normalised` or `pixels`.
-        device: where the batch is wanted.
-    """
-    scale = arrays.hr.shape[1] // arrays.lr.shape[1]
-    hr = images_to_tensor(arrays.hr[indices], device)
-    mask = torch.from_numpy(arrays.mask[indices, None]).to(device).float()
-    px = torch.from_numpy(arrays.phi[indices, None]).to(device).float()
-    hr, mask, px = distort(hr, mask, px, Distortion(*(value.to(device) for value in distortion)))
-    lr = downscale(hr, scale).clamp(0, 1)
-    low_px = lr_phi(px, scale)
-    if phi == "normalised":
-        px, low_px = normalise_phi(px), normalise_phi(low_px)
-    return Batch(hr, mask, px, lr, lr_mask(mask, scale), low_px)
 
 
 def total_loss(parts: Parts, beta: float | None) -> Tensor:
@@ -76,10 +43,10 @@ def fit(
     loss: str | None,
     beta: float | None,
     seed: int,
-    device: torch.device,
     state_file: Path,
     log: Callable[[int, Row], None],
     progress: Callable[[int, Row], None],
+    processes: "Alone | Fabric",
 ) -> list[Row]:
     """Train a pipeline in place, going on from `state_file` if it is there.
 
@@ -95,92 +62,112 @@ def fit(
         loss: segmentation loss, one of (A)–(F); None likewise.
         beta: weight of the segmentation loss in Eq. 6; None where only one part is trained.
         seed: of batches and distortions.
-        device: where to train.
         state_file: checkpoint, in an existing folder.
         log: called with each logged iteration and its row; again for rows before a resumption.
         progress: called after each iteration, with its row where one is logged, else with {}.
+        processes: those that share each batch; the first validates, logs and keeps the state.
 
     Returns:
         The rows: mean losses since the last, learning rate, images/s, validation's PSNR and AIU.
     """
-    training, validation = arrays
+    (training, validation), device = arrays, processes.device
     pipeline.to(device, memory_format=torch.channels_last)
     trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=train.learning_rate, fused=True)
     state = _resume(state_file, pipeline, optimiser)
-    for row in state["rows"]:
+    prepare_networks(pipeline, train)
+    losses, stepper = processes.setup(TrainingLosses(variant, pipeline), optimiser)
+    first = processes.global_rank == 0
+    for row in state["rows"] if first else []:
         log(int(row["iteration"]), row)
+    scale, n = training.hr.shape[1] // training.lr.shape[1], len(training.names)
     speed = Speed(train.batch_size)
-    for iteration in range(state["iteration"], train.iterations):
-        batch = make_batch(
-            training,
-            batch_indices(iteration, len(training.names), train.batch_size, seed),
-            draw_distortion(train.batch_size, np.random.default_rng([seed, 1, iteration])),
-            phi=objective.phi if objective else "pixels",
-            device=device,
-        )
-        ss_loss = _ss_loss(loss, objective, iteration, len(training.names), train.batch_size)
+    iterations = range(state["iteration"], train.iterations)
+    share = slice(processes.global_rank, None, processes.world_size)
+    drawn_batches = draw_batches(
+        training, iterations, batch_size=train.batch_size, seed=seed, device=device, share=share
+    )
+    for iteration, drawn in zip(iterations, drawn_batches, strict=True):
         parts = train_step(
-            pipeline,
-            variant,
-            batch,
-            optimiser,
-            ss_loss=ss_loss,
+            losses,
+            make_batch(drawn, scale=scale, phi=objective.phi if objective else "pixels"),
+            stepper,
+            ss_loss=_ss_loss(loss, objective, iteration, n, train.batch_size),
             beta=beta,
-            precision=train.precision,
+            train=train,
+            processes=processes,
         )
         _accumulate(state, parts)
         speed.count()
         state["iteration"] = done = iteration + 1
         last = done == train.iterations
-        validate = last or done % train.validate_every == 0
-        row: Row = {}
-        if validate or done % train.log_every == 0:
-            row = {"iteration": done, **_means(state), "learning_rate": train.learning_rate}
-            row["images_per_second"] = speed.images_per_second()
-            if validate:
-                row |= _validate(pipeline, variant, validation, train.batch_size, device)
-                speed = Speed(train.batch_size)
+        validates = last or done % train.validate_every == 0
+        logs = validates or done % train.log_every == 0
+        saves = not last and done % train.checkpoint_every == 0
+        if logs or saves:
+            _share_sums(state, processes)
+        row = _row(state, train.learning_rate, speed) if logs else {}
+        if not first:
+            continue
+        if validates:
+            row |= _validate(pipeline, variant, validation, train.batch_size, device)
+            speed = Speed(train.batch_size)
+        if logs:
             state["rows"].append(row)
             log(done, row)
         progress(done, row)
-        if not last and done % train.checkpoint_every == 0:
+        if saves:
             weights, moments = pipeline.state_dict(), optimiser.state_dict()
             save_state(state_file, {**state, "weights": weights, "optimiser": moments})
     return state["rows"]
 
 
+def prepare_networks(pipeline: nn.Module, train: Train) -> None:
+    """Compile the networks and let them recompute activations, where the parameters say so."""
+    for network in (getattr(pipeline, name, None) for name in ("sr", "ss")):
+        if network is not None:
+            network.recompute = train.recompute
+            if train.compile:
+                network.compile()
+
+
 def train_step(
-    pipeline: nn.Module,
-    variant: str,
+    losses: nn.Module,
     batch: Batch,
     optimiser: torch.optim.Optimizer,
     *,
     ss_loss: SSLoss | None,
     beta: float | None,
-    precision: str,
+    train: Train,
+    processes: "Alone | Fabric",
 ) -> Parts:
-    """Forward, loss, backward, step.
+    """Forward, loss and backward of each part of a batch; then one step.
 
     Args:
-        pipeline: the variant's, trained in place.
-        variant: `sr`, or one of the seven of Table 1.
-        batch: training images.
+        losses: `TrainingLosses`, trained in place.
+        batch: training images of this process.
         optimiser: of what is trained.
         ss_loss: segmentation loss; None where no segmentation is trained.
         beta: weight of the segmentation loss in Eq. 6; None where only one part is trained.
-        precision: `bfloat16` runs the networks under autocast; losses are float32.
+        train: `micro_batch` images are computed at a time; `bfloat16` runs the networks under
+            autocast, losses are float32.
+        processes: those that share the batch.
 
     Returns:
-        Mean `loss` over the batch, and its parts.
+        `loss` and its parts, of each image, (B,).
     """
-    with torch.autocast(batch.hr.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        parts = loss_parts(variant, pipeline, batch, ss_loss)
-    loss = total_loss(parts, beta).mean()
     optimiser.zero_grad()
-    loss.backward()
+    precision = partial(torch.autocast, batch.hr.device.type, torch.bfloat16)
+    micros, collected = list(batch.split(train.micro_batch)), []
+    for micro in micros:
+        with processes.no_backward_sync(losses, enabled=micro is not micros[-1]):
+            with precision(enabled=train.precision == "bfloat16"):
+                parts = losses(micro, ss_loss)
+            loss = total_loss(parts, beta)
+            processes.backward(loss.sum() / len(batch.hr))
+        collected.append({"loss": loss.detach(), **_detached(parts)})
     optimiser.step()
-    return {"loss": loss, **parts}
+    return {name: torch.cat([parts[name] for parts in collected]) for name in collected[0]}
 
 
 class Speed:
@@ -225,18 +212,33 @@ def _ss_loss(
     return lambda probs, mask, phi: LOSSES[loss](probs, mask, phi, alpha=alpha, gamma=gamma)
 
 
-def _accumulate(state: State, values: Parts) -> None:
+def _detached(parts: Parts) -> Parts:
+    return {name: value.detach() for name, value in parts.items()}
+
+
+def _accumulate(state: State, parts: Parts) -> None:
+    """Add up the means of a batch; they stay on the device until a row asks for them."""
     sums = state["sums"]
-    for name, value in values.items():
-        sums[name] = sums.get(name, 0) + value.detach().mean()
+    for name, value in parts.items():
+        sums[name] = sums.get(name, 0) + value.mean()
     state["since"] += 1
 
 
-def _means(state: State) -> Row:
-    """Mean losses since the last row; starts the next mean."""
+def _share_sums(state: State, processes: "Alone | Fabric") -> None:
+    """Replace the sums of each process by their mean over all."""
+    state["sums"] = {name: processes.all_reduce(value) for name, value in state["sums"].items()}
+
+
+def _row(state: State, learning_rate: float, speed: Speed) -> Row:
+    """Mean losses since the last row, and what else is logged; starts the next mean."""
     means = {name: float(value) / state["since"] for name, value in state["sums"].items()}
     state["sums"], state["since"] = {}, 0
-    return means
+    return {
+        "iteration": state["iteration"],
+        **means,
+        "learning_rate": learning_rate,
+        "images_per_second": speed.images_per_second(),
+    }
 
 
 def _validate(

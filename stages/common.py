@@ -84,9 +84,10 @@ def _version(package: str) -> str:
 
 def code_files() -> list[Path]:
     """The project's modules that this process has imported, relative to the repo's root."""
-    names = [name for name in sys.modules if name.split(".")[0] in ("cssr", "stages")]
-    files = [sys.modules[name].__file__ for name in names]
-    return [Path(file).relative_to(Path.cwd()) for file in files if file]
+    # by their specs, since the stage that runs is called __main__
+    specs = [module.__spec__ for module in sys.modules.values() if hasattr(module, "__spec__")]
+    ours = [spec for spec in specs if spec and spec.name.split(".")[0] in ("cssr", "stages")]
+    return [Path(spec.origin).relative_to(Path.cwd()) for spec in ours if spec.origin]
 
 
 def files_in(folders: Iterable[Path]) -> list[Path]:

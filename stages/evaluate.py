@@ -16,7 +16,7 @@ from cssr.data.arrays import Arrays, load_arrays
 from cssr.device import choose_device
 from cssr.evaluation import (
     Scores,
-    crack_images,
+    crack_pixels,
     evaluate,
     predict,
     summarise,
@@ -124,7 +124,7 @@ def main() -> None:
         for split, arrays in sets.items()
     }
     test, val = sets["test"], sets["val"]
-    cracked = crack_images(test.mask)
+    cracked = crack_pixels(test.mask) > 0
     description["images"]["test"] = len(test.names)
     description["size"] = test.hr.shape[1]
     with new_folder(args.out) as folder:

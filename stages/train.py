@@ -21,6 +21,7 @@ from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise, start_from
 from cssr.models.unet import UNet, load_imagenet
 from cssr.models.variants import build_pipeline
+from cssr.parallel import launch
 from cssr.params import LOSS_NAMES, Train
 from cssr.training import Row, fit
 from stages.common import (
@@ -42,11 +43,12 @@ ARRAYS = Path("data/arrays")
 STATE = Path("state")
 
 BASE = ("seed", "device", "train")
+SR_TRAIN = tuple(f"train.{name}" for name in Train.model_fields if name != "iterations")
 SR_SIZE = ("model.sr.stages", "model.sr.features", "model.sr.width")
 SEGMENTATION = (*BASE, "loss", "objective", "model.ss")
 JOINT = (*BASE, "objective", "model")
 PARAMS = {
-    "sr": (*BASE, "train_sr", *SR_SIZE),
+    "sr": ("seed", "device", *SR_TRAIN, "train_sr.iterations", *SR_SIZE),
     "ss_hr": SEGMENTATION,
     "bicubic_ss": SEGMENTATION,
     "ss_bicubic": SEGMENTATION,
@@ -143,9 +145,9 @@ def new_ss(size: Any, seed: int) -> UNet:
 class Progress:
     """Shows the rows of the training log: in a progress bar or, off a terminal, as lines."""
 
-    def __init__(self, title: str, train: Train) -> None:
+    def __init__(self, title: str, train: Train, *, shown: bool) -> None:
         self.title, self.train = title, train
-        terminal = sys.stderr.isatty()
+        terminal = shown and sys.stderr.isatty()
         self.bar = tqdm(total=train.iterations, desc=title, unit="it") if terminal else None
 
     def show(self, iteration: int, row: Row) -> None:
@@ -173,9 +175,9 @@ class Progress:
 
 
 @contextmanager
-def live_log(folder: Path) -> Iterator[Callable[[int, Row], None]]:
+def live_log(folder: Path, *, wanted: bool) -> Iterator[Callable[[int, Row], None]]:
     """A function that logs a row with dvclive; without dvclive it does nothing."""
-    if Live is None:
+    if Live is None or not wanted:
         yield lambda iteration, row: None
         return
     with Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
@@ -209,8 +211,9 @@ def main() -> None:
     loss = args.loss or getattr(params, "loss", None)
     beta = getattr(params, "beta", None) if args.beta is None else args.beta
     if args.variant == "sr":
-        params.train = params.train.model_copy(update=params.train_sr.model_dump())
-    device = choose_device(params.device)
+        params.train = Train(**plain(params.train), **plain(params.train_sr))
+    processes = launch(params.train.devices, choose_device(params.device))
+    first = processes.global_rank == 0
     train, val = load_arrays(ARRAYS / "train"), load_arrays(ARRAYS / "val")
     scale = train.hr.shape[1] // train.lr.shape[1]
     pipeline = build(args, params, scale)
@@ -219,10 +222,10 @@ def main() -> None:
     key = state_key({**settings, **plain(params)}, [*code_files(), *inputs_of(args, params)])
     state = STATE / key
     state.mkdir(parents=True, exist_ok=True)
-    if (state / "checkpoint.pt").exists():
+    if first and (state / "checkpoint.pt").exists():
         print(f"going on with the interrupted training in {state}", flush=True)
-    progress = Progress("/".join(args.out.parts[1:]), params.train)
-    with live_log(state / "live") as log:
+    progress = Progress("/".join(args.out.parts[1:]), params.train, shown=first)
+    with live_log(state / "live", wanted=first) as log:
         rows = fit(
             pipeline,
             args.variant,
@@ -232,18 +235,20 @@ def main() -> None:
             loss=loss,
             beta=beta,
             seed=params.seed,
-            device=device,
             state_file=state / "checkpoint.pt",
             log=log,
             progress=progress.show,
+            processes=processes,
         )
     progress.close()
+    if not first:
+        return
     training = {
         **settings,
         **params.train.model_dump(),
         "scale": scale,
         "seed": params.seed,
-        "device": device_name(device),
+        "device": device_name(processes.device),
         "images": {"train": len(train.names), "val": len(val.names)},
     }
     with new_folder(args.out) as folder:

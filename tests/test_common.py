@@ -7,6 +7,8 @@ import pytest
 
 from stages.common import load_params, new_folder, read_params
 
+ROOT = Path(__file__).parents[1]
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
@@ -41,10 +43,10 @@ def test_a_file_that_is_not_yaml_gives_one_line(project, text):
         load_params()
 
 
-def run_module(module: str) -> subprocess.CompletedProcess:
+def run_module(module: str, root: Path = ROOT) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", module],
-        env={"PYTHONPATH": str(Path(__file__).parents[1])},
+        env={"PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
         check=False,
@@ -66,6 +68,16 @@ def test_a_stage_before_its_turn_says_which_file_is_not_there(project):
         1,
         "error: data/split.json is not there; `dvc repro` runs the stage that makes it\n",
     )
+
+
+def test_the_stage_that_runs_is_among_the_modules_it_imported(tmp_path, monkeypatch):
+    for folder in ("cssr", "stages"):
+        shutil.copytree(folder, tmp_path / folder)
+    code = "from stages.common import code_files\nprint(*code_files())\n"
+    (tmp_path / "stages/probe.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    files = run_module("stages.probe", tmp_path).stdout.split()
+    assert {"stages/probe.py", "stages/common.py", "cssr/params.py"} <= set(files)
 
 
 def test_a_new_folder_takes_its_name_when_it_is_complete(tmp_path):

@@ -44,6 +44,10 @@ def brute_force_iou(probs: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.array([((p & mask).sum() + 1e-5) / ((p | mask).sum() + 1e-5) for p in predicted])
 
 
+def best_constant(masks: np.ndarray) -> float:
+    return constant_aiu(masks.reshape(len(masks), -1).sum(axis=1), masks[0].size)
+
+
 def test_psnr_of_a_worked_example():
     assert psnr(image(0.5, 0.1), image(0.4, 0.2)).item() == pytest.approx(20, abs=1e-5)
 
@@ -186,17 +190,17 @@ def test_the_lowest_of_equally_good_thresholds_is_the_best():
 def test_the_best_constant_over_crack_images_has_the_mean_crack_ratio_as_aiu():
     masks = np.zeros((2, 4, 4), np.uint8)
     masks[0, 0], masks[1, :2] = 1, 1
-    assert constant_aiu(masks) == pytest.approx((0.25 + 0.5) / 2, abs=1e-5)
+    assert best_constant(masks) == pytest.approx((0.25 + 0.5) / 2, abs=1e-5)
 
 
 def test_the_best_constant_over_images_without_crack_is_empty():
-    assert constant_aiu(np.zeros((3, 4, 4), np.uint8)) == 1
+    assert best_constant(np.zeros((3, 4, 4), np.uint8)) == 1
 
 
 def test_the_best_constant_over_mostly_empty_images_is_empty():
     masks = np.zeros((4, 4, 4), np.uint8)
     masks[0, 0] = 1
-    assert constant_aiu(masks) == pytest.approx(0.75, abs=1e-5)
+    assert best_constant(masks) == pytest.approx(0.75, abs=1e-5)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.3, 0.7, 1.0])
@@ -204,4 +208,4 @@ def test_no_constant_answer_does_better(constant):
     masks = np.random.default_rng(0).integers(0, 2, (5, 1, 6, 6), np.uint8)
     masks[:3] = 0
     curve = iou_curve(torch.full(masks.shape, constant), torch.from_numpy(masks))
-    assert aiu(curve).mean().item() <= constant_aiu(masks[:, 0]) + 1e-12
+    assert aiu(curve).mean().item() <= best_constant(masks) + 1e-12

@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cssr import params
+from cssr.data import arrays, layout
+from cssr.models import unet
 from cssr.params import parse_params
 
 PRESETS = sorted(Path("presets").glob("*.yaml"))
@@ -87,6 +90,13 @@ def test_the_paper_preset_holds_the_papers_numbers():
         ("data.path", {"a/b": "x"}, "is not a name of letters"),
         ("data.synthetic.crack_width", [3.0, 1.0], "is not [least, greatest]"),
         ("data.synthetic.crack_width", [3.0], "is not a list of 2 values"),
+        ("data.synthetic.crack_width", [1.0, 1.0e9], "is not ≤ 32 px (data.image_size / 4)"),
+        ("data.path", None, "data.path: null is not a section of keys"),
+        ("data.path", {1: "a.zip"}, "data.path.1: 1 is not a text"),
+        ("split.val", 240, "split.val: 240 is not < data.synthetic.train (240)"),
+        ("model.sr.features", 5000, "model.sr.features: 5000 is not in 1 … 4096"),
+        ("train.micro_batch", 5, "train.micro_batch: 5 is not ≤ train.batch_size (4)"),
+        ("train.devices", 3, "train.devices: 3 does not divide train.batch_size (4)"),
         ("model.ss.pretrained", True, "only with VGG-16's [64, 128, 256, 512, 512]"),
         ("device", "tpu", "device: 'tpu' is not auto, cpu, cuda or cuda:N"),
         ("device", "cuda:", "device: 'cuda:' is not auto, cpu, cuda or cuda:N"),
@@ -100,6 +110,12 @@ def test_the_error_names_the_key_the_value_and_what_is_allowed(values, key, valu
     assert "\n" not in text
 
 
+def test_constants_that_stand_in_two_modules_are_equal():
+    # so that a change of the one does not make the other's stages run again
+    assert list(unet.VGG16_WIDTHS) == params.VGG16_WIDTHS
+    assert arrays.CRACK == layout.CRACK
+
+
 def test_a_missing_key_is_named(values):
     del values["train"]["iterations"]
     assert message(values) == "train.iterations: missing"
@@ -107,6 +123,11 @@ def test_a_missing_key_is_named(values):
 
 def test_a_key_that_is_no_text_is_unknown(values):
     assert message({**values, 1: 2}).startswith("1: unknown key (known: preset, seed")
+
+
+def test_a_key_of_a_section_that_is_no_text_is_named(values):
+    values["train"][1] = 2
+    assert message(values) == "train.1: 1 is not a key: keys are texts"
 
 
 def test_the_number_of_further_errors_is_given(values):

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 from shell import run
 
 from cssr.data.synthetic import write_synthetic
@@ -41,6 +44,13 @@ def test_every_model_has_its_metrics(repo, model):
     metrics = json.loads((repo / f"results/{model}/metrics.json").read_text())
     assert 0 <= metrics["test"]["aiu"] <= 1
     assert ("psnr" in metrics["test"]) == (model in ("bicubic_ss", "sr_ss", "cssr"))
+
+
+def test_dvclive_logs_losses_validation_learning_rate_and_speed(repo):
+    logged = {file.stem for file in (repo / "runs/cssr/live/plots/metrics").glob("*.tsv")}
+    assert logged == {
+        *("loss", "l1", "ss", "learning_rate", "images_per_second", "val_psnr", "val_aiu")
+    }
 
 
 def test_every_report_is_there(repo):
@@ -117,6 +127,36 @@ def test_own_images_are_found_from_a_temporary_workspace_and_watched(clone):
     assert failed.returncode
     assert "1 of 28 images are not usable" in failed.stderr
     assert not list((folder / "data").glob("*raw*"))
+
+
+def test_two_processes_train_as_one_does_with_the_whole_batch(repo, tmp_path):
+    params = repo / "params.yaml"
+    text = params.read_text()
+    command = "python -m stages.train cssr --sr runs/sr --out"
+    try:
+        run(f"{command} {tmp_path}/one", repo)
+        params.write_text(text.replace("devices: 1", "devices: 2"))
+        run(f"{command} {tmp_path}/two", repo)
+    finally:
+        params.write_text(text)
+    one, two = (pd.read_csv(tmp_path / name / "log.csv") for name in ("one", "two"))
+    np.testing.assert_allclose(two, one, rtol=1e-5)
+    one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
+    for name, weights in one.items():
+        torch.testing.assert_close(two[name], weights, rtol=0, atol=1e-4, msg=name)
+
+
+@pytest.mark.slow
+def test_the_real_images_go_through_from_the_zip_as_it_is(clone, real_zip):
+    folder = clone("own")
+    text = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(text.replace("own: own.zip", f"own: {real_zip}"))
+    run("dvc repro prepare", folder)
+    counts = {
+        split: len((folder / f"data/arrays/{split}/names.txt").read_text().splitlines())
+        for split in ("train", "val", "test")
+    }
+    assert counts == {"train": 1043, "val": 100, "test": 287}
 
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(repo, tmp_path):

@@ -7,13 +7,14 @@ import torch
 from networks import pipeline as small_pipeline
 
 from cssr.data.arrays import Arrays
-from cssr.data.augment import draw_distortion
+from cssr.data.batches import Batch, draw_batches, make_batch
 from cssr.data.distance import signed_distance
 from cssr.device import choose_device
 from cssr.losses import LOSSES, joint_loss
-from cssr.objectives import loss_parts
+from cssr.objectives import TrainingLosses
+from cssr.parallel import Alone
 from cssr.params import Objective, Train
-from cssr.training import batch_indices, fit, make_batch, total_loss
+from cssr.training import fit, prepare_networks, total_loss, train_step
 
 CPU = torch.device("cpu")
 VARIANTS = ["sr", "ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
@@ -43,6 +44,10 @@ def budget(**changes: object) -> Train:
         "batch_size": 2,
         "learning_rate": 1e-3,
         "precision": "float32",
+        "compile": False,
+        "recompute": False,
+        "micro_batch": 2,
+        "devices": 1,
         "checkpoint_every": 2,
         "log_every": 3,
         "validate_every": 6,
@@ -65,17 +70,17 @@ def train(variant: str, arrays: Arrays, folder: Path, *, log=ignore, progress=ig
         loss="bc2",
         beta=0.3,
         seed=0,
-        device=CPU,
         state_file=folder / "checkpoint.pt",
         log=log,
         progress=progress,
+        processes=Alone(CPU),
     )
     return model, rows
 
 
-def batch_of(arrays: Arrays):
-    distortion = draw_distortion(2, np.random.default_rng(0))
-    return make_batch(arrays, np.array([0, 5]), distortion, phi="normalised", device=CPU)
+def batch_of(arrays: Arrays) -> Batch:
+    drawn = next(draw_batches(arrays, range(1), batch_size=2, seed=0, device=CPU))
+    return make_batch(drawn, scale=4, phi="normalised")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -100,7 +105,11 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(a
     whole, rows = train("cssr", arrays, tmp_path / "a", log_every=5)
     with pytest.raises(InterruptedError):
         train("cssr", arrays, tmp_path / "b", log=interrupt, log_every=5)
-    resumed, again = train("cssr", arrays, tmp_path / "b", log_every=5)
+    done = []
+    resumed, again = train(
+        "cssr", arrays, tmp_path / "b", log_every=5, progress=lambda k, row: done.append(k)
+    )
+    assert done == [5, 6]
     assert all(
         torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True)
     )
@@ -134,28 +143,41 @@ def test_the_log_has_losses_validation_and_speed(arrays, tmp_path):
 def test_bfloat16_training_stays_near_float32(arrays, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    full = train("cssr", arrays, tmp_path / "a")[1]
-    half = train("cssr", arrays, tmp_path / "b", precision="bfloat16")[1]
-    assert full[-1]["loss"] == pytest.approx(half[-1]["loss"], rel=0.05)
+    full, full_rows = train("cssr", arrays, tmp_path / "a")
+    half, half_rows = train("cssr", arrays, tmp_path / "b", precision="bfloat16")
+    assert full_rows[-1]["loss"] == pytest.approx(half_rows[-1]["loss"], rel=0.05)
+    assert not torch.equal(full.ss.last[-1].bias, half.ss.last[-1].bias)
 
 
-def test_an_epoch_holds_every_image_and_fills_its_last_batch():
-    batches = [batch_indices(k, n=10, batch_size=4, seed=0) for k in range(3)]
-    assert sorted(np.concatenate(batches)[:10]) == list(range(10))
-    assert [len(batch) for batch in batches] == [4, 4, 4]
-    assert np.array_equal(batches[2][2:], batches[0][:2])
-
-
-def test_epochs_have_different_orders():
-    assert not np.array_equal(batch_indices(0, 10, 10, 0), batch_indices(1, 10, 10, 0))
-
-
-def test_a_batch_has_lr_images_masks_and_distances_of_its_own_images(arrays):
-    batch = batch_of(arrays)
-    assert batch.lr.shape == (2, 3, 16, 16)
-    assert torch.equal(batch.lr_mask, torch.nn.functional.avg_pool2d(batch.mask, 4))
-    assert (batch.lr_phi[batch.lr_mask > 0] <= 0).all()
-    assert batch.phi[1].abs().max() == 0  # no crack
+@pytest.mark.parametrize(
+    "changes",
+    [{"micro_batch": 1}, {"micro_batch": 3}, {"recompute": True}],
+    ids=["one image at a time", "parts of different sizes", "recomputed activations"],
+)
+@pytest.mark.parametrize("variant", ["cssr", "inverse"])
+def test_less_memory_gives_the_same_gradients(variant, arrays, changes):
+    batch = make_batch(
+        next(draw_batches(arrays, range(1), batch_size=4, seed=0, device=CPU)),
+        scale=4,
+        phi="normalised",
+    )
+    found = []
+    for options in ({"micro_batch": 4}, changes):
+        budgeted = budget(batch_size=4, **{"micro_batch": 4, **options})
+        model = pipeline(variant)
+        prepare_networks(model, budgeted)
+        train_step(
+            TrainingLosses(variant, model),
+            batch,
+            torch.optim.SGD(model.parameters(), lr=0.0),
+            ss_loss=partial(LOSSES["bc2"], alpha=0.1, gamma=0.5),
+            beta=0.3,
+            train=budgeted,
+            processes=Alone(CPU),
+        )
+        found.append([parameter.grad for parameter in model.parameters()])
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -164,14 +186,15 @@ def test_a_batch_has_lr_images_masks_and_distances_of_its_own_images(arrays):
 )
 def test_the_joint_variants_have_two_losses(variant, parts, arrays):
     ss_loss = partial(LOSSES["bc2"], alpha=0.1, gamma=0.5)
-    found = loss_parts(variant, pipeline(variant), batch_of(arrays), ss_loss)
+    found = TrainingLosses(variant, pipeline(variant))(batch_of(arrays), ss_loss)
     assert set(found) == parts
     assert all(value.shape == (2,) for value in found.values())
 
 
 def test_the_inverse_model_is_segmented_at_low_resolution(arrays):
     model, batch, seen = pipeline("inverse"), batch_of(arrays), []
-    loss_parts("inverse", model, batch, lambda *given: seen.append(given) or torch.zeros(2))
+    losses = TrainingLosses("inverse", model)
+    losses(batch, lambda *given: seen.append(given) or torch.zeros(2))
     probs, mask, phi = seen[0]
     assert probs.shape == (2, 1, 16, 16)
     assert mask is batch.lr_mask

@@ -1,7 +1,10 @@
 """Dense deep back-projection network (DBPN; Haris et al., CVPR 2018), the paper's SR network."""
 
-import torch
+from functools import partial
+
 from torch import Tensor, nn
+
+from cssr.models.recompute import run_block
 
 # kernel, stride and padding of the projection convolutions at each scale
 PROJECTION = {2: (6, 2, 2), 4: (8, 4, 2), 8: (12, 8, 2)}
@@ -86,12 +89,14 @@ class DBPN(nn.Module):
             Projection(k + 1, width, scale=scale, up=False) for k in range(stages - 1)
         )
         self.reconstruct = nn.Conv2d(stages * width, channels, 3, padding=1)
+        self.recompute = False  # activations, in the backward pass: less memory, more time
 
     def forward(self, lr: Tensor) -> Tensor:
         """Super-resolve (B, C, h, w) to (B, C, scale·h, scale·w); the result is not clipped."""
+        run = partial(run_block, recompute=self.recompute)
         low: list[Tensor] = []
-        high = [self.ups[0](self.features(lr))]
+        high = [run(self.ups[0], [run(self.features, [lr])])]
         for up, down in zip(self.ups[1:], self.downs, strict=True):
-            low.insert(0, down(torch.cat(high, dim=1)))  # newest first: the published channel order
-            high.insert(0, up(torch.cat(low, dim=1)))
-        return self.reconstruct(torch.cat(high, dim=1))
+            low.insert(0, run(down, high))  # newest first: the published channel order
+            high.insert(0, run(up, low))
+        return run(self.reconstruct, high)

@@ -1,10 +1,12 @@
 """U-Net on VGG-16's convolutions with pixel-shuffle decoding, the paper's segmentation network."""
 
 from collections.abc import Sequence
+from functools import partial
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from cssr.models.recompute import run_block
 
 VGG16_WIDTHS = (64, 128, 256, 512, 512)
 CONVS_PER_BLOCK = (2, 2, 3, 3, 3)
@@ -39,6 +41,7 @@ class UNet(nn.Module):
         self.last = nn.Sequential(
             nn.Conv2d(c1 + 2 * f, f, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(f, 1, 1)
         )
+        self.recompute = False  # activations, in the backward pass: less memory, more time
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, 1, H, W) of (B, 3, H, W); H and W are multiples of 16.
@@ -48,14 +51,15 @@ class UNet(nn.Module):
         """
         if image.shape[-2] % 16 or image.shape[-1] % 16:
             raise ValueError(f"sides {tuple(image.shape[-2:])} are not multiples of 16")
+        run = partial(run_block, recompute=self.recompute)
         x, taps = image, []
         for block in self.encoder:
-            x = block(F.max_pool2d(x, 2) if taps else x)
+            x = run(block, [F.max_pool2d(x, 2) if taps else x])
             taps.append(x)
-        x = taps.pop()
+        maps = [taps.pop()]
         for block in self.decoder:
-            x = torch.cat([taps.pop(), block(x)], dim=1)
-        return self.last(x)
+            maps = [taps.pop(), run(block, maps)]
+        return run(self.last, maps)
 
 
 def _convs(inputs: int, width: int, n: int) -> nn.Sequential:

@@ -44,6 +44,7 @@ MODEL_LOOKS = {
 }
 DPI = 200
 FAINT = "#555555"
+_ASIDE = 0.014  # between the lines of Figs. 3 and 4, as a share of the axis
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -81,19 +82,21 @@ def draw_over_beta(
     order = np.argsort(betas)
     x = np.asarray(betas, dtype=float)[order]
     figure, axes = _new_figure("β, weight of the segmentation loss", y_label)
-    for loss, values in series.items():
+    # equal values of two losses stay visible
+    offsets = _ASIDE * (np.arange(len(series)) - (len(series) - 1) / 2) * (np.ptp(x) or 0.2)
+    for (loss, values), offset in zip(series.items(), offsets, strict=True):
         y = np.asarray(values, dtype=float)[order]
-        _draw_line(axes, x, y, LOSS_LOOKS[loss], label=_title(LOSSES[loss]))
+        _draw_line(axes, x + offset, y, LOSS_LOOKS[loss], label=_title(LOSSES[loss]))
         if ringed:
             at = x == ringed[loss]
-            colour = LOSS_LOOKS[loss].colour
-            axes.plot(x[at], y[at], "o", ms=14, mfc="none", mec=colour, mew=1.2, ls="none")
+            look = {"ms": 14, "mfc": "none", "mec": LOSS_LOOKS[loss].colour, "mew": 1.2}
+            axes.plot(x[at] + offset, y[at], "o", ls="none", **look)
     axes.set_xticks(_ticks(x), [f"{value:g}" for value in _ticks(x)])
     axes.margins(x=0.06, y=0.12)
     if np.ptp(x) == 0:
         axes.set_xlim(x[0] - 0.1, x[0] + 0.1)
     ring = "ring: the β of each loss that validation prefers · " if ringed else ""
-    return _finish(figure, axes, ring + footer)
+    return _finish(figure, axes, f"{ring}markers of one β stand side by side · {footer}")
 
 
 def draw_over_threshold(
@@ -119,7 +122,7 @@ def draw_over_threshold(
         label = f"{labels[name]}\nmax {iou[peak]:.3f} at {thresholds[peak]:.2f}"
         _draw_line(axes, thresholds, iou, looks[name], label=label, at=[peak])
     axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.08 * max(float(np.max(iou)) for iou in series.values()) or 1)
+    axes.margins(y=0.06)
     return _finish(figure, axes, "marker: maximum of the line · " + footer)
 
 

@@ -49,7 +49,7 @@ def test_each_line_has_its_own_colour_and_marker(looks, names):
 
 def test_lines_run_from_left_to_right_whatever_the_order_of_the_betas():
     line = over_beta([0.9, 0.1, 0.5]).axes[0].get_lines()[0]
-    assert list(line.get_xdata()) == [0.1, 0.5, 0.9]
+    assert line.get_xdata() == pytest.approx([0.1, 0.5, 0.9], abs=0.03)  # set aside a little
 
 
 def test_a_single_beta_has_markers_and_one_tick():
@@ -66,8 +66,9 @@ def test_tick_labels_of_close_betas_do_not_touch():
 
 
 def test_the_preferred_beta_is_ringed():
-    rings = over_beta(ringed=dict.fromkeys(LOSSES, 0.5)).axes[0].get_lines()[1::2]
-    assert [list(ring.get_xdata()) for ring in rings] == [[0.5]] * len(LOSSES)
+    lines = over_beta(ringed=dict.fromkeys(LOSSES, 0.5)).axes[0].get_lines()
+    for line, ring in zip(lines[::2], lines[1::2], strict=True):
+        assert list(ring.get_xydata()[0]) == list(line.get_xydata()[1])
 
 
 def test_the_legend_tells_the_maximum_and_its_threshold():
@@ -90,7 +91,8 @@ def test_an_all_zero_curve_is_drawn():
     figure = draw_over_threshold(
         THRESHOLDS, curves, looks=MODEL_LOOKS, labels=model_labels(), footer=""
     )
-    assert figure.axes[0].get_ylim() == (0, 1)
+    low, high = figure.axes[0].get_ylim()
+    assert low < 0 < high
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):

@@ -1,0 +1,94 @@
+"""Speed of making, preparing, reading and distorting images; memory over their number."""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from benchmarks.measure import Row, median_ms, parser_of, prepare, report
+from cssr.data.arrays import find_pairs, load_arrays, write_arrays
+from cssr.data.batches import draw_batches, make_batch
+from cssr.data.synthetic import write_synthetic
+from stages.common import run_stage
+
+FILES = 64  # different images; larger sets name them again and again
+COUNTS = (100, 1_000, 10_000)
+
+
+def linked_pairs(folder: Path, count: int) -> list[tuple[Path, Path]]:
+    """`count` pairs out of the FILES different ones."""
+    names = [file.name for file in sorted((folder / "train/images").iterdir())]
+    pairs = find_pairs(folder / "train", names)
+    return (pairs * -(-count // len(pairs)))[:count]
+
+
+def timed(function: Callable[[], Any]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def peak_memory(stage: str, folder: Path, count: int, size: int) -> float:
+    """Peak of a process's own memory in MiB; pages of mapped files, which it can drop, apart."""
+    command = [sys.executable, "-m", "benchmarks.memory", stage, str(folder), str(count), str(size)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def speeds(args: argparse.Namespace, device: torch.device, folder: Path) -> list[Row]:
+    """Images per second of each step."""
+    size, images = args.size, args.images
+    make = {"train": FILES, "test": 1, "size": size, "crack_width": (1.0, 8.0), "seed": 0}
+    making = timed(lambda: write_synthetic(folder, **make))
+    pairs, out = linked_pairs(folder, images), folder / "arrays"
+    out.mkdir()
+    preparing = timed(lambda: write_arrays(out, pairs, size=size, scale=4))
+    arrays, batch = load_arrays(out), args.batch_size
+    endless = range(10**6)
+    drawn = draw_batches(arrays, endless, batch_size=batch, seed=0, device=device)
+    reading = median_ms(lambda: next(drawn), device, repeats=args.repeats)
+    one = next(drawn)
+    augmenting = median_ms(
+        lambda: make_batch(one, scale=4, phi="normalised"), device, repeats=args.repeats
+    )
+    return [
+        {"step": "synthetic images made and written", "images/s": (FILES + 1) / making},
+        {"step": "prepare, all cores", "images/s": images / preparing},
+        {"step": "batch read to the device", "images/s": batch / reading * 1e3},
+        {"step": "batch distorted and degraded", "images/s": batch / augmenting * 1e3},
+    ]
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = parser_of(__doc__, "data")
+    parser.add_argument("--size", type=int, default=448, help="side of the images, px")
+    parser.add_argument("--images", type=int, default=512, help="images prepared")
+    parser.add_argument("--batch-size", type=int, default=6)
+    parser.add_argument("--memory", action="store_true", help="measure memory, at 64 px, instead")
+    args = parser.parse_args()
+    device = prepare(args)
+    with TemporaryDirectory() as name:
+        if not args.memory:
+            report("data", speeds(args, device, Path(name)), device, args)
+            return
+        write_synthetic(Path(name), train=FILES, test=1, size=64, crack_width=(1.0, 4.0), seed=0)
+        rows = [
+            {
+                "images": count,
+                "prepare, MiB": peak_memory("prepare", Path(name), count, 64),
+                "evaluate, MiB": peak_memory("evaluate", Path(name), count, 64),
+            }
+            for count in COUNTS
+        ]
+    report("memory", rows, device, args)
+
+
+if __name__ == "__main__":
+    run_stage(main)

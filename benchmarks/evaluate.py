@@ -1,0 +1,41 @@
+"""Time of the metrics and of the distance map, in ms per image."""
+
+import cv2
+import torch
+
+from benchmarks.measure import median_ms, parser_of, prepare, report
+from cssr.data.distance import signed_distance
+from cssr.data.synthetic import synthesize
+from cssr.metrics import iou_curve, psnr, ssim
+from stages.common import run_stage
+
+
+def main() -> None:
+    """Time each metric on random images and report."""
+    parser = parser_of(__doc__, "evaluate")
+    parser.add_argument("--size", type=int, default=448, help="side of the images, px")
+    parser.add_argument("--batch-size", type=int, default=16)
+    args = parser.parse_args()
+    device, images = prepare(args), args.batch_size
+    sr, hr = torch.rand(2, images, 3, args.size, args.size, device=device)
+    probs = torch.rand(images, 1, args.size, args.size, device=device)
+    mask = (torch.rand_like(probs) < 0.05).to(torch.uint8)
+    _, crack = synthesize(3, seed=0, size=args.size, crack_width=(1.0, 8.0))
+    cv2.setNumThreads(torch.get_num_threads())
+    cpu = torch.device("cpu")
+    batched = {
+        "PSNR": lambda: psnr(sr, hr),
+        "SSIM": lambda: ssim(sr, hr),
+        "IoU at 99 thresholds": lambda: iou_curve(probs, mask),
+    }
+    rows = [
+        {"metric": name, "ms/image": median_ms(metric, device, repeats=args.repeats) / images}
+        for name, metric in batched.items()
+    ]
+    phi = median_ms(lambda: signed_distance(crack), cpu, repeats=5 * args.repeats)
+    rows.append({"metric": "signed distance map (on the CPU)", "ms/image": phi})
+    report("evaluate", rows, device, args, {"size": args.size, "batch_size": images})
+
+
+if __name__ == "__main__":
+    run_stage(main)

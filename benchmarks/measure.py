@@ -1,0 +1,113 @@
+"""Timing, the device's floors, and a report as a table and as JSON."""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cssr.device import choose_device, device_name
+from stages.common import versions
+
+Row = dict[str, Any]
+
+
+class Clock:
+    """Marks in time: device events on CUDA, where a mark does not wait for the work before it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.cuda = device.type == "cuda"
+
+    def mark(self) -> Any:
+        """A mark after the work that was given to the device so far."""
+        if not self.cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def milliseconds(self, start: Any, end: Any) -> float:
+        """Time between two marks; waits for the second."""
+        if not self.cuda:
+            return (end - start) * 1e3
+        end.synchronize()
+        return start.elapsed_time(end)
+
+
+def median_ms(
+    function: Callable[[], Any], device: torch.device, *, repeats: int, warmup: int = 3
+) -> float:
+    """Median time of a call in ms."""
+    clock, times = Clock(device), []
+    for index in range(warmup + repeats):
+        start = clock.mark()
+        function()
+        elapsed = clock.milliseconds(start, clock.mark())
+        if index >= warmup:
+            times.append(elapsed)
+    return statistics.median(times)
+
+
+def floors(device: torch.device, precision: str) -> dict[str, float]:
+    """What the device reaches in a large matrix product, TFLOP/s, and in a large copy, GB/s."""
+    cuda = device.type == "cuda"
+    side, count = (8192, 2**28) if cuda else (2048, 2**26)
+    a, b = (torch.randn(side, side, device=device, dtype=getattr(torch, precision)) for _ in "ab")
+    source = torch.empty(count, device=device)
+    target = torch.empty_like(source)
+    product = median_ms(lambda: a @ b, device, repeats=10)
+    copy = median_ms(lambda: target.copy_(source), device, repeats=10)
+    return {
+        "matmul_tflops": 2 * side**3 / product / 1e9,
+        "copy_gb_per_s": 2 * source.nbytes / copy / 1e6,
+    }
+
+
+def parser_of(description: str, name: str) -> argparse.ArgumentParser:
+    """A command line with the options that all benchmarks have."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, help="of PyTorch on the CPU")
+    parser.add_argument("--repeats", type=int, default=10, help="timed calls; medians are shown")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    return parser
+
+
+def prepare(args: argparse.Namespace) -> torch.device:
+    """Set the number of threads; the device that is asked for."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    return choose_device(args.device)
+
+
+def report(
+    title: str,
+    rows: Sequence[Row],
+    device: torch.device,
+    args: argparse.Namespace,
+    facts: Row | None = None,
+) -> None:
+    """Print rows as a Markdown table below the device and the versions; write all as JSON."""
+    facts = {
+        "device": device_name(device),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        **versions(),
+        **(facts or {}),
+    }
+    print(f"{title}: " + ", ".join(f"{key} {_shown(value)}" for key, value in facts.items()))
+    lines = [list(rows[0]), ["---"] * len(rows[0])]
+    lines += [[_shown(value) for value in row.values()] for row in rows]
+    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    if args.json:
+        content = {"benchmark": title, **facts, "repeats": args.repeats, "rows": list(rows)}
+        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
