@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import statistics
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,6 +38,36 @@ class Clock:
             return (end - start) * 1e3
         end.synchronize()
         return start.elapsed_time(end)
+
+
+class MemoryWatch(threading.Thread):
+    """Peak of this process's own memory in MiB while it is entered.
+
+    Pages of memory-mapped files are left out: the system can drop them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak, self.ended = self.own_memory(), threading.Event()
+
+    def __enter__(self) -> "MemoryWatch":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ended.set()
+        self.join()
+
+    def run(self) -> None:
+        """Look every 5 ms."""
+        while not self.ended.wait(0.005):
+            self.peak = max(self.peak, self.own_memory())
+
+    @staticmethod
+    def own_memory() -> float:
+        """Memory that belongs to no file, MiB; Linux only."""
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
 def median_ms(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measure import Clock, Row, floors, parser_of, prepare, report
+from benchmarks.measure import Clock, MemoryWatch, Row, floors, parser_of, prepare, report
 from cssr.data.arrays import Arrays
 from cssr.data.batches import Batch, draw_batches, make_batch
 from cssr.losses import LOSSES
@@ -30,7 +30,6 @@ from stages.common import load_params, run_stage
 VARIANTS = ("sr", "ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse")
 IMAGES = 48
 PARTS = ("data and augmentation", "SR forward", "SS forward", "loss", "backward", "optimiser")
-WARMUP = 5
 
 Mark = Callable[[str], None]
 
@@ -115,9 +114,16 @@ def ss_loss_of(params: Params) -> Callable[..., Tensor]:
 
 
 def time_variant(
-    variant: str, params: Params, train: Train, arrays: Arrays, device: torch.device, repeats: int
+    variant: str,
+    params: Params,
+    train: Train,
+    arrays: Arrays,
+    device: torch.device,
+    *,
+    warmup: int,
+    repeats: int,
 ) -> Row:
-    """Time of the first iteration, with any compilation; medians of the others and their parts."""
+    """Time of the first iteration, with any compilation; medians of later ones and their parts."""
     clock, marks = Clock(device), []
 
     def mark(part: str) -> None:
@@ -130,9 +136,10 @@ def time_variant(
             setattr(pipeline, name, Marked(getattr(pipeline, name), part, mark))
     trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
     optimiser = torch.optim.Adam(trained, lr=train.learning_rate, fused=True)
-    losses, rows, process = TrainingLosses(variant, pipeline), [], MarkedProcess(device, mark)
+    losses, recorded = TrainingLosses(variant, pipeline), []
+    process = MarkedProcess(device, mark)
     drawn = draw_batches(
-        arrays, range(WARMUP + repeats), batch_size=train.batch_size, seed=0, device=device
+        arrays, range(warmup + repeats), batch_size=train.batch_size, seed=0, device=device
     )
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -150,12 +157,13 @@ def time_variant(
             processes=process,
         )
         mark("optimiser")
-        rows.append(durations(clock, marks))
+        recorded.append(list(marks))
         marks[:] = marks[-1:]
-    timed = rows[WARMUP:]
+    rows = [durations(clock, marks) for marks in recorded]  # at the end, since it waits
+    timed = rows[warmup:]
     result = {part: statistics.median(row.get(part, 0.0) for row in timed) for part in PARTS}
     whole = [sum(row.values()) for row in rows]
-    return {"first, ms": whole[0], "ms": statistics.median(whole[WARMUP:]), **result}
+    return {"first, ms": whole[0], "ms": statistics.median(whole[warmup:]), **result}
 
 
 def durations(clock: Clock, marks: list[tuple[str, Any]]) -> dict[str, float]:
@@ -171,6 +179,7 @@ def parse_args() -> argparse.Namespace:
     parser = parser_of(__doc__, "train_step")
     parser.add_argument("--preset", default="demo", help="its networks, sizes and batch")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
+    parser.add_argument("--warmup", type=int, default=5, help="iterations before the timed ones")
     parser.add_argument("--precision", choices=("float32", "bfloat16"))
     parser.add_argument("--micro-batch", type=int)
     parser.add_argument("--compile", action="store_true")
@@ -189,9 +198,19 @@ def main() -> None:
     floor, rows = floors(device, train.precision), []
     arrays = random_arrays(params.data.size, params.data.scale)
     for variant in args.variants:
-        row = time_variant(variant, params, train, arrays, device, args.repeats)
+        with MemoryWatch() as watch:
+            row = time_variant(
+                variant,
+                params,
+                train,
+                arrays,
+                device,
+                warmup=args.warmup,
+                repeats=args.repeats,
+            )
         work = tera_flop(variant, params)
-        memory = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else "–"
+        cuda = device.type == "cuda"
+        memory = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else watch.peak
         speed = work / row["ms"] * 1e3
         rows.append(
             {
@@ -201,7 +220,7 @@ def main() -> None:
                 "TFLOP": work,
                 "TFLOP/s": speed,
                 "ms / compute floor": floor["matmul_tflops"] / speed,
-                "GiB": memory,
+                "peak GiB": memory / 1024,
             }
         )
     facts = {"preset": args.preset, **floor, **train.model_dump()}

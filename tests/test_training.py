@@ -1,3 +1,4 @@
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -147,6 +148,18 @@ def test_bfloat16_training_stays_near_float32(arrays, tmp_path):
     half, half_rows = train("cssr", arrays, tmp_path / "b", precision="bfloat16")
     assert full_rows[-1]["loss"] == pytest.approx(half_rows[-1]["loss"], rel=0.05)
     assert not torch.equal(full.ss.last[-1].bias, half.ss.last[-1].bias)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_networks_train_as_the_others_do(arrays, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    eager, rows = train("cssr", arrays, tmp_path / "a")
+    compiled, compiled_rows = train("cssr", arrays, tmp_path / "b", compile=True)
+    assert compiled.sr._compiled_call_impl is not None
+    assert compiled_rows[-1]["loss"] == pytest.approx(rows[-1]["loss"], rel=1e-3)
+    assert compiled.state_dict().keys() == eager.state_dict().keys()
 
 
 @pytest.mark.parametrize(

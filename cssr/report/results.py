@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # name: (letter in the paper, what the paper calls it), in the order of Table 1
 MODELS = {
@@ -210,7 +212,9 @@ def _read_json(file: Path) -> dict[str, Any]:
     return values
 
 
-def _read_csv(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+def _read_csv(file: Path, columns: Sequence[str]) -> "pd.DataFrame":
+    import pandas as pd  # slow to import, and --help needs none
+
     try:
         table = pd.read_csv(StringIO(_read_text(file)))
     except pd.errors.ParserError as error:

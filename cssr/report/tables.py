@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from cssr.report.results import MODELS, Cell
 
 TITLE = "Quantitative evaluation of the models on the test images"
@@ -217,4 +215,6 @@ def _number(value: float | None, decimals: int) -> str:
 
 def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Write rows, numbers with at most six decimals, absent ones empty."""
+    import pandas as pd  # slow to import, and --help needs none
+
     pd.DataFrame(rows, columns=header).round(6).to_csv(file, index=False)

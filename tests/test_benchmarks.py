@@ -1,0 +1,40 @@
+import json
+from pathlib import Path
+
+import pytest
+from shell import run
+
+from benchmarks.train_step import tera_flop
+from stages.common import load_params
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "columns"),
+    [
+        (
+            "train_step --preset smoke --variants cssr --warmup 1",
+            {"ms", "data and augmentation", "SR forward", "SS forward", "backward", "TFLOP/s"},
+        ),
+        ("data --size 64 --images 70", {"step", "images/s"}),
+        ("evaluate --size 64 --batch-size 2", {"metric", "ms/image"}),
+        ("inference --preset smoke --variants cssr --side 64", {"ms", "megapixels/s"}),
+    ],
+    ids=lambda value: value.split()[0] if isinstance(value, str) else "",
+)
+def test_a_benchmark_prints_a_table_and_writes_its_numbers(command, columns, tmp_path):
+    file = tmp_path / "out.json"
+    done = run(f"python -m benchmarks.{command} --device cpu --repeats 1 --json {file}", ROOT)
+    content = json.loads(file.read_text())
+    assert content["device"] == "cpu"
+    assert content["torch"]
+    for row in content["rows"]:
+        assert columns <= row.keys()
+        assert all(value > 0 for value in row.values() if isinstance(value, float))
+    assert f"| {' | '.join(content['rows'][0])} |" in done.stdout
+
+
+def test_the_papers_joint_step_has_the_published_work():
+    params = load_params(ROOT / "presets/paper.yaml")
+    assert tera_flop("cssr", params) == pytest.approx(9.97, abs=0.01)
