@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,11 @@ def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Rebuild a trained pipeline on the CPU, and its description.
 
     Raises:
+        FileNotFoundError: if there is no such folder.
         ValueError: if the folder does not hold a model.
     """
+    if not folder.exists():
+        raise FileNotFoundError(ENOENT, "no such folder", str(folder))
     try:
         text = (folder / DESCRIPTION).read_text(encoding="utf-8")
         description = json.loads(text)

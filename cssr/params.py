@@ -266,7 +266,9 @@ def parse_params(values: Any) -> Params:
     try:
         return Params.model_validate(dict(values))
     except ValidationError as error:
-        problems = [_line(problem) for problem in error.errors()]
+        # an unknown key first: where one is missing too, it is the typo
+        errors = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        problems = [_line(problem) for problem in errors]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     raise ValueError(problems[0] + more)
 

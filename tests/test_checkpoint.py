@@ -33,6 +33,11 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         load_model(tmp_path)
 
 
+def test_a_folder_that_is_not_there_is_told_apart(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        load_model(tmp_path / "absent")
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     save_model(tmp_path, small("ss_hr"), {"variant": "ss_hr", "scale": 4})
     description = json.loads((tmp_path / "model.json").read_text())

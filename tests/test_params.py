@@ -121,6 +121,11 @@ def test_a_missing_key_is_named(values):
     assert message(values) == "train.iterations: missing"
 
 
+def test_a_mistyped_key_is_named_before_the_one_that_is_missing(values):
+    values["betta"] = values.pop("beta")
+    assert message(values) == "betta: unknown key (did you mean beta?) (and 1 more)"
+
+
 def test_a_key_that_is_no_text_is_unknown(values):
     assert message({**values, 1: 2}).startswith("1: unknown key (known: preset, seed")
 

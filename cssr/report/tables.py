@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cssr.report.results import MODELS, Cell
+from cssr.report.results import LOSSES, MODELS, Cell
 
 TITLE = "Quantitative evaluation of the models on the test images"
 # metric: (heading, decimals, the threshold shown behind it)
@@ -158,8 +158,13 @@ def latex_table(cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequ
 
 def table_notes(cells: Mapping[str, Cell]) -> list[str]:
     """What a reader of the table has to know, as sentences of plain text."""
+    run = cells["cssr"].run
     notes = [
+        f"Loss: {LOSSES[run['loss']][1]}; β of (f) and (g): {run['beta']:g}.",
         "Only (a) is given the HR images.",
+        "AIU counts an image without crack as 1 at each threshold at which nothing is found there.",
+        "IoU_max is at the threshold that is best on the test images themselves; validation's "
+        "threshold is not chosen on them.",
         "The AIU of (d) is not legible in our text of the paper.",
     ]
     constants = {cell.test.get("aiu_constant_crack") for cell in cells.values()} - {None}
