@@ -17,17 +17,15 @@ from benchmarks.measure import Clock, MemoryWatch, Row, floors, parser_of, prepa
 from cssr.data.arrays import Arrays
 from cssr.data.batches import Batch, draw_batches, make_batch
 from cssr.losses import LOSSES
-from cssr.models.dbpn import DBPN
-from cssr.models.initial import initialise
-from cssr.models.unet import UNet
 from cssr.models.variants import build_pipeline
-from cssr.objectives import TrainingLosses
+from cssr.objectives import OBJECTIVES, TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Params, Train
 from cssr.training import prepare_networks, train_step
 from stages.common import load_params, run_stage
+from stages.train import new_sr, new_ss
 
-VARIANTS = ("sr", "ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse")
+VARIANTS = tuple(OBJECTIVES)
 IMAGES = 48
 PARTS = ("data and augmentation", "SR forward", "SS forward", "loss", "backward", "optimiser")
 
@@ -75,23 +73,12 @@ def random_arrays(size: int, scale: int) -> Arrays:
 
 def build(variant: str, params: Params) -> nn.Module:
     """A variant's pipeline with the preset's networks and random weights."""
-    sr, ss = params.model.sr, params.model.ss
-    networks = (
-        DBPN(
-            channels=1 if variant in ("ss_sr", "inverse") else 3,
-            scale=params.data.scale,
-            stages=sr.stages,
-            features=sr.features,
-            width=sr.width,
-        ),
-        UNet(encoder=ss.encoder, decoder=ss.decoder),
-    )
-    for network in networks:
-        initialise(network, torch.Generator().manual_seed(0))
-    for name, network in zip(("sr", "ss"), networks, strict=True):
-        if (variant, name) in (("sr_ss", "sr"), ("ss_sr", "ss")):
-            network.requires_grad_(False)
-    return build_pipeline(variant, sr=networks[0], ss=networks[1], scale=params.data.scale)
+    channels = 1 if variant in ("ss_sr", "inverse") else 3
+    sr = new_sr(params.model.sr, None, channels=channels, scale=params.data.scale, seed=0)
+    ss = new_ss(params.model.ss.model_copy(update={"pretrained": False}), seed=0)
+    sr.requires_grad_(variant != "sr_ss")
+    ss.requires_grad_(variant != "ss_sr")
+    return build_pipeline(variant, sr=sr, ss=ss, scale=params.data.scale)
 
 
 def tera_flop(variant: str, params: Params) -> float:
