@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cssr.data.arrays import Arrays
+from cssr.data.arrays import Arrays, to_unit
 from cssr.metrics import aiu, best_threshold, constant_aiu, iou_curve, psnr, ssim
 
 
@@ -23,12 +23,6 @@ class Scores(NamedTuple):
     curve: np.ndarray | None
     psnr: np.ndarray | None
     ssim: np.ndarray | None
-
-
-def images_to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 (N, H, W, 3) as float32 in [0, 1], (N, 3, H, W)."""
-    tensor = torch.from_numpy(np.array(images)).to(device)
-    return tensor.permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 def predict(
@@ -47,8 +41,8 @@ def predict(
     """
     for start in range(0, len(images), batch_size):
         with torch.inference_mode():
-            batch = images_to_tensor(images[start : start + batch_size], device)
-            sr, probs = pipeline(batch)
+            batch = _on_device(images[start : start + batch_size], device)
+            sr, probs = pipeline(to_unit(batch))
             yield (None if sr is None else sr.clamp(0, 1)), probs
 
 
@@ -64,22 +58,30 @@ def evaluate(
         batch_size: images per batch.
         device: where the pipeline is.
     """
-    collected: dict[str, list[Tensor]] = {"curve": [], "psnr": [], "ssim": []}
     images = arrays.hr if takes_hr else arrays.lr
-    start = 0
-    for sr, probs in predict(pipeline, images, batch_size=batch_size, device=device):
-        stop = start + batch_size
+    collected: dict[str, np.ndarray] = {}  # made once, since small pieces would fragment the memory
+
+    def keep(name: str, values: Tensor, start: int) -> None:
+        found = values.cpu().numpy()
+        if name not in collected:
+            collected[name] = np.empty((len(images), *found.shape[1:]), found.dtype)
+        collected[name][start : start + len(found)] = found
+
+    results = predict(pipeline, images, batch_size=batch_size, device=device)
+    for start, (sr, probs) in zip(range(0, len(images), batch_size), results, strict=True):
+        chosen = slice(start, start + batch_size)
         if probs is not None:
-            mask = torch.from_numpy(arrays.mask[start:stop, None].copy()).to(device)
-            collected["curve"].append(iou_curve(probs, mask).cpu())
+            keep("curve", iou_curve(probs, _on_device(arrays.mask[chosen, None], device)), start)
         if sr is not None:
-            hr = images_to_tensor(arrays.hr[start:stop], device)
-            collected["psnr"].append(psnr(sr, hr).cpu())
-            collected["ssim"].append(ssim(sr, hr).cpu())
-        start = stop
-    return Scores(
-        **{name: torch.cat(parts).numpy() if parts else None for name, parts in collected.items()}
-    )
+            hr = to_unit(_on_device(arrays.hr[chosen], device))
+            keep("psnr", psnr(sr, hr), start)
+            keep("ssim", ssim(sr, hr), start)
+    return Scores(**{name: collected.get(name) for name in Scores._fields})
+
+
+def _on_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """A copy of a memory-mapped array."""
+    return torch.from_numpy(array.copy()).to(device)
 
 
 def summarise(scores: Scores, masks: np.ndarray) -> dict[str, float]:

@@ -121,6 +121,11 @@ def load_arrays(folder: Path) -> Arrays:
     return Arrays(**arrays, names=names)
 
 
+def to_unit(images: torch.Tensor) -> torch.Tensor:
+    """Stored images, uint8 (N, H, W, 3), as the networks take them: (N, 3, H, W) in [0, 1]."""
+    return images.permute(0, 3, 1, 2).contiguous().float() / 255
+
+
 def _layout(count: int, size: int, low: int) -> dict[str, tuple[tuple[int, ...], type]]:
     """Shape and type of each array."""
     return {

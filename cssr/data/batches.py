@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cssr.data.arrays import Arrays
+from cssr.data.arrays import Arrays, to_unit
 from cssr.data.augment import Distortion, distort, draw_distortion
 from cssr.data.degrade import downscale, lr_mask, lr_phi
 from cssr.losses import normalise_phi
@@ -161,7 +161,7 @@ def make_batch(drawn: Drawn, *, scale: int, phi: str) -> Batch:
         scale: HR side / LR side.
         phi: unit of the signed distance maps, `normalised` or `pixels`.
     """
-    hr = drawn.hr.permute(0, 3, 1, 2).contiguous().float() / 255
+    hr = to_unit(drawn.hr)
     mask, px = drawn.mask[:, None].float(), drawn.phi[:, None].float()
     hr, mask, px = distort(hr, mask, px, drawn.distortion)
     lr = downscale(hr, scale).clamp(0, 1)
