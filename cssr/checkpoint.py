@@ -1,18 +1,16 @@
-"""Trained models on disk, and the state of unfinished trainings."""
+"""Trained models on disk."""
 
-import hashlib
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from cssr.files import write_whole
 from cssr.models.dbpn import DBPN
 from cssr.models.unet import UNet
 from cssr.models.variants import build_pipeline
@@ -33,7 +31,7 @@ def save_model(folder: Path, pipeline: nn.Module, training: Mapping[str, Any]) -
     text = json.dumps({**training, **configs}, indent=2)
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
     weights = {name: value.cpu().contiguous() for name, value in pipeline.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
+    write_whole(folder / WEIGHTS, save(weights))
 
 
 def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -71,30 +69,3 @@ def load_weights(file: Path) -> dict[str, Tensor]:
         return load_file(file)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{file} is not a readable safetensors file: {error}") from None
-
-
-def state_key(settings: Mapping[str, Any], files: Iterable[Path]) -> str:
-    """Key of a training: a hash of its settings and of the content of its inputs and code."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for file in sorted(files):
-        with file.open("rb") as stream:
-            digest.update(file.as_posix().encode())
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:32]
-
-
-def save_state(file: Path, state: Mapping[str, Any]) -> None:
-    """Write the state of a training, atomically: the file is whole or the old one."""
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("wb") as stream:
-        torch.save(dict(state), stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
-
-
-def load_state(file: Path) -> dict[str, Any] | None:
-    """The saved state of a training, on the CPU; None if there is none."""
-    if not file.exists():
-        return None
-    return torch.load(file, map_location="cpu", weights_only=True)

@@ -1,5 +1,7 @@
 """The device that networks run on."""
 
+import os
+
 import torch
 
 
@@ -20,3 +22,10 @@ def choose_device(name: str) -> torch.device:
 def device_name(device: torch.device) -> str:
     """What the device calls itself: `cpu`, or the GPU's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def compute_deterministically() -> None:
+    """Let PyTorch use, on a GPU too, only algorithms that give the same bits each time."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by cuBLAS
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False

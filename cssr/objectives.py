@@ -32,9 +32,14 @@ class TrainingLosses(nn.Module):
             ss_loss: segmentation loss, one of (A)–(F); None where no segmentation is trained.
 
         Returns:
-            `l1`, `ss` or both, (B,) each; both are trained jointly by Eq. 6.
+            `l1`, `ss` or both, (B,) each; both are trained jointly by Eq. 6. Beside them, where
+            there is a crack map, its mean `probability`, (B,), without gradient.
         """
         return OBJECTIVES[self.variant](self.pipeline, batch, ss_loss)
+
+
+def _mean(probs: Tensor) -> Parts:
+    return {"probability": probs.detach().flatten(1).mean(dim=1)}
 
 
 def _super_resolution(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
@@ -42,32 +47,36 @@ def _super_resolution(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Par
 
 
 def _segmentation_of_hr(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    return {"ss": ss_loss(pipeline(batch.hr)[1], batch.mask, batch.phi)}
+    probs = pipeline(batch.hr)[1]
+    return {"ss": ss_loss(probs, batch.mask, batch.phi), **_mean(probs)}
 
 
 def _segmentation(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    return {"ss": ss_loss(pipeline(batch.lr)[1], batch.mask, batch.phi)}
+    probs = pipeline(batch.lr)[1]
+    return {"ss": ss_loss(probs, batch.mask, batch.phi), **_mean(probs)}
 
 
 def _segmentation_of_lr(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    return {"ss": ss_loss(segment(pipeline.ss, batch.lr), batch.lr_mask, batch.lr_phi)}
+    probs = segment(pipeline.ss, batch.lr)
+    return {"ss": ss_loss(probs, batch.lr_mask, batch.lr_phi), **_mean(probs)}
 
 
 def _joint(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
     sr, probs = pipeline(batch.lr)
-    return {"l1": l1_loss(sr, batch.hr), "ss": ss_loss(probs, batch.mask, batch.phi)}
+    ss = ss_loss(probs, batch.mask, batch.phi)
+    return {"l1": l1_loss(sr, batch.hr), "ss": ss, **_mean(probs)}
 
 
 def _inverse(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
     lr_probs = segment(pipeline.ss, batch.lr)
-    return {
-        "l1": l1_loss(pipeline.sr(lr_probs).float(), batch.mask),
-        "ss": ss_loss(lr_probs, batch.lr_mask, batch.lr_phi),
-    }
+    probs = pipeline.sr(lr_probs).float()
+    ss = ss_loss(lr_probs, batch.lr_mask, batch.lr_phi)
+    return {"l1": l1_loss(probs, batch.mask), "ss": ss, **_mean(probs)}
 
 
 def _mask_super_resolution(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    return {"l1": l1_loss(pipeline.sr(segment(pipeline.ss, batch.lr)).float(), batch.mask)}
+    probs = pipeline.sr(segment(pipeline.ss, batch.lr)).float()
+    return {"l1": l1_loss(probs, batch.mask), **_mean(probs)}
 
 
 OBJECTIVES = {

@@ -175,6 +175,7 @@ class Train(_Section):
     precision: Literal["float32", "bfloat16"]
     compile: bool
     recompute: bool
+    deterministic: bool
     micro_batch: Count
     devices: Annotated[int, _within(1, 64, "1 … 64")]
     checkpoint_every: Count

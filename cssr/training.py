@@ -1,23 +1,24 @@
 """The training loop."""
 
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from cssr.checkpoint import load_state, save_state
 from cssr.data.arrays import Arrays
 from cssr.data.batches import Batch, draw_batches, make_batch
 from cssr.evaluation import evaluate, summarise
 from cssr.losses import LOSSES, joint_loss
+from cssr.numerics import BLACK, BLACK_ROWS, FiniteWatch, turned_black
 from cssr.objectives import Parts, SSLoss, TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Objective, Train
 from cssr.schedules import alpha_at
+from cssr.state import Checkpoints
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
 Row = dict[str, float]
 State = dict[str, Any]
 
+log_to_user = logging.getLogger(__name__)
+
+
+class StoppedError(Exception):
+    """A training that was asked to stop and has saved its state."""
+
 
 def total_loss(parts: Parts, beta: float | None) -> Tensor:
     """Loss of each image, (B,): Eq. 6 where both networks are trained, else the one part."""
-    if len(parts) == 2:
+    if "l1" in parts and "ss" in parts:
         return joint_loss(parts["l1"], parts["ss"], beta)
-    return next(iter(parts.values()))
+    return parts["l1"] if "l1" in parts else parts["ss"]
 
 
 def fit(
@@ -43,12 +50,13 @@ def fit(
     loss: str | None,
     beta: float | None,
     seed: int,
-    state_file: Path,
+    checkpoints: Checkpoints,
     log: Callable[[int, Row], None],
     progress: Callable[[int, Row], None],
     processes: "Alone | Fabric",
+    stop_asked: Callable[[], bool] = lambda: False,
 ) -> list[Row]:
-    """Train a pipeline in place, going on from `state_file` if it is there.
+    """Train a pipeline in place, going on from the newest checkpoint.
 
     Whatever is random in an iteration is drawn from a generator of the seed and the iteration's
     number, so that an interrupted training ends with the weights of an uninterrupted one.
@@ -62,26 +70,30 @@ def fit(
         loss: segmentation loss, one of (A)–(F); None likewise.
         beta: weight of the segmentation loss in Eq. 6; None where only one part is trained.
         seed: of batches and distortions.
-        state_file: checkpoint, in an existing folder.
+        checkpoints: of this training.
         log: called with each logged iteration and its row; again for rows before a resumption.
         progress: called after each iteration, with its row where one is logged, else with {}.
         processes: those that share each batch; the first validates, logs and keeps the state.
+        stop_asked: asked after each iteration; the same answer in all processes.
 
     Returns:
         The rows: mean losses since the last, learning rate, images/s, validation's PSNR and AIU.
+
+    Raises:
+        StoppedError: after saving a checkpoint, if `stop_asked` says so before the last iteration.
+        NotFiniteError: if a loss is NaN or infinite; no checkpoint is later than that.
     """
     (training, validation), device = arrays, processes.device
     pipeline.to(device, memory_format=torch.channels_last)
-    trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=train.learning_rate, fused=True)
-    state = _resume(state_file, pipeline, optimiser)
+    optimiser = new_optimiser(pipeline, train)
+    state = _resume(checkpoints, pipeline, optimiser)
     prepare_networks(pipeline, train)
     losses, stepper = processes.setup(TrainingLosses(variant, pipeline), optimiser)
     first = processes.global_rank == 0
     for row in state["rows"] if first else []:
         log(int(row["iteration"]), row)
     scale, n = training.hr.shape[1] // training.lr.shape[1], len(training.names)
-    speed = Speed(train.batch_size)
+    speed, finite = Speed(train.batch_size), FiniteWatch()
     iterations = range(state["iteration"], train.iterations)
     share = slice(processes.global_rank, None, processes.world_size)
     drawn_batches = draw_batches(
@@ -97,14 +109,18 @@ def fit(
             train=train,
             processes=processes,
         )
-        _accumulate(state, parts)
         speed.count()
         state["iteration"] = done = iteration + 1
+        means = {name: value.mean() for name, value in parts.items()}
+        finite.see(done, means)
+        _accumulate(state, means)
         last = done == train.iterations
+        stops = stop_asked() and not last
         validates = last or done % train.validate_every == 0
         logs = validates or done % train.log_every == 0
-        saves = not last and done % train.checkpoint_every == 0
+        saves = stops or (not last and done % train.checkpoint_every == 0)
         if logs or saves:
+            finite.check()
             _share_sums(state, processes)
         row = _row(state, train.learning_rate, speed) if logs else {}
         if not first:
@@ -113,13 +129,21 @@ def fit(
             row |= _validate(pipeline, variant, validation, train.batch_size, device)
             speed = Speed(train.batch_size)
         if logs:
-            state["rows"].append(row)
+            _keep(row, state)
             log(done, row)
         progress(done, row)
         if saves:
             weights, moments = pipeline.state_dict(), optimiser.state_dict()
-            save_state(state_file, {**state, "weights": weights, "optimiser": moments})
+            checkpoints.save({**state, "weights": weights, "optimiser": moments})
+        if stops:
+            raise StoppedError(f"after iteration {done} of {train.iterations}")
     return state["rows"]
+
+
+def new_optimiser(pipeline: nn.Module, train: Train) -> torch.optim.Optimizer:
+    """Adam over what requires gradients, in one fused kernel."""
+    trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
+    return torch.optim.Adam(trained, lr=train.learning_rate, fused=True)
 
 
 def prepare_networks(pipeline: nn.Module, train: Train) -> None:
@@ -185,11 +209,13 @@ class Speed:
         return self.batches * self.batch_size / (time.perf_counter() - self.started)
 
 
-def _resume(state_file: Path, pipeline: nn.Module, optimiser: torch.optim.Optimizer) -> State:
+def _resume(
+    checkpoints: Checkpoints, pipeline: nn.Module, optimiser: torch.optim.Optimizer
+) -> State:
     """The state to go on from, its weights and moments put in their places."""
-    state = load_state(state_file)
+    state = checkpoints.load()
     if state is None:
-        return {"iteration": 0, "sums": {}, "since": 0, "rows": []}
+        return {"iteration": 0, "sums": {}, "since": 0, "rows": [], "warned": False}
     pipeline.load_state_dict(state.pop("weights"))
     optimiser.load_state_dict(state.pop("optimiser"))
     return state
@@ -216,12 +242,25 @@ def _detached(parts: Parts) -> Parts:
     return {name: value.detach() for name, value in parts.items()}
 
 
-def _accumulate(state: State, parts: Parts) -> None:
+def _accumulate(state: State, means: Parts) -> None:
     """Add up the means of a batch; they stay on the device until a row asks for them."""
     sums = state["sums"]
-    for name, value in parts.items():
-        sums[name] = sums.get(name, 0) + value.mean()
+    for name, value in means.items():
+        sums[name] = sums.get(name, 0) + value
     state["since"] += 1
+
+
+def _keep(row: Row, state: State) -> None:
+    """Add a row to the state; warn once of a network that answers all black."""
+    state["rows"].append(row)
+    if not state["warned"] and turned_black(state["rows"]):
+        state["warned"] = True
+        log_to_user.warning(
+            "warning: since iteration %d the mean crack probability is below %g: the network "
+            "answers all black; a lower train.learning_rate or another loss may help",
+            state["rows"][-BLACK_ROWS]["iteration"],
+            BLACK,
+        )
 
 
 def _share_sums(state: State, processes: "Alone | Fabric") -> None:

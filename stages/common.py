@@ -1,13 +1,13 @@
 """What every stage does: read its parameters, and end on bad input with one line."""
 
 import platform
-import shutil
+import signal
+import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import yaml
@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from cssr.params import Params, parse_params
 
 PARAMS_FILE = Path("params.yaml")
+# what PyTorch and oneDNN say when the machine or the GPU has no memory left
+NO_MEMORY = ("can't allocate memory", "bad_alloc", "could not create a memory", "out of memory")
 
 
 def load_params(file: Path = PARAMS_FILE) -> Params:
@@ -95,33 +97,35 @@ def files_in(folders: Iterable[Path]) -> list[Path]:
     return [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
 
 
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill that takes its name only when it is complete.
+def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> None:
+    """Run a stage; bad input and lack of memory end it with one line on stderr and exit code 1.
 
-    Yields:
-        An empty folder beside it. On success it replaces `folder`, on any error it is removed.
+    SIGTERM and Ctrl-C end it with exit codes 143 and 130, once what is half written is removed.
+
+    Args:
+        main: the stage.
+        less_memory: what to try where the memory does not suffice.
     """
-    temporary = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage; bad input ends it with one line on stderr and exit code 1."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except FileNotFoundError as error:
         sys.exit(f"error: {error.filename} is not there; `dvc repro` runs the stage that makes it")
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {where}{' '.join(str(error.strerror or error).split())}")
+    except sqlite3.Error as error:
+        sys.exit(f"error: DVC's own database: {error}; is the disk full?")
+    except ValueError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(say in str(error) for say in NO_MEMORY):
+            raise
+        sys.exit(f"error: not enough memory; try {less_memory}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

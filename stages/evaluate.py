@@ -22,8 +22,9 @@ from cssr.evaluation import (
     summarise,
 )
 from cssr.examples import choose_examples, mean_width
+from cssr.files import new_folder
 from cssr.metrics import THRESHOLDS, aiu
-from stages.common import new_folder, read_params, run_stage
+from stages.common import read_params, run_stage
 
 ARRAYS = Path("data/arrays")
 PARAMS = {"model": ("seed", "device", "evaluate"), "sweep": ("device", "evaluate.batch_size")}
@@ -94,7 +95,8 @@ def write_examples(
         if sr is not None:
             shown["sr"] = to_bytes(sr)
         for name, image in shown.items():
-            cv2.imwrite(str(folder / f"{index:02}_{name}.png"), image[..., ::-1])
+            png = cv2.imencode(".png", image[..., ::-1])[1]
+            (folder / f"{index:02}_{name}.png").write_bytes(png)
     rows = {"name": [arrays.names[k] for k in chosen], "width": [widths[k] for k in chosen]}
     pd.DataFrame(rows).round(3).to_csv(folder / "examples.csv", index_label="index")
 
@@ -149,4 +151,4 @@ def write_json(file: Path, content: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "a smaller evaluate.batch_size")

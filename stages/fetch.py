@@ -2,16 +2,18 @@
 
 import argparse
 import os
+import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from cssr.data.khanhha import KHANHHA_IMAGES, download_khanhha
 from cssr.data.layout import DataError, import_images, locate
 from cssr.data.synthetic import write_synthetic
-from stages.common import new_folder, read_params, run_stage
+from cssr.files import new_folder
+from stages.common import read_params, run_stage
 
 PARAMS = ("seed", "data.source", "data.path", "data.image_size", "data.synthetic")
 RAW = Path("data/raw")
+DOWNLOAD = Path("state/download")
 
 
 def check_complete(folder: Path) -> None:
@@ -26,6 +28,19 @@ def check_complete(folder: Path) -> None:
             f"Khanhha's set came with {found} images instead of {KHANHHA_IMAGES}; download it by "
             "hand and set data.source: path"
         )
+
+
+def fetch_khanhha(folder: Path, size: int) -> None:
+    """Download Khanhha's set, going on from an interrupted download, and check it."""
+    DOWNLOAD.mkdir(parents=True, exist_ok=True)
+    downloaded = download_khanhha(DOWNLOAD)
+    try:
+        import_images([downloaded], folder, image_size=size)
+        check_complete(folder)
+    except DataError:
+        shutil.rmtree(DOWNLOAD)  # or it would be taken again
+        raise
+    shutil.rmtree(DOWNLOAD)
 
 
 def main() -> None:
@@ -44,9 +59,7 @@ def main() -> None:
                 seed=params.seed,
             )
         elif data.source == "khanhha":
-            with TemporaryDirectory(dir=folder) as download:
-                import_images([download_khanhha(Path(download))], folder, image_size=size)
-            check_complete(folder)
+            fetch_khanhha(folder, size)
         else:
             # DVC sets DVC_ROOT to the user's repo in `dvc exp run --temp` too
             root = Path(os.environ.get("DVC_ROOT", "."))

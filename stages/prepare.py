@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from cssr.data.arrays import find_pairs, write_arrays
-from stages.common import new_folder, read_params, run_stage
+from cssr.files import new_folder
+from stages.common import read_params, run_stage
 
 PARAMS = ("data.size", "data.scale")
 RAW = Path("data/raw")

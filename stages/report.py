@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from cssr.files import new_files
 from cssr.params import Params
 from cssr.report.figures import (
     LOSS_LOOKS,
@@ -68,7 +69,7 @@ def read_sweep(params: Params) -> dict[tuple[str, float], Cell]:
     return cells
 
 
-def write_sweep_figures(params: Params, sweep: Sweep, footer: str) -> None:
+def write_sweep_figures(folder: Path, params: Params, sweep: Sweep, footer: str) -> None:
     """Figs. 3, 4 and 5."""
     betas, best = params.sweep.betas, best_betas(sweep)
     for name, metric, label in (("fig3", "psnr", "PSNR [dB]"), ("fig4", "aiu", "AIU")):
@@ -77,22 +78,22 @@ def write_sweep_figures(params: Params, sweep: Sweep, footer: str) -> None:
         }
         ringed = best if metric == "aiu" else None
         figure = draw_over_beta(betas, series, y_label=label, footer=footer, ringed=ringed)
-        save(figure, REPORTS / name)
-        write_series(REPORTS / f"{name}.csv", "beta", betas, series)
+        save(figure, folder / name)
+        write_series(folder / f"{name}.csv", "beta", betas, series)
     cells = {loss: sweep[loss, beta] for loss, beta in best.items()}
     footer = f"each loss at the β that validation prefers · {footer}"
-    write_threshold_figure("fig5", cells, LOSS_LOOKS, loss_labels(best), footer)
+    write_threshold_figure(folder / "fig5", cells, LOSS_LOOKS, loss_labels(best), footer)
 
 
 def write_threshold_figure(
-    name: str, cells: Mapping[str, Cell], looks: Mapping, labels: Mapping[str, str], footer: str
+    file: Path, cells: Mapping[str, Cell], looks: Mapping, labels: Mapping[str, str], footer: str
 ) -> None:
     """Fig. 5 or 6."""
     curves = {key: cell.curve["iou"] for key, cell in cells.items()}
     thresholds = next(iter(cells.values())).curve["threshold"]
     figure = draw_over_threshold(thresholds, curves, looks=looks, labels=labels, footer=footer)
-    save(figure, REPORTS / name)
-    write_series(REPORTS / f"{name}.csv", "threshold", thresholds, curves)
+    save(figure, file)
+    write_series(file.with_suffix(".csv"), "threshold", thresholds, curves)
 
 
 def main() -> None:
@@ -105,12 +106,14 @@ def main() -> None:
     cells = [*models.values(), *sweep.values()]
     footer = footer_line(setting, cells)
     note = preferred_beta_note(models["cssr"], sweep, loss=params.loss, beta=params.beta)
-    REPORTS.mkdir(exist_ok=True)
-    write_table(REPORTS, models, header=header_lines(setting, cells), notes=[note] if note else [])
-    write_sweep_figures(params, sweep, footer)
-    write_threshold_figure("fig6", models, MODEL_LOOKS, model_labels(), footer)
-    save_samples(examples["cssr"], REPORTS / "fig1", footer=footer)
-    save_comparison(examples, REPORTS / "fig7", footer=footer)
+    with new_files(REPORTS) as folder:
+        write_table(
+            folder, models, header=header_lines(setting, cells), notes=[note] if note else []
+        )
+        write_sweep_figures(folder, params, sweep, footer)
+        write_threshold_figure(folder / "fig6", models, MODEL_LOOKS, model_labels(), footer)
+        save_samples(examples["cssr"], folder / "fig1", footer=footer)
+        save_comparison(examples, folder / "fig7", footer=footer)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from cssr.data.split import split_names
+from cssr.files import write_whole
 from stages.common import read_params, run_stage
 
 PARAMS = ("seed", "split")
@@ -22,10 +23,8 @@ def main() -> None:
         train, val = split_names(train, val=params.split.val, seed=params.seed)
     except ValueError as error:
         raise ValueError(f"params.yaml: split.val: {error}") from None
-    partial = SPLIT.with_suffix(".partial")
     names = {"train": train, "val": val, "test": test}
-    partial.write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
-    partial.replace(SPLIT)
+    write_whole(SPLIT, f"{json.dumps(names, indent=1)}\n".encode())
 
 
 if __name__ == "__main__":

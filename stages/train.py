@@ -1,12 +1,15 @@
 """Train one model or one cell of the sweep, to runs/."""
 
 import argparse
+import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pandas as pd
@@ -14,20 +17,23 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from cssr.checkpoint import DESCRIPTION, WEIGHTS, load_model, load_weights, save_model, state_key
-from cssr.data.arrays import load_arrays
-from cssr.device import choose_device, device_name
+from cssr.checkpoint import DESCRIPTION, WEIGHTS, load_model, load_weights, save_model
+from cssr.data.arrays import Arrays, load_arrays
+from cssr.data.batches import batch_indices
+from cssr.device import choose_device, compute_deterministically, device_name
+from cssr.files import new_folder, write_whole
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise, start_from
 from cssr.models.unet import UNet, load_imagenet
 from cssr.models.variants import build_pipeline
+from cssr.numerics import NotFiniteError
 from cssr.parallel import launch
 from cssr.params import LOSS_NAMES, Train
-from cssr.training import Row, fit
+from cssr.state import Checkpoints, identify, key_of
+from cssr.training import Row, StoppedError, fit
 from stages.common import (
     code_files,
     files_in,
-    new_folder,
     plain,
     read_params,
     run_stage,
@@ -41,6 +47,7 @@ except ImportError:  # a machine without DVC still trains
 
 ARRAYS = Path("data/arrays")
 STATE = Path("state")
+LESS_MEMORY = "train.micro_batch: 1, train.recompute: true or a smaller data.size"
 
 BASE = ("seed", "device", "train")
 SR_TRAIN = tuple(f"train.{name}" for name in Train.model_fields if name != "iterations")
@@ -72,6 +79,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.loss is None) != (args.beta is None):
         parser.error("--loss and --beta go together")
+    if args.beta is not None and not 0 <= args.beta <= 1:
+        parser.error(f"--beta: {args.beta} is not in [0, 1]")
     if args.sr is None and args.variant in ("sr_ss", "ss_sr", "cssr", "inverse"):
         parser.error(f"{args.variant} needs --sr")
     if args.ss is None and args.variant == "ss_sr":
@@ -204,6 +213,48 @@ def write_logs(folder: Path, rows: Sequence[Row]) -> None:
     validation.to_csv(folder / "validation.csv", index=False)
 
 
+class StopRequest:
+    """Notes the first SIGTERM or Ctrl-C, so that a training can save its state; the second ends.
+
+    Attributes:
+        signal: that was noted; 0 before.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def __enter__(self) -> "StopRequest":
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        self.before = {number: signal.signal(number, self._note) for number in numbers}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal:
+            sys.exit(128 + number)
+        self.signal = number
+
+
+def report_failure(
+    error: NotFiniteError, title: str, arrays: Arrays, params: Any, checkpoints: Checkpoints
+) -> str:
+    """Write the batch of a loss that is not finite to the state's folder; the error's line."""
+    n, size = len(arrays.names), params.train.batch_size
+    names = [arrays.names[k] for k in batch_indices(error.iteration - 1, n, size, params.seed)]
+    facts = {"iteration": error.iteration, "means": error.means, "images": names}
+    file = checkpoints.folder / "not_finite.json"
+    write_whole(file, f"{json.dumps({'cell': title, **facts}, indent=2)}\n".encode())
+    kept = checkpoints.files()
+    return (
+        f"{title}: {error}; images {', '.join(names)} (written to {file}); "
+        f"{f'the last good checkpoint is {kept[-1]}' if kept else 'there is no checkpoint yet'}; "
+        "lower train.learning_rate, or use train.precision: float32"
+    )
+
+
 def main() -> None:
     """Train, or go on with a training that was interrupted, and write the model."""
     args = parse_args()
@@ -212,35 +263,50 @@ def main() -> None:
     beta = getattr(params, "beta", None) if args.beta is None else args.beta
     if args.variant == "sr":
         params.train = Train(**plain(params.train), **plain(params.train_sr))
+    if params.train.deterministic:
+        compute_deterministically()
     processes = launch(params.train.devices, choose_device(params.device))
-    first = processes.global_rank == 0
+    first, alone = processes.global_rank == 0, processes.world_size == 1
     train, val = load_arrays(ARRAYS / "train"), load_arrays(ARRAYS / "val")
     scale = train.hr.shape[1] // train.lr.shape[1]
     pipeline = build(args, params, scale)
 
     settings = {"variant": args.variant, "loss": loss, "beta": beta, "versions": versions()}
-    key = state_key({**settings, **plain(params)}, [*code_files(), *inputs_of(args, params)])
-    state = STATE / key
-    state.mkdir(parents=True, exist_ok=True)
-    if first and (state / "checkpoint.pt").exists():
+    identity = identify(
+        {**settings, **plain(params)}, code=code_files(), inputs=inputs_of(args, params)
+    )
+    state, title = STATE / key_of(identity), "/".join(args.out.parts[1:])
+    checkpoints = Checkpoints(state, identity)
+    if first and checkpoints.files():
         print(f"going on with the interrupted training in {state}", flush=True)
-    progress = Progress("/".join(args.out.parts[1:]), params.train, shown=first)
-    with live_log(state / "live", wanted=first) as log:
-        rows = fit(
-            pipeline,
-            args.variant,
-            (train, val),
-            train=params.train,
-            objective=getattr(params, "objective", None),
-            loss=loss,
-            beta=beta,
-            seed=params.seed,
-            state_file=state / "checkpoint.pt",
-            log=log,
-            progress=progress.show,
-            processes=processes,
-        )
-    progress.close()
+    progress = Progress(title, params.train, shown=first)
+    try:
+        with (
+            StopRequest() if alone else nullcontext() as stop,
+            live_log(state / "live", wanted=first) as log,
+        ):
+            rows = fit(
+                pipeline,
+                args.variant,
+                (train, val),
+                train=params.train,
+                objective=getattr(params, "objective", None),
+                loss=loss,
+                beta=beta,
+                seed=params.seed,
+                checkpoints=checkpoints,
+                log=log,
+                progress=progress.show,
+                processes=processes,
+                stop_asked=lambda: bool(stop and stop.signal),
+            )
+    except NotFiniteError as error:
+        raise ValueError(report_failure(error, title, train, params, checkpoints)) from None
+    except StoppedError as error:
+        print(f"stopped {error}; `dvc repro` goes on from there", file=sys.stderr)
+        sys.exit(128 + stop.signal)
+    finally:
+        progress.close()
     if not first:
         return
     training = {
@@ -260,4 +326,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, LESS_MEMORY)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from cssr.data.layout import fingerprint, locate
+from cssr.files import write_whole
 from stages.common import read_params, run_stage
 
 PARAMS = ("data.path",)
@@ -23,9 +24,7 @@ def main() -> None:
     # DVC sets DVC_ROOT to the user's repo in `dvc exp run --temp` too
     source = locate(paths[name], Path(os.environ.get("DVC_ROOT", ".")))
     content = {"path": paths[name], "sha256": fingerprint(source)}
-    partial = SOURCES / f".{name}.partial"
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(SOURCES / f"{name}.json")
+    write_whole(SOURCES / f"{name}.json", f"{json.dumps(content, indent=2)}\n".encode())
 
 
 if __name__ == "__main__":

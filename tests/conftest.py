@@ -10,6 +10,23 @@ ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("CSSR_REAL_DATA", ROOT / "../shared/data/crack_real.zip"))
 
 
+_TRIED: list[tuple[str, int, str]] = []
+
+
+@pytest.fixture
+def tried() -> Callable[[str, int, str], None]:
+    """Counts a fault that a test tried, how often, and what happened: docs/reliability.md."""
+    return lambda fault, times, outcome: _TRIED.append((fault, times, outcome))
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print the faults that were tried."""
+    if _TRIED:
+        terminalreporter.section("faults tried")
+        for fault, times, outcome in _TRIED:
+            terminalreporter.write_line(f"| {fault} | {times:,} | {outcome} |")
+
+
 @pytest.fixture(scope="session")
 def real_zip() -> Path:
     """The real crack images, where they are there."""

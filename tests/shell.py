@@ -8,14 +8,19 @@ from pathlib import Path
 import pytest
 
 
+def environment() -> dict[str, str]:
+    """The user's, with this Python first on the path."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+
+
 def run(command: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess:
     """Run a shell command as a user does, with this Python first on the path."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         command,
         shell=True,
         cwd=folder,
-        env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"},
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,

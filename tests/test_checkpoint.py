@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from cssr.checkpoint import load_model, load_state, save_model, save_state, state_key
+from cssr.checkpoint import load_model, save_model
 from cssr.models.dbpn import DBPN
 from cssr.models.unet import UNet
 from cssr.models.variants import build_pipeline
@@ -53,29 +53,3 @@ def test_cut_off_weights_are_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(ValueError, match="not a readable safetensors file"):
         load_model(tmp_path)
-
-
-def test_a_state_is_read_back_as_it_was_written(tmp_path):
-    save_state(
-        tmp_path / "s.pt", {"iteration": 3, "weights": {"a": torch.arange(3)}, "rows": [{"b": 1.0}]}
-    )
-    state = load_state(tmp_path / "s.pt")
-    assert (state["iteration"], state["weights"]["a"].tolist()) == (3, [0, 1, 2])
-    assert [file.name for file in tmp_path.iterdir()] == ["s.pt"]
-
-
-def test_there_is_no_state_before_the_first_checkpoint(tmp_path):
-    assert load_state(tmp_path / "s.pt") is None
-
-
-def test_the_key_changes_with_settings_inputs_and_code(tmp_path):
-    code, data = tmp_path / "code.py", tmp_path / "hr.npy"
-    code.write_text("a = 1")
-    data.write_bytes(b"1")
-    keys = [state_key({"beta": 0.3}, [code, data]), state_key({"beta": 0.7}, [code, data])]
-    data.write_bytes(b"2")
-    keys.append(state_key({"beta": 0.3}, [code, data]))
-    code.write_text("a = 2")
-    keys.append(state_key({"beta": 0.3}, [code, data]))
-    assert len(set(keys)) == 4
-    assert keys[-1] == state_key({"beta": 0.3}, [data, code])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.common import load_params, new_folder, read_params
+from stages.common import load_params, read_params
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,24 +78,3 @@ def test_the_stage_that_runs_is_among_the_modules_it_imported(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     files = run_module("stages.probe", tmp_path).stdout.split()
     assert {"stages/probe.py", "stages/common.py", "cssr/params.py"} <= set(files)
-
-
-def test_a_new_folder_takes_its_name_when_it_is_complete(tmp_path):
-    with new_folder(tmp_path / "a/out") as folder:
-        (folder / "x").write_text("1")
-        assert not (tmp_path / "a/out").exists()
-    assert [file.name for file in (tmp_path / "a").iterdir()] == ["out"]
-
-
-def test_a_failure_leaves_the_old_folder_and_nothing_half_made(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/old").write_text("1")
-
-    def fail() -> None:
-        with new_folder(tmp_path / "out") as folder:
-            (folder / "x").write_text("1")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert [file.name for file in tmp_path.rglob("*")] == ["out", "old"]

@@ -12,12 +12,15 @@ from cssr.data.batches import Batch, draw_batches, make_batch
 from cssr.data.distance import signed_distance
 from cssr.device import choose_device
 from cssr.losses import LOSSES, joint_loss
+from cssr.numerics import NotFiniteError
 from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Objective, Train
-from cssr.training import fit, prepare_networks, total_loss, train_step
+from cssr.state import Checkpoints
+from cssr.training import StoppedError, fit, prepare_networks, total_loss, train_step
 
 CPU = torch.device("cpu")
+IDENTITY = {"parameters": "p", "code": "c", "inputs": "i"}
 VARIANTS = ["sr", "ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
 
 
@@ -47,6 +50,7 @@ def budget(**changes: object) -> Train:
         "precision": "float32",
         "compile": False,
         "recompute": False,
+        "deterministic": False,
         "micro_batch": 2,
         "devices": 1,
         "checkpoint_every": 2,
@@ -60,8 +64,18 @@ def ignore(iteration: int, row: dict) -> None:
     pass
 
 
-def train(variant: str, arrays: Arrays, folder: Path, *, log=ignore, progress=ignore, **changes):
-    model = pipeline(variant)
+def train(
+    variant: str,
+    arrays: Arrays,
+    folder: Path,
+    *,
+    log=ignore,
+    progress=ignore,
+    stop_asked=lambda: False,
+    model=None,
+    **changes,
+):
+    model = model or pipeline(variant)
     rows = fit(
         model,
         variant,
@@ -71,10 +85,11 @@ def train(variant: str, arrays: Arrays, folder: Path, *, log=ignore, progress=ig
         loss="bc2",
         beta=0.3,
         seed=0,
-        state_file=folder / "checkpoint.pt",
+        checkpoints=Checkpoints(folder, IDENTITY),
         log=log,
         progress=progress,
         processes=Alone(CPU),
+        stop_asked=stop_asked,
     )
     return model, rows
 
@@ -119,6 +134,57 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(a
     assert rows == again
 
 
+def test_a_training_that_is_asked_to_stop_saves_its_state_and_goes_on_from_there(arrays, tmp_path):
+    (tmp_path / "a").mkdir()
+    whole, rows = train("cssr", arrays, tmp_path / "a")
+    asked = iter([False, False, True])
+    with pytest.raises(StoppedError, match="after iteration 3 of 6"):
+        train(
+            "cssr",
+            arrays,
+            tmp_path / "b",
+            stop_asked=lambda: next(asked),
+            checkpoint_every=100,
+        )
+    assert [file.name for file in (tmp_path / "b").iterdir()] == ["checkpoint-0000000003.pt"]
+    resumed, again = train("cssr", arrays, tmp_path / "b", checkpoint_every=100)
+    for ours, theirs in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert [row["loss"] for row in rows] == [row["loss"] for row in again]
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_next_checkpoint(arrays, tmp_path):
+    model, done = pipeline("ss_hr"), []
+
+    def spoil(iteration: int, row: dict) -> None:
+        done.append(iteration)
+        if iteration == 2:
+            with torch.no_grad():
+                model.ss.last[-1].bias.fill_(torch.nan)
+
+    with pytest.raises(NotFiniteError, match="iteration 3: loss nan, ss nan"):
+        train("ss_hr", arrays, tmp_path, model=model, progress=spoil, log_every=100)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint-0000000002.pt"]
+    assert done == [1, 2, 3]
+
+
+def test_all_black_answers_are_warned_about_once(arrays, tmp_path, caplog):
+    model = pipeline("ss_hr")
+    with torch.no_grad():
+        model.ss.last[-1].bias.fill_(-12.0)
+    train(
+        "ss_hr",
+        arrays,
+        tmp_path,
+        model=model,
+        log_every=1,
+        iterations=9,
+        learning_rate=1e-6,
+    )
+    assert caplog.text.count("answers all black") == 1
+    assert "since iteration 1 the mean crack probability is below 0.001" in caplog.text
+
+
 def test_rows_before_a_resumption_are_logged_again(arrays, tmp_path):
     train("ss_hr", arrays, tmp_path, log_every=1)
     seen = []
@@ -137,7 +203,8 @@ def test_progress_is_told_each_iteration_once_also_after_a_resumption(arrays, tm
 def test_the_log_has_losses_validation_and_speed(arrays, tmp_path):
     rows = train("cssr", arrays, tmp_path)[1]
     assert [row["iteration"] for row in rows] == [3, 6]
-    assert {"loss", "l1", "ss", "learning_rate", "images_per_second"} <= rows[0].keys()
+    logged = {"loss", "l1", "ss", "probability", "learning_rate", "images_per_second"}
+    assert logged <= rows[0].keys()
     assert {"val_psnr", "val_aiu"} <= rows[1].keys()
 
 
@@ -200,7 +267,8 @@ def test_less_memory_gives_the_same_gradients(variant, arrays, changes):
 def test_the_joint_variants_have_two_losses(variant, parts, arrays):
     ss_loss = partial(LOSSES["bc2"], alpha=0.1, gamma=0.5)
     found = TrainingLosses(variant, pipeline(variant))(batch_of(arrays), ss_loss)
-    assert set(found) == parts
+    assert set(found) - {"probability"} == parts
+    assert ("probability" in found) == (variant != "sr")
     assert all(value.shape == (2,) for value in found.values())
 
 

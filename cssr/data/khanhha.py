@@ -1,8 +1,12 @@
 """Download of Khanhha's crack segmentation set: 9,603 training and 1,695 test images, 448×448."""
 
+import time
 import zipfile
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
+
+import requests
 
 from cssr.data.layout import DataError
 
@@ -10,14 +14,15 @@ DRIVE_URL = "https://drive.google.com/uc?id=1xrOqv0-3uMHjZyEUrerOYiYXW_E8SUMP"
 KAGGLE_HANDLE = "lakshaymiddha/crack-segmentation-dataset"
 KHANHHA_IMAGES = {"train": 9603, "test": 1695}
 TIMEOUT = 60.0  # s without a byte
-RETRIES = 3
+RETRIES = 5  # of a connection that drops or stalls, from where it was, with growing pauses
+PAUSES = (5.0, 20.0, 60.0)  # s, after a server's answer that it is busy or out of order
 
 
 def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
     """Download the set from Google Drive or, if that fails, from Kaggle.
 
     Args:
-        folder: an existing folder to download into; what a failed way leaves there is useless.
+        folder: an existing folder to download into; a part that lies there is completed.
         drive_url: of the zip.
 
     Returns:
@@ -43,9 +48,23 @@ def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
 
 
 def _from_drive(url: str, file: Path) -> Path:
-    import gdown
+    import gdown  # slow to import, as kagglehub is, and needed for this set alone
 
-    gdown.download(url=url, output=str(file), timeout=TIMEOUT, retries=RETRIES)
+    for pause in (*PAUSES, None):
+        try:
+            gdown.download(url=url, output=str(file), timeout=TIMEOUT, retries=RETRIES, resume=True)
+            break
+        except gdown.exceptions.DownloadError as error:
+            if "byte range" not in str(error):
+                raise
+            for part in file.parent.glob(f"{file.name}*.part"):  # this server cannot go on from it
+                part.unlink()
+        except requests.HTTPError as error:
+            status = error.response.status_code
+            if pause is None or (status != HTTPStatus.TOO_MANY_REQUESTS and status < 500):
+                raise
+            print(f"{error}; next try in {pause:g} s", flush=True)
+            time.sleep(pause)
     if not zipfile.is_zipfile(file):
         file.unlink()
         raise DataError("what was sent is not a zip")

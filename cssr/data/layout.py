@@ -5,11 +5,12 @@ zip or in one of its folders. An image and its mask have the same NAME.
 """
 
 import hashlib
+import io
 import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -18,12 +19,16 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 SPLITS = ("train", "test")
 KINDS = ("images", "masks")
 SUFFIXES = (".jpg", ".jpeg", ".png")
+FORMATS = ("JPEG", "PNG")
 CRACK = 128  # least value of a crack pixel in a mask file, as in arrays.py
 SHOWN = 10  # offenders that a message names
+MAX_MEMBER = 64 * 2**20  # bytes of one file in a zip, unpacked
+MAX_ARCHIVE = 64 * 2**30  # bytes of all of them
 
 _MEMBER = re.compile(r"(?:(?P<root>.*)/)?(?P<split>train|test)/(?P<kind>images|masks)/[^/]+")
 _UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -90,9 +95,10 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
         image_size: side that every image and mask must have, px.
 
     Raises:
-        DataError: if a source holds no data set or several, or a zip has members that lead out
-            of it; if images are not usable, with the first ten and their number; if there is no
-            usable training or test image, or no crack in any mask.
+        DataError: if a source holds no data set or several, names that differ only by case, or is
+            a zip with members that lead out of it or are larger than 64 MiB (64 GiB together); if
+            images are not usable, with the first ten and their number; if there is no usable
+            training or test image, or no crack in any mask.
     """
     with ExitStack() as stack:
         pairs = _collect((source, stack.enter_context(_files(source))) for source in sources)
@@ -136,6 +142,11 @@ def _files(source: Path) -> Iterator[list[tuple[str, Callable[[], bytes]]]]:
         members = archive.infolist()
         outside = [info.filename for info in members if _leads_out(info)]
         _refuse(outside, len(members), str(source), "members lead out of the zip")
+        large = [info.filename for info in members if info.file_size > MAX_MEMBER]
+        _refuse(large, len(members), str(source), f"members are larger than {MAX_MEMBER:,} bytes")
+        total = sum(info.file_size for info in members)
+        if total > MAX_ARCHIVE:
+            raise DataError(f"{source}: {total:,} bytes unpacked, more than {MAX_ARCHIVE:,}")
         yield [(info.filename, partial(archive.read, info)) for info in members]
 
 
@@ -161,6 +172,7 @@ def _collect(
             pair = pairs.setdefault((match["split"], path.stem), {kind: [] for kind in KINDS})
             pair[match["kind"]].append(_File(PurePosixPath(*path.parts[-3:]), read))
         _check_one_root(source, sorted(roots))
+        _check_case(source, pairs)
     return dict(sorted(pairs.items()))
 
 
@@ -172,6 +184,17 @@ def _check_one_root(source: Path, roots: list[str]) -> None:
         )
     if len(roots) > 1:
         raise DataError(f"{source}: more than one data set, in {', '.join(roots[:SHOWN])}")
+
+
+def _check_case(source: Path, pairs: Mapping[tuple[str, str], _Pair]) -> None:
+    """Refuse names that are one on disks which do not tell small letters from capitals."""
+    seen: dict[tuple[str, str], str] = {}
+    same = []
+    for split, name in sorted(pairs):
+        other = seen.setdefault((split, name.casefold()), name)
+        if other != name:
+            same.append(f"{split}: {name} and {other}")
+    _refuse(same, len(pairs), str(source), "names differ only by case")
 
 
 def _copy_or_say(pair: _Pair, *, folder: Path, image_size: int) -> bool | str:
@@ -199,17 +222,26 @@ def _only(pair: _Pair, kind: str) -> _File:
 
 
 def _checked(file: _File, image_size: int) -> tuple[bytes, np.ndarray]:
-    """Content and gray values (H, W) of a file that decodes to the right size."""
+    """Content and gray values (H, W) of a file that decodes, whole, to the right size."""
     try:
         content = file.read()
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:
-        pixels = None
     except _UNREADABLE as error:
         raise DataError(f"{file.path} (cannot be read: {error})") from None
+    try:
+        # Pillow reads the size first and refuses what is cut off; OpenCV fills that up with gray
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_size(file, image.size, image_size)
+            image.load()
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except DataError:
+        raise
+    except (*_UNREADABLE, SyntaxError, ValueError, cv2.error, Image.DecompressionBombError):
+        pixels = None
     if pixels is None:
         raise DataError(f"{file.path} (not a readable image)")
-    height, width = pixels.shape
-    if (height, width) != (image_size, image_size):
-        raise DataError(f"{file.path} ({width}×{height} px, not {image_size}×{image_size})")
     return content, pixels
+
+
+def _check_size(file: _File, found: tuple[int, int], side: int) -> None:
+    if found != (side, side):
+        raise DataError(f"{file.path} ({found[0]}×{found[1]} px, not {side}×{side})")

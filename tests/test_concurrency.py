@@ -1,0 +1,86 @@
+"""Many DVC commands at once, temporary workspaces and the queue: the same results."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from shell import environment, run
+
+pytestmark = pytest.mark.slow
+CELLS = [(loss, beta) for loss in ("dice", "bc1", "bc2", "gbc2") for beta in (0.1, 0.9)]
+
+
+@pytest.fixture(scope="module")
+def repo(clone) -> Path:
+    """A clone with eight cells, in which `dvc repro` has run, one stage after the other."""
+    folder = clone("smoke")
+    text = (folder / "params.yaml").read_text()
+    text = text.replace("losses: [dice, bc2]", "losses: [dice, bc1, bc2, gbc2]")
+    (folder / "params.yaml").write_text(text.replace("betas: [0.1]", "betas: [0.1, 0.9]"))
+    run("dvc repro", folder)
+    run("git add -A && git commit -qm results", folder)
+    return folder
+
+
+def outputs(lock: str) -> dict[str, str]:
+    """Hash of each stage's outputs, from the text of a dvc.lock."""
+    stages = yaml.safe_load(lock)["stages"]
+    return {
+        f"{name}: {out['path']}": out["md5"]
+        for name, stage in stages.items()
+        for out in stage["outs"]
+    }
+
+
+def test_eight_cells_at_once_give_what_they_give_in_turn(repo, tried):
+    files = [repo / f"runs/sweep/{loss}-{beta}/weights.safetensors" for loss, beta in CELLS]
+    serial = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    command = "dvc --wait-for-lock repro -s -f --no-run-cache sweep@{}-{}"
+    running = [
+        subprocess.Popen(
+            command.format(*cell).split(),
+            cwd=repo,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for cell in CELLS
+    ]
+    printed = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0] * 8, "\n".join(printed)
+    assert [hashlib.sha256(file.read_bytes()).hexdigest() for file in files] == serial
+    assert "is unchanged" not in run("dvc status", repo).stdout
+    tried("`dvc --wait-for-lock repro -s` of eight cells at once", 8, "all succeed, as in turn")
+
+
+def locked_by(repo: Path, experiment: str) -> dict[str, str]:
+    return outputs(run(f"git show {experiment}:dvc.lock", repo).stdout)
+
+
+def forget_runs(repo: Path) -> None:
+    """Make DVC compute again what it has computed before."""
+    run("rm -rf .dvc/cache/runs", repo)
+
+
+def test_a_temporary_workspace_and_the_queue_give_the_same_results(repo, tried):
+    run("git checkout -q . && dvc checkout -q", repo)
+    forget_runs(repo)
+    run("dvc exp run --temp -n temporary -S beta=0.7", repo)
+    forget_runs(repo)
+    run("dvc exp run --queue -n queued -S beta=0.7", repo)
+    run("dvc exp run --queue -n other -S beta=0.8", repo)
+    run("dvc queue start -j 2", repo)
+    for name in ("queued", "other"):
+        run(f"dvc queue logs -f {name}", repo, check=False)
+    status = run("dvc queue status", repo).stdout
+    assert status.count("Success") == 2, status
+    forget_runs(repo)
+    run("dvc exp run -n workspace -S beta=0.7", repo)
+    found = [locked_by(repo, name) for name in ("temporary", "queued", "workspace")]
+    assert len(found[0]) > 20
+    assert found[0] == found[1] == found[2]
+    assert found[0] != locked_by(repo, "other")
+    tried("`dvc exp run` in place, with --temp, and from the queue", 3, "equal hashes everywhere")
