@@ -54,3 +54,20 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def reproduced(clone: Callable[[str], Path]) -> Path:
+    """A clone in which `dvc repro` has run on the smoke preset; not to be changed."""
+    folder = clone("smoke")
+    run("dvc repro", folder)
+    run("git add -A && git commit -qm results", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repo(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of it that a module may change."""
+    folder = tmp_path_factory.mktemp("repo") / "clone"
+    shutil.copytree(reproduced, folder, symlinks=True)
+    return folder

@@ -20,14 +20,6 @@ STAGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def repo(clone) -> Path:
-    """A clone in which `dvc repro` has run."""
-    folder = clone("smoke")
-    run("dvc repro", folder)
-    return folder
-
-
 def contents(path: Path) -> dict[str, bytes]:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return {str(file): file.read_bytes() for file in files}

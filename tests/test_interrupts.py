@@ -55,19 +55,16 @@ def set_params(folder: Path, *changes: tuple[str, str]) -> None:
     (folder / "params.yaml").write_text(text)
 
 
-@pytest.fixture(scope="module")
-def repo(clone) -> Path:
-    """A clone whose data and SR network are made; a training takes some seconds."""
-    folder = clone("smoke")
+@pytest.fixture(scope="module", autouse=True)
+def longer(repo) -> None:
+    """A training takes some seconds."""
     set_params(
-        folder,
-        ("train:\n  iterations: 4", "train:\n  iterations: 1200"),
+        repo,
+        ("train:\n  iterations: 4", "train:\n  iterations: 300"),
         ("checkpoint_every: 2", "checkpoint_every: 20"),
-        ("log_every: 2", "log_every: 30"),
-        ("validate_every: 4", "validate_every: 300"),
+        ("log_every: 2", "log_every: 10"),
+        ("validate_every: 4", "validate_every: 100"),
     )
-    run("dvc repro train_sr", folder)
-    return folder
 
 
 TRAIN = "python -m stages.train cssr --sr runs/sr --out runs/{}"
@@ -83,13 +80,13 @@ def whole(repo) -> bytes:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_training_that_is_asked_to_end_saves_its_state_first(repo, whole, number, tried):
     process = start(TRAIN.format("asked"), repo)
-    while "cssr" not in (process.stdout.readline() or pytest.fail("it ended")):
+    while "asked" not in (process.stdout.readline() or pytest.fail("it ended")):
         pass  # its name stands in the first line of the log
     time.sleep(0.2)
     os.killpg(process.pid, number)
     output = process.communicate(timeout=10)[0]
     assert process.returncode == 128 + number
-    stopped = int(re.search(r"stopped after iteration (\d+) of 1200", output)[1])
+    stopped = int(re.search(r"stopped after iteration (\d+) of 300", output)[1])
     (folder,) = (repo / "state").iterdir()
     assert f"checkpoint-{stopped:010}.pt" in [file.name for file in folder.iterdir()]
     again = run(TRAIN.format("asked"), repo)
@@ -104,7 +101,7 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_weights(repo, wh
     rng, killed, out = random.Random(0), 0, repo / "runs/killed/weights.safetensors"
     while killed < 24:
         number = SIGNALS[killed % 3]
-        if kill_at(start(TRAIN.format("killed"), repo), rng.uniform(0.0, 8.0), number):
+        if kill_at(start(TRAIN.format("killed"), repo), rng.uniform(0.0, 9.0), number):
             killed += 1
         else:  # it was done before: once more from the start
             assert out.read_bytes() == whole
@@ -148,13 +145,14 @@ def results(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_dvc_repro_killed_with_all_its_processes_ends_with_the_same_results(clone, tried):
-    folders, rng, killed = [clone("smoke") for _ in range(2)], random.Random(2), 0
-    run("dvc repro", folders[0])
+def test_dvc_repro_killed_with_all_its_processes_ends_with_the_same_results(
+    clone, reproduced, tried
+):
+    folder, rng, killed = clone("smoke"), random.Random(2), 0
     for turn in range(12):
-        process = start("dvc repro", folders[1])
+        process = start("dvc repro", folder)
         killed += kill_at(process, rng.uniform(1.0, 20.0), SIGNALS[turn % 3])
-    run("dvc repro", folders[1])
-    assert results(folders[0]) == results(folders[1])
+    run("dvc repro", folder)
+    assert results(folder) == results(reproduced)
     assert killed >= 6
     tried("`dvc repro` killed with all its processes", killed, "`dvc repro`: the same results")

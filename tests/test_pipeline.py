@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,15 +16,6 @@ from shell import run
 from cssr.data.synthetic import write_synthetic
 
 MODELS = ["ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
-
-
-@pytest.fixture(scope="module")
-def repo(clone) -> Path:
-    """A clone in which `dvc repro` has run."""
-    folder = clone("smoke")
-    run("dvc repro", folder)
-    run("git add -A && git commit -qm results", folder)
-    return folder
 
 
 def ran(done) -> set[str]:
