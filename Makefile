@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup repro test test-all lint lock clean
+.PHONY: setup repro test test-long test-all lint lock clean
 
 setup: .venv/installed
 
@@ -19,8 +19,11 @@ repro: setup
 test: setup
 	python -m pytest -m "not slow"
 
-test-all: setup
-	python -m pytest
+test-long: setup
+	python -m pytest -m slow
+	python -m pytest tests/test_demo.py
+
+test-all: test test-long
 
 lint: setup
 	ruff check

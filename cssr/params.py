@@ -263,7 +263,7 @@ def parse_params(values: Any) -> Params:
         raise ValueError(f"{_shown(values)} is not a mapping of keys to values")
     odd = [key for key in values if not isinstance(key, str)]
     if odd:
-        raise ValueError(f"{_shown(odd[0])}: unknown key{_suggestion((odd[0],))}")
+        raise ValueError(f"{_named(odd[0])}: unknown key{_suggestion((odd[0],))}")
     try:
         return Params.model_validate(dict(values))
     except ValidationError as error:
@@ -276,7 +276,7 @@ def parse_params(values: Any) -> Params:
 
 def _line(problem: Mapping[str, Any]) -> str:
     """One pydantic error as `key: value is not …`."""
-    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    key = ".".join(_named(part) for part in problem["loc"] if part != "[key]")
     kind, value = problem["type"], problem["input"]
     if kind == "value_error":
         message = str(problem["ctx"]["error"])
@@ -326,6 +326,11 @@ def _suggestion(loc: tuple) -> str:
     known = list(section.model_fields)
     close = get_close_matches(str(loc[-1]), known, n=1)
     return f" (did you mean {close[0]}?)" if close else f" (known: {', '.join(known)})"
+
+
+def _named(key: Any) -> str:
+    """A key as text; quoted if it is none or would break the line."""
+    return key if isinstance(key, str) and key.isprintable() and len(key) <= 60 else _shown(key)
 
 
 def _shown(value: Any) -> str:

@@ -55,7 +55,8 @@ def test_eight_cells_at_once_give_what_they_give_in_turn(repo, tried):
 
 
 def locked_by(repo: Path, experiment: str) -> dict[str, str]:
-    return outputs(run(f"git show {experiment}:dvc.lock", repo).stdout)
+    found = run(f"git for-each-ref --format='%(refname)' | grep '/{experiment}$'", repo).stdout
+    return outputs(run(f"git show {found.strip()}:dvc.lock", repo).stdout)
 
 
 def forget_runs(repo: Path) -> None:

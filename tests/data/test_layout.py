@@ -1,4 +1,5 @@
 import shutil
+import struct
 import zipfile
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cssr.data import layout
 from cssr.data.layout import DataError, fingerprint, import_images, locate
 
 SIDE = 16
@@ -194,6 +196,52 @@ def test_a_zip_with_a_link_is_refused(source, tmp_path):
         DataError, match=r"1 of 31 members lead out of the zip: train/images/link.jpg"
     ):
         fetch(archive)
+
+
+@pytest.mark.parametrize(
+    ("cap", "size", "message"),
+    [
+        ("MAX_MEMBER", 20_000, "1 of 31 members are larger than 20,000 bytes: train/images/bomb"),
+        ("MAX_ARCHIVE", 90_000, "bytes unpacked, more than 90,000"),
+    ],
+)
+def test_a_zip_that_unpacks_beyond_a_cap_is_refused_before_anything_is_written(
+    source, tmp_path, monkeypatch, cap, size, message
+):
+    monkeypatch.setattr(layout, cap, size)
+    archive = zip_of(source, tmp_path / "a.zip")
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("train/images/bomb.jpg", bytes(100_000))
+    assert archive.stat().st_size < size
+    with pytest.raises(DataError, match=message):
+        fetch(archive)
+    assert not (tmp_path / "raw").exists()
+
+
+def test_the_real_caps_leave_room_for_the_real_sets():
+    assert layout.MAX_MEMBER == 64 * 2**20
+    assert layout.MAX_ARCHIVE == 64 * 2**30
+
+
+def test_a_zip_that_understates_a_members_size_is_refused(source, tmp_path):
+    archive = zip_of(source, tmp_path / "a.zip")
+    content = archive.read_bytes()
+    size = (source / "test/masks/b.png").stat().st_size
+    told = struct.pack("<II", size, size)
+    archive.write_bytes(content.replace(told, struct.pack("<II", size, size // 2)))
+    with pytest.raises(DataError, match="cannot be read: Bad CRC"):
+        fetch(archive)
+
+
+@pytest.mark.parametrize("pack", [True, False], ids=["zip", "folder"])
+def test_names_that_differ_only_by_case_are_refused(source, tmp_path, pack):
+    write_pair(source, "train/A_03")
+    found = zip_of(source, tmp_path / "a.zip") if pack else source
+    with pytest.raises(
+        DataError, match=r"1 of 16 names differ only by case: train: a_03 and A_03$"
+    ):
+        fetch(found)
+    assert not (source.parent / "raw").exists()
 
 
 def test_a_source_that_is_not_there_is_told_with_where_it_was_looked_for(tmp_path):

@@ -1,0 +1,151 @@
+"""Thousands of broken params files: each gives one line, none a traceback, none starts work."""
+
+import copy
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stages.common import load_params
+
+ROOT = Path(__file__).parents[1]
+VALID = yaml.safe_load((ROOT / "presets/smoke.yaml").read_text())
+EXAMPLES = 3000
+
+
+def paths(section: dict, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """All keys, sections too, as paths."""
+    for key, value in section.items():
+        yield (*above, key)
+        if isinstance(value, dict):
+            yield from paths(value, (*above, key))
+
+
+PATHS = [path for path in paths(VALID) if path != ("data", "path")]
+numbers = st.integers(-(10**40), 10**40)
+texts = st.text(max_size=20).map(lambda text: f"~{text}")  # no allowed word begins so
+lists = st.lists(st.one_of(st.none(), texts, st.booleans()), max_size=3)
+sections = st.dictionaries(texts, numbers, max_size=2)
+beyond = st.one_of(st.integers(max_value=-1), st.integers(min_value=10**12))
+not_numbers = st.sampled_from([math.nan, math.inf, -math.inf])
+WRONG = {
+    bool: st.one_of(st.none(), numbers, texts, lists, sections, not_numbers),
+    int: st.one_of(
+        *(st.none(), st.booleans(), beyond, texts, lists, sections, not_numbers),
+        *(st.floats(0.1, 0.9), st.sampled_from(["1e-5", "4", "4 images"])),
+    ),
+    float: st.one_of(
+        *(st.none(), st.booleans(), texts, lists, sections, not_numbers),
+        *(st.floats(max_value=-1e-9), st.floats(min_value=1e12), st.just("1e-5")),
+    ),
+    list: st.one_of(st.none(), numbers, texts, sections, lists, st.just([])),
+    dict: st.one_of(st.none(), numbers, texts, lists),
+    str: st.one_of(st.none(), numbers, st.booleans(), lists, sections, not_numbers),
+}
+
+
+@st.composite
+def broken(draw) -> dict:
+    """A params file with one to three broken places."""
+    values = copy.deepcopy(VALID)
+    chosen = draw(st.lists(st.sampled_from(PATHS), min_size=1, max_size=3, unique=True))
+    for *above, key in chosen:
+        section = values
+        for name in above:
+            section = section.get(name) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or key not in section:
+            continue  # an earlier place has broken it
+        way = draw(st.sampled_from(["wrong", "wrong", "missing", "unknown"]))
+        if way == "wrong":
+            section[key] = draw(WRONG.get(type(section[key]), st.none()))
+        elif way == "missing":
+            del section[key]
+        else:
+            section[draw(st.one_of(texts, st.just(key.upper()), numbers, st.none()))] = 1
+    return values
+
+
+def write(folder: Path, values: Any) -> Path:
+    file = folder / "params.yaml"
+    file.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    found = tmp_path_factory.mktemp("params")
+    shutil.copytree(ROOT / "presets", found / "presets")
+    return found
+
+
+@pytest.mark.slow
+def test_each_of_thousands_of_broken_files_gives_one_line(folder, monkeypatch, tried):
+    monkeypatch.chdir(folder)
+    load_params(write(folder, VALID))
+    count = 0
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(broken())
+    def check(values: Any) -> None:
+        nonlocal count
+        file = write(folder, values)
+        with pytest.raises(ValueError, match=r"\A\S*params\.yaml: [^\n]+\Z") as error:
+            load_params(file)
+        assert len(str(error.value)) < 500
+        assert str(error.value).isprintable()
+        count += 1
+
+    check()
+    assert count >= EXAMPLES
+    tried("broken params file", count, "one line")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("train", "learning_rate", "1e-5"), "write 1.0e-5, not 1e-5"),
+        (("train", "iterations", 10**40), "train.iterations: 1000000"),
+        (("beta", math.nan), "beta: nan is not"),
+        (("sweep", "losses", []), "sweep.losses: [] is not a list of one or more"),
+        (("objective", None), "objective: null is not a section of keys"),
+        (("model", "sr", "stages", [[[]]]), "model.sr.stages: [[[]]] is not an integer"),
+        (("seed", "0"), "seed: '0' is not an integer"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else ".".join(map(str, value[:-1])),
+)
+@pytest.mark.parametrize("stage", ["fetch", "train sr --out runs/x"])
+def test_a_broken_file_starts_no_work(folder, change, said, stage):
+    values = copy.deepcopy(VALID)
+    *above, key, value = change
+    section = values
+    for name in above:
+        section = section[name]
+    section[key] = value
+    write(folder, values)
+    done = subprocess.run(
+        [sys.executable, "-m", *f"stages.{stage}".split()],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: params.yaml: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["params.yaml", "presets"]
