@@ -10,7 +10,7 @@ from networks import pipeline as small_pipeline
 from cssr.data.arrays import Arrays
 from cssr.data.batches import Batch, draw_batches, make_batch
 from cssr.data.distance import signed_distance
-from cssr.device import choose_device
+from cssr.device import choose_device, compute_deterministically
 from cssr.losses import LOSSES, joint_loss
 from cssr.numerics import NotFiniteError
 from cssr.objectives import TrainingLosses
@@ -183,6 +183,24 @@ def test_all_black_answers_are_warned_about_once(arrays, tmp_path, caplog):
     )
     assert caplog.text.count("answers all black") == 1
     assert "since iteration 1 the mean crack probability is below 0.001" in caplog.text
+
+
+@pytest.fixture
+def deterministic(monkeypatch):
+    """What `train.deterministic` switches on, until the test ends."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    compute_deterministically()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_deterministic_algorithms_are_there_for_each_variant(
+    variant, arrays, tmp_path, deterministic
+):
+    found = [train(variant, arrays, tmp_path / name)[0].state_dict() for name in ("a", "b")]
+    assert torch.are_deterministic_algorithms_enabled()
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
 def test_rows_before_a_resumption_are_logged_again(arrays, tmp_path):
