@@ -1,5 +1,6 @@
 """Files and folders that take their names only when they are complete."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -41,14 +42,17 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     with _partial_folder(folder) as partial:
         yield partial
+        old = _partial(folder.with_name(f"{folder.name}.old"))
+        shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.replace(old)
         partial.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
 def new_files(folder: Path) -> Iterator[Path]:
-    """The same for some of a folder's files: all of them are replaced, or none; others stay."""
+    """The same for some of a folder's files: on an error none is replaced; others stay."""
     with _partial_folder(folder) as partial:
         yield partial
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,6 +70,23 @@ def _partial_folder(folder: Path) -> Iterator[Path]:
             yield partial
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder, until this one leaves it or ends.
+
+    Raises:
+        ValueError: if another process is in it.
+    """
+    with (folder / "lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{folder} is in use: the same training runs already; wait for it, or end it"
+            ) from None
+        yield
 
 
 @contextmanager

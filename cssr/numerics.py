@@ -3,24 +3,24 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 BLACK = 1e-3  # mean crack probability below which an answer shows no crack
 BLACK_ROWS = 5  # logged rows in sequence for which it may be below
 
 
 class NotFiniteError(ValueError):
-    """A loss that is NaN or infinite.
+    """A loss or a weight that is NaN or infinite.
 
     Attributes:
-        iteration: the first with such a loss, from 1.
+        iteration: the first with such a loss, from 1; or that before which a weight was found.
         means: the loss and its parts, means over that batch.
     """
 
-    def __init__(self, iteration: int, means: Mapping[str, float]) -> None:
+    def __init__(self, what: str, iteration: int, means: Mapping[str, float]) -> None:
         self.iteration, self.means = iteration, dict(means)
         values = ", ".join(f"{name} {value:g}" for name, value in means.items())
-        super().__init__(f"the loss is not finite at iteration {iteration}: {values}")
+        super().__init__(f"{what} not finite at iteration {iteration}: {values}")
 
 
 class FiniteWatch:
@@ -48,7 +48,22 @@ class FiniteWatch:
         """Wait for the device and raise `NotFiniteError` if there was such a batch."""
         iteration, *values = [0] if self.first is None else self.first.tolist()
         if iteration:
-            raise NotFiniteError(int(iteration), dict(zip(self.names, values, strict=True)))
+            means = dict(zip(self.names, values, strict=True))
+            raise NotFiniteError("the loss is", int(iteration), means)
+
+
+def check_weights(module: nn.Module, iteration: int, means: Mapping[str, Tensor]) -> None:
+    """Raise `NotFiniteError` if a step has left a weight that is NaN or infinite.
+
+    Args:
+        module: after the step.
+        iteration: number of the step, from 1.
+        means: of the loss and its parts in that iteration, scalars.
+    """
+    if not all(bool(value.isfinite().all()) for value in module.state_dict().values()):
+        raise NotFiniteError(
+            "the weights are", iteration, {name: float(value) for name, value in means.items()}
+        )
 
 
 def turned_black(rows: Sequence[Mapping[str, float]]) -> bool:

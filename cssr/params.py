@@ -2,6 +2,7 @@
 
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
@@ -17,6 +18,7 @@ from pydantic import (
 
 Loss = Literal["dice", "boundary_gdice", "bc1", "bc2", "gbc1", "gbc2"]
 VGG16_WIDTHS = [64, 128, 256, 512, 512]
+KHANHHA_SIDE = 448  # px
 STRIDE = 16  # of the U-Net: sides of its inputs are multiples of it
 
 
@@ -109,6 +111,11 @@ class Data(_Section):
             raise ValueError(
                 f"data.synthetic.crack_width: {self.synthetic.crack_width} is not ≤ "
                 f"{self.image_size / 4:g} px (data.image_size / 4)"
+            )
+        if self.source == "khanhha" and self.image_size != KHANHHA_SIDE:
+            raise ValueError(
+                f"data.image_size: {self.image_size} is not {KHANHHA_SIDE}, the side of Khanhha's "
+                "images"
             )
         if self.size > self.image_size:
             raise ValueError(f"data.size: {self.size} is not ≤ data.image_size ({self.image_size})")
@@ -328,6 +335,12 @@ def _suggestion(loc: tuple) -> str:
     return f" (did you mean {close[0]}?)" if close else f" (known: {', '.join(known)})"
 
 
+# bounded, since a few lines of YAML can stand for gigabytes
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxdict, _REPR.maxlist = 4, 8, 16
+_REPR.maxstring = _REPR.maxlong = _REPR.maxother = 80
+
+
 def _named(key: Any) -> str:
     """A key as text; quoted if it is none or would break the line."""
     return key if isinstance(key, str) and key.isprintable() and len(key) <= 60 else _shown(key)
@@ -335,7 +348,8 @@ def _named(key: Any) -> str:
 
 def _shown(value: Any) -> str:
     yaml_words = {"None": "null", "True": "true", "False": "false"}
-    text = yaml_words.get(repr(value), repr(value))
+    text = _REPR.repr(value)
+    text = yaml_words.get(text, text)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

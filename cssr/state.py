@@ -97,8 +97,9 @@ class Checkpoints:
         for file in reversed(self.files()):
             try:
                 state = self._read(file)
-            except DamagedError as error:
+            except (DamagedError, OSError) as error:
                 log.warning("%s is passed over: %s", file, error)
+                file.rename(file.with_suffix(".damaged"))  # or it would count among the last two
                 continue
             generators = state.pop("generators")
             torch.set_rng_state(generators["cpu"])

@@ -1,6 +1,7 @@
 """The training loop."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,14 @@ from cssr.data.arrays import Arrays
 from cssr.data.batches import Batch, draw_batches, make_batch
 from cssr.evaluation import evaluate, summarise
 from cssr.losses import LOSSES, joint_loss
-from cssr.numerics import BLACK, BLACK_ROWS, FiniteWatch, turned_black
+from cssr.numerics import (
+    BLACK,
+    BLACK_ROWS,
+    FiniteWatch,
+    NotFiniteError,
+    check_weights,
+    turned_black,
+)
 from cssr.objectives import Parts, SSLoss, TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Objective, Train
@@ -80,8 +88,8 @@ def fit(
         The rows: mean losses since the last, learning rate, images/s, validation's PSNR and AIU.
 
     Raises:
-        StoppedError: after saving a checkpoint, if `stop_asked` says so before the last iteration.
-        NotFiniteError: if a loss is NaN or infinite; no checkpoint is later than that.
+        StoppedError: after saving a checkpoint, if `stop_asked` says so.
+        NotFiniteError: if a loss or a weight is NaN or infinite; no checkpoint holds such a weight.
     """
     (training, validation), device = arrays, processes.device
     pipeline.to(device, memory_format=torch.channels_last)
@@ -115,13 +123,15 @@ def fit(
         finite.see(done, means)
         _accumulate(state, means)
         last = done == train.iterations
-        stops = stop_asked() and not last
+        stops = stop_asked()
         validates = last or done % train.validate_every == 0
         logs = validates or done % train.log_every == 0
         saves = stops or (not last and done % train.checkpoint_every == 0)
         if logs or saves:
-            finite.check()
             _share_sums(state, processes)
+            _check_finite(state, finite)
+        if last or saves:
+            check_weights(pipeline, done, means)
         row = _row(state, train.learning_rate, speed) if logs else {}
         if not first:
             continue
@@ -261,6 +271,14 @@ def _keep(row: Row, state: State) -> None:
             state["rows"][-BLACK_ROWS]["iteration"],
             BLACK,
         )
+
+
+def _check_finite(state: State, finite: FiniteWatch) -> None:
+    """Raise `NotFiniteError` in all processes if the loss of one is not finite."""
+    means = {name: float(value) / state["since"] for name, value in state["sums"].items()}
+    if not all(map(math.isfinite, means.values())):
+        finite.check()
+        raise NotFiniteError("the loss of another process is", state["iteration"], means)
 
 
 def _share_sums(state: State, processes: "Alone | Fabric") -> None:

@@ -17,7 +17,13 @@ from cssr.params import Params, parse_params
 
 PARAMS_FILE = Path("params.yaml")
 # what PyTorch and oneDNN say when the machine or the GPU has no memory left
-NO_MEMORY = ("can't allocate memory", "bad_alloc", "could not create a memory", "out of memory")
+NO_MEMORY = (
+    "can't allocate memory",
+    "bad_alloc",
+    "could not create a memory",
+    "out of memory",
+    "ALLOC_FAILED",
+)
 
 
 def load_params(file: Path = PARAMS_FILE) -> Params:
@@ -30,8 +36,8 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{file}: no such file; copy one of presets/ there") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file}: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from None
     try:
         params = parse_params(values)
     except ValueError as error:
@@ -115,7 +121,7 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {where}{' '.join(str(error.strerror or error).split())}")
     except sqlite3.Error as error:
-        sys.exit(f"error: DVC's own database: {error}; is the disk full?")
+        sys.exit(f"error: DVC's database in its site cache: {error}; is the disk full?")
     except ValueError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     except (MemoryError, RuntimeError) as error:

@@ -40,7 +40,6 @@ def fetch_khanhha(folder: Path, size: int) -> None:
     except DataError:
         shutil.rmtree(DOWNLOAD)  # or it would be taken again
         raise
-    shutil.rmtree(DOWNLOAD)
 
 
 def main() -> None:
@@ -65,6 +64,7 @@ def main() -> None:
             root = Path(os.environ.get("DVC_ROOT", "."))
             sources = [locate(path, root) for path in data.path.values()]
             import_images(sources, folder, image_size=size)
+    shutil.rmtree(DOWNLOAD, ignore_errors=True)
 
 
 if __name__ == "__main__":

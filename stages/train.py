@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -21,13 +21,13 @@ from cssr.checkpoint import DESCRIPTION, WEIGHTS, load_model, load_weights, save
 from cssr.data.arrays import Arrays, load_arrays
 from cssr.data.batches import batch_indices
 from cssr.device import choose_device, compute_deterministically, device_name
-from cssr.files import new_folder, write_whole
+from cssr.files import locked, naming, new_folder, write_whole
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise, start_from
 from cssr.models.unet import UNet, load_imagenet
 from cssr.models.variants import build_pipeline
 from cssr.numerics import NotFiniteError
-from cssr.parallel import launch
+from cssr.parallel import Alone, launch
 from cssr.params import LOSS_NAMES, Train
 from cssr.state import Checkpoints, identify, key_of
 from cssr.training import Row, StoppedError, fit
@@ -39,6 +39,9 @@ from stages.common import (
     run_stage,
     versions,
 )
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 try:
     from dvclive import Live
@@ -189,7 +192,7 @@ def live_log(folder: Path, *, wanted: bool) -> Iterator[Callable[[int, Row], Non
     if Live is None or not wanted:
         yield lambda iteration, row: None
         return
-    with Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
+    with naming(folder), Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
 
         def log(iteration: int, row: Row) -> None:
             live.step = iteration
@@ -238,7 +241,29 @@ class StopRequest:
         self.signal = number
 
 
-def report_failure(
+@contextmanager
+def ends_told(
+    title: str,
+    arrays: Arrays,
+    params: Any,
+    checkpoints: Checkpoints,
+    processes: "Alone | Fabric",
+) -> Iterator[Callable[[], bool]]:
+    """Tell of a training that ends early; yields whether it is asked to."""
+    alone = processes.world_size == 1  # several processes could not agree on the iteration
+    with StopRequest() if alone else nullcontext() as stop:
+        try:
+            yield lambda: bool(stop and stop.signal)
+        except NotFiniteError as error:
+            if processes.global_rank:
+                sys.exit(1)  # the first process tells
+            raise ValueError(failure_line(error, title, arrays, params, checkpoints)) from None
+        except StoppedError as error:
+            print(f"stopped {error}; `dvc repro` goes on from there", file=sys.stderr)
+            sys.exit(128 + stop.signal)
+
+
+def failure_line(
     error: NotFiniteError, title: str, arrays: Arrays, params: Any, checkpoints: Checkpoints
 ) -> str:
     """Write the batch of a loss that is not finite to the state's folder; the error's line."""
@@ -266,23 +291,26 @@ def main() -> None:
     if params.train.deterministic:
         compute_deterministically()
     processes = launch(params.train.devices, choose_device(params.device))
-    first, alone = processes.global_rank == 0, processes.world_size == 1
+    first = processes.global_rank == 0
     train, val = load_arrays(ARRAYS / "train"), load_arrays(ARRAYS / "val")
     scale = train.hr.shape[1] // train.lr.shape[1]
     pipeline = build(args, params, scale)
 
+    title = "/".join(args.out.parts[1:])
     settings = {"variant": args.variant, "loss": loss, "beta": beta, "versions": versions()}
     identity = identify(
-        {**settings, **plain(params)}, code=code_files(), inputs=inputs_of(args, params)
+        {**settings, **plain(params), "out": title},
+        code=code_files(),
+        inputs=inputs_of(args, params),
     )
-    state, title = STATE / key_of(identity), "/".join(args.out.parts[1:])
+    state = STATE / key_of(identity)
     checkpoints = Checkpoints(state, identity)
-    if first and checkpoints.files():
-        print(f"going on with the interrupted training in {state}", flush=True)
     progress = Progress(title, params.train, shown=first)
-    try:
+    with locked(state) if first else nullcontext():
+        if first and checkpoints.files():
+            print(f"going on with the interrupted training in {state}", flush=True)
         with (
-            StopRequest() if alone else nullcontext() as stop,
+            ends_told(title, train, params, checkpoints, processes) as stop_asked,
             live_log(state / "live", wanted=first) as log,
         ):
             rows = fit(
@@ -298,31 +326,25 @@ def main() -> None:
                 log=log,
                 progress=progress.show,
                 processes=processes,
-                stop_asked=lambda: bool(stop and stop.signal),
+                stop_asked=stop_asked,
             )
-    except NotFiniteError as error:
-        raise ValueError(report_failure(error, title, train, params, checkpoints)) from None
-    except StoppedError as error:
-        print(f"stopped {error}; `dvc repro` goes on from there", file=sys.stderr)
-        sys.exit(128 + stop.signal)
-    finally:
         progress.close()
-    if not first:
-        return
-    training = {
-        **settings,
-        **params.train.model_dump(),
-        "scale": scale,
-        "seed": params.seed,
-        "device": device_name(processes.device),
-        "images": {"train": len(train.names), "val": len(val.names)},
-    }
-    with new_folder(args.out) as folder:
-        save_model(folder, pipeline, training)
-        write_logs(folder, rows)
-        if (state / "live").exists():
-            shutil.copytree(state / "live", folder / "live")
-    shutil.rmtree(state)
+        if not first:
+            return
+        training = {
+            **settings,
+            **params.train.model_dump(),
+            "scale": scale,
+            "seed": params.seed,
+            "device": device_name(processes.device),
+            "images": {"train": len(train.names), "val": len(val.names)},
+        }
+        with new_folder(args.out) as folder:
+            save_model(folder, pipeline, training)
+            write_logs(folder, rows)
+            if (state / "live").exists():
+                shutil.copytree(state / "live", folder / "live")
+        shutil.rmtree(state)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from stages.common import load_params, read_params
+from stages.common import load_params, read_params, run_stage
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,11 +37,37 @@ def test_a_preset_without_a_file_is_refused(project):
         load_params()
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: b: c", "\x00", "- 1", ""])
+@pytest.mark.parametrize(
+    "text", ["a: [", "a: b: c", "\x00", "- 1", "", "[" * 5000, "a: 2024-99-99"]
+)
 def test_a_file_that_is_not_yaml_gives_one_line(project, text):
     Path("params.yaml").write_text(text)
     with pytest.raises(ValueError, match=r"^params\.yaml: [^\n]+$"):
         load_params()
+
+
+def test_a_file_that_stands_for_gigabytes_gives_a_short_line(project):
+    bomb = "".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 12))
+    Path("params.yaml").write_text(f"a0: &a0 [x, x]\n{bomb}beta: *a11\n")
+    with pytest.raises(ValueError, match=r"^params\.yaml: [^\n]{1,300}$"):
+        load_params()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_full_memory_ends_a_stage_with_what_to_try(error):
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit, match=r"^error: not enough memory; try train\.micro_batch: 1$"):
+        run_stage(main, "train.micro_batch: 1")
 
 
 def run_module(module: str, root: Path = ROOT) -> subprocess.CompletedProcess:

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_eight_cells_at_once_give_what_they_give_in_turn(repo, tried):
     printed = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0] * 8, "\n".join(printed)
     assert [hashlib.sha256(file.read_bytes()).hexdigest() for file in files] == serial
-    assert "is unchanged" not in run("dvc status", repo).stdout
+    assert "up to date" in run("dvc repro", repo).stdout
     tried("`dvc --wait-for-lock repro -s` of eight cells at once", 8, "all succeed, as in turn")
 
 
@@ -70,10 +71,11 @@ def test_a_temporary_workspace_and_the_queue_give_the_same_results(repo, tried):
     run("dvc exp run --queue -n queued -S beta=0.7", repo)
     run("dvc exp run --queue -n other -S beta=0.8", repo)
     run("dvc queue start -j 2", repo)
-    for name in ("queued", "other"):
-        run(f"dvc queue logs -f {name}", repo, check=False)
-    status = run("dvc queue status", repo).stdout
-    assert status.count("Success") == 2, status
+    ends = time.monotonic() + 300
+    while (status := run("dvc queue status", repo).stdout).count("Success") < 2:
+        assert "Failed" not in status
+        assert time.monotonic() < ends, status
+        time.sleep(2)
     forget_runs(repo)
     run("dvc exp run -n workspace -S beta=0.7", repo)
     found = [locked_by(repo, name) for name in ("temporary", "queued", "workspace")]

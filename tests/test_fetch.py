@@ -15,13 +15,13 @@ SIDE = 64
 PRESETS = Path("presets").resolve()
 
 
-def write_images(folder: Path, counts: dict[str, int]) -> Path:
+def write_images(folder: Path, counts: dict[str, int], side: int = SIDE) -> Path:
     """Gray images with a crack across: `counts` says how many of each split."""
     for part, count in counts.items():
         for kind in ("images", "masks"):
             (folder / part / kind).mkdir(parents=True)
         for index in range(count):
-            image, mask = np.full((SIDE, SIDE, 3), 90, np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+            image, mask = np.full((side, side, 3), 90, np.uint8), np.zeros((side, side), np.uint8)
             mask[20:25] = 255
             cv2.imwrite(str(folder / part / f"images/a_{index}.jpg"), image)
             cv2.imwrite(str(folder / part / f"masks/a_{index}.jpg"), mask)
@@ -93,26 +93,28 @@ def test_the_synthetic_set_is_fetched(repo):
 
 def test_the_downloaded_set_is_fetched_and_the_download_removed(repo, monkeypatch):
     def download(folder: Path) -> Path:
-        return write_images(folder / "set", {"train": 3, "test": 1})
+        return write_images(folder / "set", {"train": 3, "test": 1}, side=448)
 
     monkeypatch.setattr(fetch, "download_khanhha", download)
-    set_params(source="khanhha", path={}, image_size=SIDE, size=SIDE)
+    set_params(source="khanhha", path={}, image_size=448, size=SIDE)
     monkeypatch.setattr(fetch, "KHANHHA_IMAGES", {"train": 3, "test": 1})
     fetch.main()
     assert {path.name for path in Path("data/raw").iterdir()} == {"train", "test"}
     assert count("data/raw/train/images") == 3
+    assert not Path("state/download").exists()
 
 
-def test_a_failed_download_leaves_nothing(repo, monkeypatch):
+def test_a_failed_download_leaves_its_part_for_the_next_and_nothing_else(repo, monkeypatch):
     def download(folder: Path) -> Path:
         (folder / "half.zip").write_bytes(b"half")
         raise DataError("no network")
 
     monkeypatch.setattr(fetch, "download_khanhha", download)
-    set_params(source="khanhha", path={}, image_size=SIDE, size=SIDE)
+    set_params(source="khanhha", path={}, image_size=448, size=SIDE)
     with pytest.raises(DataError, match="no network"):
         fetch.main()
     assert left() == set()
+    assert Path("state/download/half.zip").read_bytes() == b"half"
 
 
 def test_unusable_images_leave_nothing(repo):

@@ -28,15 +28,14 @@ def start(command: str, folder: Path) -> subprocess.Popen:
     )
 
 
-def kill_at(process: subprocess.Popen, seconds: float, number: int) -> bool:
-    """Send a signal to a process and its children; whether they were still running."""
+def kill_at(process: subprocess.Popen, seconds: float, number: int) -> str | None:
+    """Send a signal to a process and its children; what it had printed, None if it had ended."""
     try:
-        process.wait(seconds)
+        process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, number)
-        process.communicate(timeout=30)
-        return True
-    return False
+        return process.communicate(timeout=30)[0]
+    return None
 
 
 def digest(folder: Path) -> str:
@@ -98,16 +97,20 @@ def test_a_training_that_is_asked_to_end_saves_its_state_first(repo, whole, numb
 
 @pytest.mark.slow
 def test_a_training_killed_at_random_moments_ends_with_the_same_weights(repo, whole, tried):
-    rng, killed, out = random.Random(0), 0, repo / "runs/killed/weights.safetensors"
+    rng, killed, resumed = random.Random(0), 0, 0
+    out = repo / "runs/killed/weights.safetensors"
     while killed < 24:
         number = SIGNALS[killed % 3]
-        if kill_at(start(TRAIN.format("killed"), repo), rng.uniform(0.0, 9.0), number):
+        printed = kill_at(start(TRAIN.format("killed"), repo), rng.uniform(0.0, 9.0), number)
+        if printed is not None:
             killed += 1
+            resumed += "going on with the interrupted training" in printed
         else:  # it was done before: once more from the start
             assert out.read_bytes() == whole
             out.unlink()
     run(TRAIN.format("killed"), repo)
     assert out.read_bytes() == whole
+    assert resumed >= 3
     tried("training killed (a third each SIGKILL, SIGTERM, SIGINT)", killed, "the same weights")
 
 
@@ -126,7 +129,7 @@ def test_a_data_stage_killed_at_random_moments_leaves_all_or_nothing(clone, stag
     run(f"rm -r {out}", folder)
     for turn in range(12):
         process = start(f"python -m stages.{stage}", folder)
-        killed += kill_at(process, rng.uniform(0.0, lasts), SIGNALS[turn % 3])
+        killed += kill_at(process, rng.uniform(0.0, lasts), SIGNALS[turn % 3]) is not None
         if (folder / out).exists():
             assert digest(folder / out) == expected
             run(f"rm -r {out}", folder)
@@ -138,9 +141,23 @@ def test_a_data_stage_killed_at_random_moments_leaves_all_or_nothing(clone, stag
 
 
 def results(folder: Path) -> list[str]:
-    """Hashes of all weights and reports."""
-    files = [*sorted(folder.glob("runs/**/weights.safetensors")), *sorted(folder.glob("reports/*"))]
+    """Hashes of all that was made, but the training logs that tell the speed."""
+    tops = ("data", "runs", "results", "reports")
+    made = sorted(path for top in tops for path in (folder / top).rglob("*") if path.is_file())
+    files = [path for path in made if "live" not in path.parts]
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
+def test_the_same_training_twice_at_once_is_refused(repo):
+    running = start(TRAIN.format("twice"), repo)
+    while "twice" not in (running.stdout.readline() or pytest.fail("it ended")):
+        pass
+    second = run(TRAIN.format("twice"), repo, check=False)
+    running.kill()
+    running.communicate()
+    assert second.returncode == 1
+    assert re.fullmatch(r"error: state/\w+ is in use: .* wait for it, or end it\n", second.stderr)
+    run("rm -r state", repo)
 
 
 @pytest.mark.slow
@@ -150,7 +167,7 @@ def test_dvc_repro_killed_with_all_its_processes_ends_with_the_same_results(
     folder, rng, killed = clone("smoke"), random.Random(2), 0
     for turn in range(12):
         process = start("dvc repro", folder)
-        killed += kill_at(process, rng.uniform(1.0, 20.0), SIGNALS[turn % 3])
+        killed += kill_at(process, rng.uniform(1.0, 20.0), SIGNALS[turn % 3]) is not None
     run("dvc repro", folder)
     assert results(folder) == results(reproduced)
     assert killed >= 6

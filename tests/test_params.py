@@ -89,6 +89,7 @@ def test_the_paper_preset_holds_the_papers_numbers():
         ("data.source", "path", "data.path: {} is not name: folder or zip (data.source: path)"),
         ("data.path", {"a/b": "x"}, "is not a name of letters"),
         ("data.synthetic.crack_width", [3.0, 1.0], "is not [least, greatest]"),
+        ("data.source", "khanhha", "data.image_size: 128 is not 448, the side of Khanhha's images"),
         ("data.synthetic.crack_width", [3.0], "is not a list of 2 values"),
         ("data.synthetic.crack_width", [1.0, 1.0e9], "is not ≤ 32 px (data.image_size / 4)"),
         ("data.path", None, "data.path: null is not a section of keys"),

@@ -79,6 +79,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_older_one_is_taken(
         file.write_bytes(content)
         caplog.clear()
         assert checkpoints.load()["iteration"] == 2
+        assert [path.name for path in checkpoints.files()] == ["checkpoint-0000000002.pt"]
         assert f"{file} is passed over: its checksum does not fit" in caplog.text
     tried("newest checkpoint truncated or bit-flipped", len(found), "older one taken, reported")
 

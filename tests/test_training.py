@@ -158,14 +158,29 @@ def test_a_loss_that_is_not_finite_stops_before_the_next_checkpoint(arrays, tmp_
 
     def spoil(iteration: int, row: dict) -> None:
         done.append(iteration)
-        if iteration == 2:
+        if iteration == 3:
             with torch.no_grad():
                 model.ss.last[-1].bias.fill_(torch.nan)
 
-    with pytest.raises(NotFiniteError, match="iteration 3: loss nan, ss nan"):
+    with pytest.raises(NotFiniteError, match="the loss is not finite at iteration 4: loss nan"):
         train("ss_hr", arrays, tmp_path, model=model, progress=spoil, log_every=100)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint-0000000002.pt"]
     assert done == [1, 2, 3]
+
+
+def test_weights_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch):
+    model, step = pipeline("ss_hr"), torch.optim.Adam.step
+
+    def spoil(optimiser, *given):
+        step(optimiser, *given)
+        if optimiser.state[model.ss.last[-1].bias]["step"] == 4:
+            with torch.no_grad():
+                model.ss.last[-1].bias.fill_(torch.inf)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spoil)
+    with pytest.raises(NotFiniteError, match=r"the weights are not finite at iteration 4: loss 0"):
+        train("ss_hr", arrays, tmp_path, model=model, log_every=100)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint-0000000002.pt"]
 
 
 def test_all_black_answers_are_warned_about_once(arrays, tmp_path, caplog):

@@ -1,5 +1,6 @@
 """Training batches: drawn from a seed, distorted and degraded on the device."""
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -150,7 +151,14 @@ def read_batches(
         num_workers=workers,
         pin_memory=pinned,
         multiprocessing_context=context,
+        worker_init_fn=_ignore_signals if workers else None,
     )
+
+
+def _ignore_signals(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM to the training, which saves its state and ends the workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def make_batch(drawn: Drawn, *, scale: int, phi: str) -> Batch:

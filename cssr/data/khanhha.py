@@ -6,6 +6,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
+import gdown
+import kagglehub
 import requests
 
 from cssr.data.layout import DataError
@@ -15,6 +17,7 @@ KAGGLE_HANDLE = "lakshaymiddha/crack-segmentation-dataset"
 KHANHHA_IMAGES = {"train": 9603, "test": 1695}
 TIMEOUT = 60.0  # s without a byte
 RETRIES = 5  # of a connection that drops or stalls, from where it was, with growing pauses
+RANGE_REFUSED = "byte range"  # in gdown's message, whatever the answer to a request for the rest
 PAUSES = (5.0, 20.0, 60.0)  # s, after a server's answer that it is busy or out of order
 
 
@@ -48,30 +51,40 @@ def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
 
 
 def _from_drive(url: str, file: Path) -> Path:
-    import gdown  # slow to import, as kagglehub is, and needed for this set alone
-
-    for pause in (*PAUSES, None):
-        try:
-            gdown.download(url=url, output=str(file), timeout=TIMEOUT, retries=RETRIES, resume=True)
-            break
-        except gdown.exceptions.DownloadError as error:
-            if "byte range" not in str(error):
-                raise
-            for part in file.parent.glob(f"{file.name}*.part"):  # this server cannot go on from it
-                part.unlink()
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            if pause is None or (status != HTTPStatus.TOO_MANY_REQUESTS and status < 500):
-                raise
-            print(f"{error}; next try in {pause:g} s", flush=True)
-            time.sleep(pause)
+    try:
+        _try_patiently(url, file)
+    except gdown.exceptions.DownloadError as error:
+        if RANGE_REFUSED not in str(error):
+            raise
+        for part in file.parent.glob(f"{file.name}*.part"):  # this server cannot go on from it
+            part.unlink()
+        _try_patiently(url, file)
     if not zipfile.is_zipfile(file):
         file.unlink()
         raise DataError("what was sent is not a zip")
     return file
 
 
-def _from_kaggle(folder: Path) -> Path:
-    import kagglehub
+def _try_patiently(url: str, file: Path) -> None:
+    """Download, going on from a part, with pauses while the server is busy or out of order."""
+    for pause in (*PAUSES, None):
+        try:
+            gdown.download(url=url, output=str(file), timeout=TIMEOUT, retries=RETRIES, resume=True)
+            return
+        except (requests.HTTPError, gdown.exceptions.DownloadError) as error:
+            if pause is None or not _passes(error):
+                raise
+            print(f"{' '.join(str(error).split())}; next try in {pause:g} s", flush=True)
+        time.sleep(pause)
 
+
+def _passes(error: Exception) -> bool:
+    """Whether a later try may succeed: 429, 5xx, and what may have been one of these."""
+    if isinstance(error, requests.HTTPError):
+        status = error.response.status_code
+        return status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500
+    return RANGE_REFUSED in str(error)
+
+
+def _from_kaggle(folder: Path) -> Path:
     return Path(kagglehub.dataset_download(KAGGLE_HANDLE, output_dir=str(folder)))

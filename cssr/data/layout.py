@@ -6,6 +6,7 @@ zip or in one of its folders. An image and its mask have the same NAME.
 
 import hashlib
 import io
+import lzma
 import re
 import stat
 import zipfile
@@ -31,7 +32,7 @@ MAX_MEMBER = 64 * 2**20  # bytes of one file in a zip, unpacked
 MAX_ARCHIVE = 64 * 2**30  # bytes of all of them
 
 _MEMBER = re.compile(r"(?:(?P<root>.*)/)?(?P<split>train|test)/(?P<kind>images|masks)/[^/]+")
-_UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 class DataError(ValueError):
@@ -136,7 +137,7 @@ def _files(source: Path) -> Iterator[list[tuple[str, Callable[[], bytes]]]]:
         return
     try:
         archive = zipfile.ZipFile(source)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise DataError(f"{source}: neither a folder nor a readable zip ({error})") from None
     with archive:
         members = archive.infolist()

@@ -27,6 +27,7 @@ class Handler(BaseHTTPRequestHandler):
     content = b""
     faults: ClassVar[list[str]] = []
     ranges = True
+    asked: ClassVar[list[str]] = []  # ranges of the requests that were answered
 
     def log_message(self, *args):
         pass
@@ -36,6 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault.isdigit():
             self.send_error(int(fault))
             return
+        self.asked.append(self.headers.get("Range", "all"))
         start = int(re.match(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))[1])
         start = start if self.ranges else 0
         self.send_response(206 if start else 200)
@@ -57,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     """A handler class and the URL at which it answers."""
     monkeypatch.setattr(khanhha, "PAUSES", (0.01, 0.02, 0.04))
-    handler = type("Served", (Handler,), {"content": zip_bytes(), "faults": [], "ranges": True})
+    handler = type("Served", (Handler,), {"content": zip_bytes(), "faults": [], "asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, args=[0.01], daemon=True).start()
         handler.url = f"http://127.0.0.1:{running.server_port}/khanhha.zip"
@@ -130,6 +132,8 @@ def test_a_passing_fault_is_survived(server, kaggle, folder, faults, monkeypatch
     assert downloaded.read_bytes() == server.content
     assert [file.name for file in folder.iterdir()] == ["khanhha.zip"]
     assert server.faults == []
+    dropped = {"drop", "stall"} & set(faults)
+    assert (server.asked[-1] != "all") == bool(dropped)  # went on from its part
     assert not kaggle.calls
     tried(f"download: {', then '.join(faults)}", 1, "resumed or tried again; whole")
 
