@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,9 @@ class Checkpoints:
                 state = self._read(file)
             except (DamagedError, OSError) as error:
                 log.warning("%s is passed over: %s", file, error)
-                file.rename(file.with_suffix(".damaged"))  # or it would count among the last two
+                with suppress(FileNotFoundError):  # another process of this training was first
+                    # or it would count among the last two
+                    file.rename(file.with_suffix(".damaged"))
                 continue
             generators = state.pop("generators")
             torch.set_rng_state(generators["cpu"])
