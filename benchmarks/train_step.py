@@ -21,7 +21,7 @@ from cssr.models.variants import build_pipeline
 from cssr.objectives import OBJECTIVES, TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Params, Train
-from cssr.training import prepare_networks, train_step
+from cssr.training import new_optimiser, prepare_networks, train_step
 from stages.common import load_params, run_stage
 from stages.train import new_sr, new_ss
 
@@ -121,8 +121,7 @@ def time_variant(
     for name, part in {"sr": "SR forward", "ss": "SS forward"}.items():
         if getattr(pipeline, name, None) is not None:
             setattr(pipeline, name, Marked(getattr(pipeline, name), part, mark))
-    trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=train.learning_rate, fused=True)
+    optimiser = new_optimiser(pipeline, train)
     losses, recorded = TrainingLosses(variant, pipeline), []
     process = MarkedProcess(device, mark)
     drawn = draw_batches(
