@@ -273,9 +273,14 @@ def _keep(row: Row, state: State) -> None:
         )
 
 
+def _means(state: State) -> Row:
+    """Mean losses since the last row; waits for the device."""
+    return {name: float(value) / state["since"] for name, value in state["sums"].items()}
+
+
 def _check_finite(state: State, finite: FiniteWatch) -> None:
     """Raise `NotFiniteError` in all processes if the loss of one is not finite."""
-    means = {name: float(value) / state["since"] for name, value in state["sums"].items()}
+    means = _means(state)
     if not all(map(math.isfinite, means.values())):
         finite.check()
         raise NotFiniteError("the loss of another process is", state["iteration"], means)
@@ -288,7 +293,7 @@ def _share_sums(state: State, processes: "Alone | Fabric") -> None:
 
 def _row(state: State, learning_rate: float, speed: Speed) -> Row:
     """Mean losses since the last row, and what else is logged; starts the next mean."""
-    means = {name: float(value) / state["since"] for name, value in state["sums"].items()}
+    means = _means(state)
     state["sums"], state["since"] = {}, 0
     return {
         "iteration": state["iteration"],

@@ -1,4 +1,4 @@
-"""Small networks for tests."""
+"""Small networks and budgets for tests."""
 
 import torch
 
@@ -6,6 +6,7 @@ from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise
 from cssr.models.unet import UNet
 from cssr.models.variants import build_pipeline
+from cssr.params import Train
 
 
 def pipeline(variant: str) -> torch.nn.Module:
@@ -16,3 +17,22 @@ def pipeline(variant: str) -> torch.nn.Module:
     initialise(sr, generator)
     initialise(ss, generator)
     return build_pipeline(variant, sr=sr, ss=ss, scale=4)
+
+
+def budget(**changes: object) -> Train:
+    """Six iterations of two images, but for what is changed."""
+    values = {
+        "iterations": 6,
+        "batch_size": 2,
+        "learning_rate": 1e-3,
+        "precision": "float32",
+        "compile": False,
+        "recompute": False,
+        "deterministic": False,
+        "micro_batch": 2,
+        "devices": 1,
+        "checkpoint_every": 2,
+        "log_every": 3,
+        "validate_every": 6,
+    }
+    return Train(**{**values, **changes})

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import budget
 
 from cssr.data.arrays import Arrays, find_pairs, load_arrays, write_arrays
 from cssr.data.synthetic import write_synthetic
@@ -18,7 +19,7 @@ from cssr.models.initial import initialise
 from cssr.models.unet import UNet
 from cssr.models.variants import build_pipeline
 from cssr.parallel import Alone
-from cssr.params import Objective, Train
+from cssr.params import Objective
 from cssr.state import Checkpoints
 from cssr.training import fit
 
@@ -50,16 +51,12 @@ def train(arrays: tuple[Arrays, Arrays], precision: str, folder: Path) -> tuple[
         pipeline,
         "cssr",
         arrays,
-        train=Train(
+        train=budget(
             iterations=ITERATIONS,
             batch_size=8,
+            micro_batch=8,
             learning_rate=3e-4,
             precision=precision,
-            compile=False,
-            recompute=False,
-            deterministic=False,
-            micro_batch=8,
-            devices=1,
             checkpoint_every=10**6,
             log_every=WINDOW,
             validate_every=ITERATIONS,

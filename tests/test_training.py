@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import budget
 from networks import pipeline as small_pipeline
 
 from cssr.data.arrays import Arrays
@@ -15,7 +16,7 @@ from cssr.losses import LOSSES, joint_loss
 from cssr.numerics import NotFiniteError
 from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
-from cssr.params import Objective, Train
+from cssr.params import Objective
 from cssr.state import Checkpoints
 from cssr.training import StoppedError, fit, prepare_networks, total_loss, train_step
 
@@ -40,24 +41,6 @@ def pipeline(variant: str) -> torch.nn.Module:
     if frozen is not None:
         getattr(model, frozen).requires_grad_(False)
     return model
-
-
-def budget(**changes: object) -> Train:
-    values = {
-        "iterations": 6,
-        "batch_size": 2,
-        "learning_rate": 1e-3,
-        "precision": "float32",
-        "compile": False,
-        "recompute": False,
-        "deterministic": False,
-        "micro_batch": 2,
-        "devices": 1,
-        "checkpoint_every": 2,
-        "log_every": 3,
-        "validate_every": 6,
-    }
-    return Train(**{**values, **changes})
 
 
 def ignore(iteration: int, row: dict) -> None:

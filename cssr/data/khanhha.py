@@ -6,10 +6,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
-import gdown
-import kagglehub
-import requests
-
 from cssr.data.layout import DataError
 
 DRIVE_URL = "https://drive.google.com/uc?id=1xrOqv0-3uMHjZyEUrerOYiYXW_E8SUMP"
@@ -51,6 +47,8 @@ def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
 
 
 def _from_drive(url: str, file: Path) -> Path:
+    import gdown  # like kagglehub and requests needed for this set alone, not for the others
+
     try:
         _try_patiently(url, file)
     except gdown.exceptions.DownloadError as error:
@@ -67,6 +65,9 @@ def _from_drive(url: str, file: Path) -> Path:
 
 def _try_patiently(url: str, file: Path) -> None:
     """Download, going on from a part, with pauses while the server is busy or out of order."""
+    import gdown
+    import requests
+
     for pause in (*PAUSES, None):
         try:
             gdown.download(url=url, output=str(file), timeout=TIMEOUT, retries=RETRIES, resume=True)
@@ -80,11 +81,13 @@ def _try_patiently(url: str, file: Path) -> None:
 
 def _passes(error: Exception) -> bool:
     """Whether a later try may succeed: 429, 5xx, and what may have been one of these."""
-    if isinstance(error, requests.HTTPError):
-        status = error.response.status_code
-        return status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500
-    return RANGE_REFUSED in str(error)
+    response = getattr(error, "response", None)  # of an HTTPError
+    if response is None:
+        return RANGE_REFUSED in str(error)
+    return response.status_code == HTTPStatus.TOO_MANY_REQUESTS or response.status_code >= 500
 
 
 def _from_kaggle(folder: Path) -> Path:
+    import kagglehub
+
     return Path(kagglehub.dataset_download(KAGGLE_HANDLE, output_dir=str(folder)))
