@@ -3,14 +3,15 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup repro test test-long test-all lint lock clean
+.PHONY: setup repro test test-long test-all lint lock browser clean
 
 setup: .venv/installed
 
-.venv/installed: requirements.lock
+.venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 repro: setup
@@ -28,6 +29,11 @@ test-all: test test-long
 lint: setup
 	ruff check
 	ruff format --check
+
+# A browser in which the tests try reports/index.html; without one they are skipped.
+browser:
+	@command -v chromium || command -v google-chrome || $(if $(filter 0,$(shell id -u)),,sudo) sh -c \
+	  'apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends chromium'
 
 # The lock holds for every platform and every Python from 3.11 on. Needs uv.
 lock:

@@ -31,6 +31,8 @@ from cssr.state import Checkpoints
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+VALIDATED = ("psnr", "aiu", "threshold")
+
 Row = dict[str, float]
 State = dict[str, Any]
 
@@ -85,7 +87,8 @@ def fit(
         stop_asked: asked after each iteration; the same answer in all processes.
 
     Returns:
-        The rows: mean losses since the last, learning rate, images/s, validation's PSNR and AIU.
+        The rows: mean losses since the last, learning rate, images/s, validation's PSNR, AIU and
+        best threshold.
 
     Raises:
         StoppedError: after saving a checkpoint, if `stop_asked` says so.
@@ -310,4 +313,4 @@ def _validate(
         pipeline, arrays, takes_hr=variant == "ss_hr", batch_size=batch_size, device=device
     )
     summary = summarise(scores, arrays.mask)
-    return {f"val_{name}": summary[name] for name in ("psnr", "aiu") if name in summary}
+    return {f"val_{name}": summary[name] for name in VALIDATED if name in summary}

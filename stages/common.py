@@ -13,17 +13,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from cssr.errors import os_error_line, ran_out_of_memory
 from cssr.params import Params, parse_params
 
 PARAMS_FILE = Path("params.yaml")
-# what PyTorch and oneDNN say when the machine or the GPU has no memory left
-NO_MEMORY = (
-    "can't allocate memory",
-    "bad_alloc",
-    "could not create a memory",
-    "out of memory",
-    "ALLOC_FAILED",
-)
 
 
 def load_params(file: Path = PARAMS_FILE) -> Params:
@@ -118,14 +111,13 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     except FileNotFoundError as error:
         sys.exit(f"error: {error.filename} is not there; `dvc repro` runs the stage that makes it")
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"error: {where}{' '.join(str(error.strerror or error).split())}")
+        sys.exit(f"error: {os_error_line(error)}")
     except sqlite3.Error as error:
         sys.exit(f"error: DVC's database in its site cache: {error}; is the disk full?")
     except ValueError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(say in str(error) for say in NO_MEMORY):
+        if not ran_out_of_memory(error):
             raise
         sys.exit(f"error: not enough memory; try {less_memory}")
     except KeyboardInterrupt:

@@ -23,6 +23,7 @@ from cssr.report.header import (
     header_lines,
     preferred_beta_note,
 )
+from cssr.report.page import FIGURES, write_page
 from cssr.report.results import (
     MODELS,
     Cell,
@@ -105,15 +106,23 @@ def main() -> None:
     check_same_examples(examples)
     cells = [*models.values(), *sweep.values()]
     footer = footer_line(setting, cells)
+    header = header_lines(setting, cells)
     note = preferred_beta_note(models["cssr"], sweep, loss=params.loss, beta=params.beta)
+    notes = [note] if note else []
     with new_files(REPORTS) as folder:
-        write_table(
-            folder, models, header=header_lines(setting, cells), notes=[note] if note else []
-        )
+        write_table(folder, models, header=header, notes=notes)
         write_sweep_figures(folder, params, sweep, footer)
         write_threshold_figure(folder / "fig6", models, MODEL_LOOKS, model_labels(), footer)
         save_samples(examples["cssr"], folder / "fig1", footer=footer)
         save_comparison(examples, folder / "fig7", footer=footer)
+        write_page(
+            folder / "index.html",
+            cells=models,
+            examples=examples,
+            header=header,
+            notes=notes,
+            figures={name: (folder / f"{name}.svg").read_text("utf-8") for name in FIGURES},
+        )
 
 
 if __name__ == "__main__":

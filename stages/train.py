@@ -338,6 +338,7 @@ def main() -> None:
             "seed": params.seed,
             "device": device_name(processes.device),
             "images": {"train": len(train.names), "val": len(val.names)},
+            "threshold": rows[-1].get("val_threshold"),
         }
         with new_folder(args.out) as folder:
             save_model(folder, pipeline, training)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cssr.report.figures import LOSS_LOOKS, MODEL_LOOKS
+from cssr.report.page import TEMPLATES
 
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
 MODULES = sorted(path for folder in ("cssr", "stages") for path in Path(folder).rglob("*.py"))
@@ -86,6 +87,10 @@ def test_dvcs_plots_have_the_colours_of_the_figures(name, looks):
     scale = template["encoding"]["color"]["scale"]
     colours = dict(zip(scale["domain"], scale["range"], strict=True))
     assert colours == {key: look.colour for key, look in looks.items()}
+
+
+def test_the_report_depends_on_the_templates_of_its_page():
+    assert TEMPLATES.relative_to(Path.cwd()).as_posix() in definition("report")["deps"]
 
 
 def test_the_report_depends_on_every_parameter():

@@ -1,7 +1,9 @@
 """The seven pipelines of Table 1, built from an SR and an SS network.
 
 Each takes a batch of images in [0, 1] and returns `(sr or None, probs)`: the super-resolved image
-(B, 3, H, W), not clipped, and crack probabilities (B, 1, H, W) in [0, 1].
+(B, 3, H, W), not clipped, and crack probabilities (B, 1, H, W) in [0, 1]. For an image in tiles,
+the two halves can be called one by one: `ss_input` gives what SS is to see of a tile, and `probs`
+goes on from there with the statistics of the whole image.
 """
 
 import torch
@@ -13,11 +15,25 @@ from cssr.models.dbpn import DBPN
 from cssr.models.unet import UNet
 
 Result = tuple[Tensor | None, Tensor | None]
+Statistics = tuple[Tensor, Tensor]  # mean and variance of each channel, (B, 3, 1, 1) each
+
+EPSILON = 1e-5  # of the variance
 
 
-def segment(ss: UNet, image: Tensor) -> Tensor:
-    """Crack probabilities of an image whose channels are normalised over the image."""
-    return torch.sigmoid(ss(F.instance_norm(image, eps=1e-5)).float())
+def segment(ss: UNet, image: Tensor, statistics: Statistics | None = None) -> Tensor:
+    """Crack probabilities of an image whose channels are normalised over the image.
+
+    Args:
+        ss: segmentation network.
+        image: (B, 3, H, W).
+        statistics: of the channels; those of `image` itself by default.
+    """
+    if statistics is None:
+        normalised = F.instance_norm(image, eps=EPSILON)
+    else:
+        mean, variance = statistics
+        normalised = (image - mean) * (variance + EPSILON).rsqrt()
+    return torch.sigmoid(ss(normalised).float())
 
 
 class SR(nn.Module):
@@ -39,9 +55,17 @@ class SS(nn.Module):
         super().__init__()
         self.ss = ss
 
+    def ss_input(self, hr: Tensor) -> Tensor:
+        """The image itself."""
+        return hr
+
+    def probs(self, seen: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Crack probabilities of what SS sees."""
+        return segment(self.ss, seen, statistics)
+
     def forward(self, hr: Tensor) -> Result:
         """Segment (B, 3, H, W)."""
-        return None, segment(self.ss, hr)
+        return None, self.probs(hr)
 
 
 class BicubicSS(nn.Module):
@@ -51,10 +75,18 @@ class BicubicSS(nn.Module):
         super().__init__()
         self.ss, self.scale = ss, scale
 
+    def ss_input(self, lr: Tensor) -> Tensor:
+        """The enlarged image."""
+        return upscale(lr, self.scale)
+
+    def probs(self, seen: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Crack probabilities of what SS sees."""
+        return segment(self.ss, seen, statistics)
+
     def forward(self, lr: Tensor) -> Result:
         """Enlarge and segment (B, 3, h, w)."""
-        sr = upscale(lr, self.scale)
-        return sr, segment(self.ss, sr)
+        sr = self.ss_input(lr)
+        return sr, self.probs(sr)
 
 
 class SSBicubic(nn.Module):
@@ -64,9 +96,17 @@ class SSBicubic(nn.Module):
         super().__init__()
         self.ss, self.scale = ss, scale
 
+    def ss_input(self, lr: Tensor) -> Tensor:
+        """The image itself."""
+        return lr
+
+    def probs(self, seen: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Crack probabilities of what SS sees, enlarged."""
+        return upscale(segment(self.ss, seen, statistics), self.scale).clamp(0, 1)
+
     def forward(self, lr: Tensor) -> Result:
         """Segment (B, 3, h, w) and enlarge the result."""
-        return None, upscale(segment(self.ss, lr), self.scale).clamp(0, 1)
+        return None, self.probs(lr)
 
 
 class SRSS(nn.Module):
@@ -76,10 +116,18 @@ class SRSS(nn.Module):
         super().__init__()
         self.sr, self.ss = sr, ss
 
+    def ss_input(self, lr: Tensor) -> Tensor:
+        """The super-resolved image."""
+        return self.sr(lr).float()
+
+    def probs(self, seen: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Crack probabilities of what SS sees."""
+        return segment(self.ss, seen, statistics)
+
     def forward(self, lr: Tensor) -> Result:
         """Super-resolve and segment (B, 3, h, w)."""
-        sr = self.sr(lr).float()
-        return sr, segment(self.ss, sr)
+        sr = self.ss_input(lr)
+        return sr, self.probs(sr)
 
 
 class SSSR(nn.Module):
@@ -89,9 +137,17 @@ class SSSR(nn.Module):
         super().__init__()
         self.sr, self.ss = sr, ss
 
+    def ss_input(self, lr: Tensor) -> Tensor:
+        """The image itself."""
+        return lr
+
+    def probs(self, seen: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Crack probabilities of what SS sees, super-resolved."""
+        return self.sr(segment(self.ss, seen, statistics)).float().clamp(0, 1)
+
     def forward(self, lr: Tensor) -> Result:
         """Segment (B, 3, h, w) and super-resolve the result."""
-        return None, self.sr(segment(self.ss, lr)).float().clamp(0, 1)
+        return None, self.probs(lr)
 
 
 def build_pipeline(variant: str, *, sr: DBPN | None, ss: UNet | None, scale: int) -> nn.Module:

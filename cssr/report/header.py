@@ -6,6 +6,8 @@ from typing import Any
 
 from cssr.report.results import LOSSES, Cell
 
+NOT_COMPARABLE = "these numbers are NOT comparable with the paper's: not its setting"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -81,7 +83,7 @@ def header_lines(setting: Setting, cells: Iterable[Cell]) -> list[str]:
     )
     return [
         setting.title,
-        *([] if setting.comparable else [_NOT_COMPARABLE]),
+        *([] if setting.comparable else [NOT_COMPARABLE]),
         f"data: {setting.data}; {sides}",
         f"images: {images}",
         f"iterations per training: {_distinct(run['iterations'] for run in runs)}; "
@@ -123,9 +125,6 @@ def preferred_beta_note(
         f"β = {best:g} of the sweep (AIU {scores[best]:.3f} on the validation images, "
         f"{own:.3f} at β = {beta:g})."
     )
-
-
-_NOT_COMPARABLE = "these numbers are NOT comparable with the paper's: not its setting"
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

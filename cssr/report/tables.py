@@ -49,11 +49,12 @@ _LATEX_SIGNS = {
 
 
 class Entry(NamedTuple):
-    """One field of the table: a text, how it ranks in its column, and what follows it."""
+    """One field of the table: a text, how it ranks in its column, what follows it, its number."""
 
     text: str
     mark: str = ""
     suffix: str = ""
+    value: float | None = None
 
 
 def write_table(
@@ -109,6 +110,15 @@ def rank_marks(values: Sequence[float | None], decimals: int) -> list[str]:
     numbers = {value for value in printed if value is not None and math.isfinite(value)}
     marks = dict(zip(sorted(numbers, reverse=True), ("best", "second"), strict=False))
     return [marks.get(value, "") for value in printed]
+
+
+def table_entries(cells: Mapping[str, Cell]) -> tuple[list[str], list[list[Entry]]]:
+    """The headings of Table 1, and the fields of each model below them."""
+    headings = [heading for heading, *_ in (*COLUMNS.values(), *PAPER_COLUMNS.values())]
+    names = [Entry(f"({MODELS[name][0]}) {MODELS[name][1]}") for name in cells]
+    ours = [_ranked_column(cells, metric) for metric in COLUMNS]
+    paper = [_paper_column(cells, metric) for metric in PAPER_COLUMNS]
+    return ["Model", *headings], [list(row) for row in zip(names, *ours, *paper, strict=True)]
 
 
 def markdown_table(
@@ -185,13 +195,9 @@ def _lines(
     escape: Callable[[str], str],
 ) -> list[list[str]]:
     """The heading and the rows of the table as texts of a markup."""
-    headings = [heading for heading, *_ in (*COLUMNS.values(), *PAPER_COLUMNS.values())]
-    names = [Entry(f"({MODELS[name][0]}) {MODELS[name][1]}") for name in cells]
-    ours = [_ranked_column(cells, metric) for metric in COLUMNS]
-    paper = [_paper_column(cells, metric) for metric in PAPER_COLUMNS]
-    rows = zip(names, *ours, *paper, strict=True)
+    headings, rows = table_entries(cells)
     return [
-        [escape(heading) for heading in ("Model", *headings)],
+        [escape(heading) for heading in headings],
         *([styles[e.mark](escape(e.text)) + escape(e.suffix) for e in row] for row in rows),
     ]
 
@@ -201,16 +207,17 @@ def _ranked_column(cells: Mapping[str, Cell], metric: str) -> list[Entry]:
     values = [cell.test.get(metric) for cell in cells.values()]
     limits = [cell.test.get(threshold) if threshold else None for cell in cells.values()]
     return [
-        Entry(_number(value, decimals), mark, "" if limit is None else f" ({limit:.2f})")
+        Entry(_number(value, decimals), mark, "" if limit is None else f" ({limit:.2f})", value)
         for value, mark, limit in zip(values, rank_marks(values, decimals), limits, strict=True)
     ]
 
 
 def _paper_column(cells: Mapping[str, Cell], metric: str) -> list[Entry]:
     _, decimals = PAPER_COLUMNS[metric]
+    values = {name: PAPER[name].get(metric) for name in cells}
     return [
-        Entry(ILLEGIBLE.get((name, metric)) or _number(PAPER[name].get(metric), decimals))
-        for name in cells
+        Entry(ILLEGIBLE.get((name, metric)) or _number(value, decimals), value=value)
+        for name, value in values.items()
     ]
 
 

@@ -138,6 +138,12 @@ def fake_crack(
     return Image.fromarray(image.clip(0, 255).astype(np.uint8)), mask
 
 
+@pytest.fixture(scope="session")
+def fakes() -> type[FakeResults]:
+    """Made-up results for a module that shares them; a test of its own takes `fake`."""
+    return FakeResults
+
+
 @pytest.fixture
 def fake(tmp_path, monkeypatch) -> FakeResults:
     """Made-up results in tmp_path, which becomes the working directory."""

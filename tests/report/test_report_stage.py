@@ -14,6 +14,7 @@ NAMES = {
     *(f"table1.{kind}" for kind in ("md", "csv", "tex")),
     *(f"fig{n}.{kind}" for n in (1, 3, 4, 5, 6, 7) for kind in ("png", "svg")),
     *(f"fig{n}.csv" for n in (3, 4, 5, 6)),
+    "index.html",
 }
 
 

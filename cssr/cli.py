@@ -1,0 +1,322 @@
+"""The console command `cssr`: photos in, crack maps and measurements out."""
+
+import math
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from cssr.errors import os_error_line, ran_out_of_memory
+
+if TYPE_CHECKING:
+    from cssr.inspection import Settings
+    from cssr.segmenter import Segmenter, Tiling
+
+BAD_INPUT, SOME_FAILED = 2, 3
+
+
+def _check_unit(context: click.Context, option: click.Parameter, value: float | None) -> Any:
+    if value is not None and not 0 <= value <= 1:
+        raise click.BadParameter(f"{value:g} is not in [0, 1]")
+    return value
+
+
+def _check_positive(context: click.Context, option: click.Parameter, value: float | None) -> Any:
+    if value is not None and not 0 < value < math.inf:
+        raise click.BadParameter(f"{value:g} is not above 0")
+    return value
+
+
+PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+MODEL = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default="runs/cssr",
+    show_default=True,
+    help="Folder of a trained model, or an exported .onnx file.",
+)
+MIN_AREA = click.option(
+    "--min-area",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Smallest crack, px of the mask.",
+)
+MM_PER_PX = click.option(
+    "--mm-per-px",
+    type=float,
+    callback=_check_positive,
+    help="Size of a pixel, for mm in the results.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="cssr")
+def cli() -> None:
+    """Find and measure cracks in photos of walls and roads."""
+
+
+@cli.command()
+@PATHS
+@MODEL
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="cracks",
+    show_default=True,
+    help="Folder to write; results of the same photos in it are replaced.",
+)
+@click.option(
+    "--threshold",
+    type=float,
+    callback=_check_unit,
+    help="Probability from which a pixel is crack, in [0, 1].  [default: the model's own, the best "
+    "one on its validation images]",
+)
+@click.option(
+    "--tile",
+    type=click.IntRange(min=1),
+    help="Side of the tiles, px of the photo.  [default: the model's]",
+)
+@click.option(
+    "--overlap",
+    type=click.IntRange(min=0),
+    help="What each tile shares with its neighbours, px of the photo.  [default: what the model "
+    "sees, so that no seam shows]",
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Tiles at a time."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@MM_PER_PX
+@MIN_AREA
+@click.option(
+    "--sr/--no-sr", default=True, help="Write the super-resolved photo, where there is one."
+)
+@click.option("-r", "--recursive", is_flag=True, help="Look in folders of folders too.")
+@click.option("--resume", is_flag=True, help="Skip photos that are done with the same settings.")
+def segment(
+    paths: tuple[Path, ...],
+    model: Path,
+    out: Path,
+    threshold: float | None,
+    tile: int | None,
+    overlap: int | None,
+    batch: int,
+    device: str,
+    mm_per_px: float | None,
+    min_area: int,
+    sr: bool,
+    recursive: bool,
+    resume: bool,
+) -> None:
+    """Segment photos, and measure the cracks in them.
+
+    PATHS are photos and folders of photos: JPEG, PNG, TIFF, BMP, WebP of any size. OUT gets a
+    folder for each photo, cracks.csv with a row for each crack, and index.html to look at.
+
+    Exits with 3 if some photos could not be read, and with 2 if none could.
+    """
+    from cssr.inspection import Settings, fingerprint
+    from cssr.photos import find_photos
+    from cssr.segmenter import load
+
+    photos = find_photos(paths, recursive=recursive, leave_out=out)
+    segmenter = load(model, device=device)
+    if threshold is None and segmenter.threshold is None:
+        raise ValueError(f"{model} has no threshold of its own; give --threshold")
+    tiling = segmenter.tiling(tile, overlap, batch)
+    settings = Settings(
+        model=fingerprint(model),
+        threshold=segmenter.threshold if threshold is None else threshold,
+        tile=tiling.tile,
+        overlap=tiling.overlap,
+        sr=sr and segmenter.has_sr,
+        min_area=min_area,
+        mm_per_px=mm_per_px,
+    )
+    _make_folder(out)
+    sys.exit(_segment_all(segmenter, photos, out, settings, tiling, resume=resume))
+
+
+def _make_folder(out: Path) -> None:
+    """Make a folder, or refuse one that cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out: {os_error_line(error)}") from None
+
+
+def _segment_all(
+    segmenter: "Segmenter",
+    photos: dict[str, Path],
+    out: Path,
+    settings: "Settings",
+    tiling: "Tiling",
+    *,
+    resume: bool,
+) -> int:
+    """Segment photos one by one, and write what they have in common; the exit code."""
+    from tqdm import tqdm
+
+    from cssr.gallery import write_gallery
+    from cssr.inspection import inspect_photo, is_done
+    from cssr.photos import PhotoError
+
+    headers, failed = _read_headers(photos)
+    todo = [
+        name for name in headers if not (resume and is_done(out / name, photos[name], settings))
+    ]
+    if len(todo) < len(headers):
+        click.echo(f"{len(headers) - len(todo)} of {len(headers)} photos are done")
+    steps = {name: 2 * segmenter.steps(headers[name], tiling) for name in todo}
+    with tqdm(total=sum(steps.values()), unit="tile", disable=None) as bar:
+        try:
+            for name in todo:
+                bar.set_description(name)
+                expected = bar.n + steps[name]
+                try:
+                    found = inspect_photo(
+                        segmenter,
+                        photos[name],
+                        out / name,
+                        settings=settings,
+                        batch=tiling.batch,
+                        advance=bar.update,
+                    )
+                    bar.write(f"{name}: {found['cracks']:,} cracks, {found['length_px']:,.0f} px")
+                except PhotoError as error:
+                    failed[name] = str(error)
+                    bar.write(f"{photos[name]}: {error}; skipped", file=sys.stderr)
+                bar.update(expected - bar.n)
+        finally:
+            write_gallery(out, failed)
+    click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
+    return SOME_FAILED if failed else 0
+
+
+def _read_headers(photos: dict[str, Path]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Headers of the photos, and what is wrong with those that have none.
+
+    Raises:
+        ValueError: if none has one.
+    """
+    from cssr.photos import PhotoError, read_header
+
+    headers, failed = {}, {}
+    for name, file in photos.items():
+        try:
+            headers[name] = read_header(file)
+        except PhotoError as error:
+            failed[name] = str(error)
+    if not headers:
+        (name, why), *others = failed.items()
+        more = f", and {len(others)} more" if others else ""
+        raise ValueError(f"no readable photo: {photos[name]}: {why}{more}")
+    for name, why in failed.items():
+        click.echo(f"{photos[name]}: {why}; skipped", err=True)
+    return headers, failed
+
+
+@cli.command()
+@PATHS
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write cracks.csv and a .geojson for each mask to; else a CSV is printed.",
+)
+@MM_PER_PX
+@MIN_AREA
+@click.option("-r", "--recursive", is_flag=True, help="Look in folders of folders too.")
+def measure(
+    paths: tuple[Path, ...],
+    out: Path | None,
+    mm_per_px: float | None,
+    min_area: int,
+    recursive: bool,
+) -> None:
+    """Measure the cracks in masks: images whose crack pixels are 128 or more.
+
+    PATHS are masks and folders of masks, of the formats and sizes that `cssr segment` reads.
+
+    Exits with 3 if some masks could not be read, and with 2 if none could.
+    """
+    from cssr.inspection import measure_mask, write_measurements
+    from cssr.photos import PhotoError, find_photos
+
+    masks = find_photos(paths, recursive=recursive, leave_out=out)
+    _, failed = _read_headers(masks)
+    if out is not None:
+        _make_folder(out)
+    found = {}
+    for name in masks.keys() - failed.keys():
+        try:
+            found[name] = measure_mask(masks[name], min_area=min_area)
+        except PhotoError as error:
+            failed[name] = str(error)
+            click.echo(f"{masks[name]}: {error}; skipped", err=True)
+    table = write_measurements(out, dict(sorted(found.items())), mm_per_px=mm_per_px)
+    if out is None:
+        click.echo(table.to_csv(index=False), nl=False)
+    sys.exit(SOME_FAILED if failed else 0)
+
+
+@cli.command()
+@MODEL
+@click.option("--onnx", type=click.Path(path_type=Path), required=True, help="File to write.")
+def export(model: Path, onnx: Path) -> None:
+    """Export a trained model as ONNX, and compare it with the model itself."""
+    from cssr.checkpoint import load_model
+    from cssr.onnx import TOLERANCE, export_onnx, greatest_difference
+
+    if onnx.suffix != ".onnx":
+        raise ValueError(f"{onnx}: the name must end in .onnx")
+    pipeline, description = load_model(model)
+    if description["variant"] == "sr":
+        raise ValueError(f"{model}: super-resolution alone, it does not segment")
+    export_onnx(onnx, pipeline, description)
+    difference = greatest_difference(onnx, pipeline, description)
+    click.echo(f"{onnx}: differs from {model} by at most {difference:.1e} in probability")
+    if difference > TOLERANCE:
+        raise ValueError(f"{onnx}: that is more than {TOLERANCE:g}; do not use it")
+
+
+def main() -> NoReturn:
+    """Run the command; whatever is wrong ends it with one line.
+
+    Exits with 2 for bad input, with 1 where disk or memory do not suffice, with 130 on Ctrl-C and
+    with 143 on SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        _end("interrupted", 128 + signal.SIGINT)
+    except click.ClickException as error:
+        _end(f"error: {error.format_message()}", BAD_INPUT)
+    except FileNotFoundError as error:
+        _end(f"error: {os_error_line(error)}", BAD_INPUT)
+    except ValueError as error:
+        _end(f"error: {' '.join(str(error).split())}", BAD_INPUT)
+    except OSError as error:
+        _end(f"error: {os_error_line(error)}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        _end("error: not enough memory; try a smaller --tile or --batch", 1)
+    sys.exit(0)
+
+
+def _end(line: str, code: int) -> NoReturn:
+    click.echo(line, err=True)
+    sys.exit(code)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

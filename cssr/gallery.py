@@ -1,0 +1,118 @@
+"""A folder of inspected photos as one table and one page."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cssr.files import new_files
+from cssr.inspection import SUMMARY, read_summary
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_gallery(folder: Path, failed: Mapping[str, str]) -> None:
+    """Write cracks.csv and index.html of all photos that a folder holds results of.
+
+    Args:
+        folder: with a folder for each photo.
+        failed: what is wrong with photos that could not be read, by name.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    photos = {}
+    for file in sorted(folder.rglob(SUMMARY)):
+        summary = read_summary(file.parent)
+        if summary is not None:
+            photos[file.parent.relative_to(folder).as_posix()] = summary
+    with new_files(folder) as out:
+        table = pd.concat([pd.DataFrame(), *_tables(folder, photos)], ignore_index=True)
+        table.to_csv(out / "cracks.csv", index=False)
+        (out / "index.html").write_text(_page(folder, photos, failed), encoding="utf-8")
+
+
+def _tables(folder: Path, photos: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
+    for name in photos:
+        table = pd.read_csv(folder / name / "cracks.csv")
+        table.insert(0, "photo", name)
+        yield table
+
+
+def _page(folder: Path, photos: Mapping[str, Any], failed: Mapping[str, str]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("gallery.html").render(
+        photos=[_card(folder, name, summary) for name, summary in photos.items()],
+        totals=_totals(list(photos.values())),
+        settings=_settings(list(photos.values())),
+        failed=failed,
+    )
+
+
+def _card(folder: Path, name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
+    size = f"{summary['width']:,} × {summary['height']:,} px"
+    facts = f"no crack · {size}"
+    if summary["cracks"]:
+        unit = _unit(summary)
+        facts = (
+            f"{_counted(summary['cracks'], 'crack')}, "
+            f"{summary[f'length_{unit}']:,.0f} {unit} long, "
+            f"{summary[f'width_mean_{unit}']:.1f} {unit} wide, "
+            f"at most {summary[f'width_max_{unit}']:.1f} · {size}"
+        )
+    return {
+        "name": name,
+        "facts": facts,
+        "length": summary["length_px"],
+        "width": summary["width_max_px"] or 0,
+        "plain": _embedded(folder / name / "preview.jpg"),
+        "marked": _embedded(folder / name / "preview_overlay.jpg"),
+    }
+
+
+def _totals(summaries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    cracked = [summary for summary in summaries if summary["cracks"]]
+    totals = {
+        "photos with cracks": f"{len(cracked):,} of {len(summaries):,}",
+        "cracks": f"{sum(summary['cracks'] for summary in cracked):,}",
+    }
+    units = {_unit(summary) for summary in summaries}
+    if len(units) == 1 and cracked:
+        (unit,) = units
+        length = sum(summary[f"length_{unit}"] for summary in cracked)
+        widest = max(summary[f"width_max_{unit}"] for summary in cracked)
+        totals |= {"total length": f"{length:,.0f} {unit}", "widest": f"{widest:.1f} {unit}"}
+    return totals
+
+
+def _settings(summaries: Sequence[Mapping[str, Any]]) -> str:
+    """With what the photos were inspected, if all with the same."""
+    used = {
+        (summary["scale"], *summary["settings"].values()): summary for summary in summaries
+    }.values()
+    if len(used) != 1:
+        return "not all with the same settings" if used else ""
+    (summary,) = used
+    settings = summary["settings"]
+    unit = "" if settings["mm_per_px"] else f"; px of the results, {summary['scale']} × the photo's"
+    return (
+        f"threshold {settings['threshold']:g}, cracks from {settings['min_area']} px, model "
+        f"{settings['model'][:8]}{unit}"
+    )
+
+
+def _unit(summary: Mapping[str, Any]) -> str:
+    return "px" if summary["settings"]["mm_per_px"] is None else "mm"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _embedded(jpeg: Path) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.read_bytes()).decode()

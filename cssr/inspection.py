@@ -1,0 +1,246 @@
+"""Photos in, crack maps and measurements out."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import rasterio
+
+from cssr.data.arrays import CRACK
+from cssr.files import new_files, new_folder
+from cssr.measure import Crack, crack_table, geojson, measure_bands
+from cssr.overlay import Overlay
+from cssr.photos import open_photo
+from cssr.segmenter import Band, Segmenter, Tiling
+
+SUMMARY = "photo.json"  # written last
+ROWS = 1024  # of a mask in memory at a time
+PREVIEW = 1200  # side of the pictures for the page, px
+RASTER = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
+RASTER |= {"compress": "deflate", "zlevel": 1, "bigtiff": "if_safer", "num_threads": "all_cpus"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the results of a photo depend on, besides the photo.
+
+    Attributes:
+        model: SHA-256 of its weights.
+        threshold: of the probabilities.
+        tile: px of the photo.
+        overlap: likewise.
+        sr: whether the SR image is written.
+        min_area: of a crack, px of the mask.
+        mm_per_px: of the photo; None if unknown.
+    """
+
+    model: str
+    threshold: float
+    tile: int
+    overlap: int
+    sr: bool
+    min_area: int
+    mm_per_px: float | None
+
+
+def inspect_photo(
+    segmenter: Segmenter,
+    file: Path,
+    folder: Path,
+    *,
+    settings: Settings,
+    batch: int,
+    advance: Callable[[], None],
+) -> dict[str, Any]:
+    """Segment a photo, measure its cracks and write both to a folder, which is whole or absent.
+
+    Args:
+        segmenter: the model.
+        file: the photo.
+        folder: to write: probability.tif (16 bits), mask.tif, sr.tif, overlay.jpg, cracks.csv,
+            cracks.geojson, and what the page shows.
+        settings: what the results depend on.
+        batch: tiles at a time.
+        advance: called after each computation, see `Segmenter.bands`.
+
+    Returns:
+        The summary: its size, cracks and totals.
+
+    Raises:
+        PhotoError: if the photo cannot be read.
+        OSError: if the folder cannot be written.
+    """
+    tiling = Tiling(settings.tile, settings.overlap, batch)
+    with open_photo(file) as photo, new_folder(folder) as out:
+        overlay = Overlay(photo.height, photo.width, segmenter.scale)
+        bands = segmenter.bands(photo, tiling, wants_sr=settings.sr, advance=advance)
+        size = photo.height * segmenter.scale, photo.width * segmenter.scale
+        masks = _write_rasters(out, bands, overlay, size, settings, segmenter.has_sr)
+        cracks = measure_bands(masks, min_area=settings.min_area)
+        mm_per_px = settings.mm_per_px and settings.mm_per_px / segmenter.scale
+        table = crack_table(cracks, mm_per_px=mm_per_px)
+        table.to_csv(out / "cracks.csv", index=False)
+        features = json.dumps(geojson(cracks, mm_per_px=mm_per_px))
+        (out / "cracks.geojson").write_text(features, encoding="utf-8")
+        _write_pictures(out, overlay)
+        summary = {
+            "photo": stamp(file),
+            "height": photo.height,
+            "width": photo.width,
+            "scale": segmenter.scale,
+            "cracks": len(table),
+            **totals(table),
+            "settings": asdict(settings),
+        }
+        (out / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def measure_mask(file: Path, *, min_area: int) -> list[Crack]:
+    """Measure the cracks of a mask of any size, read in bands.
+
+    Args:
+        file: an image whose crack pixels are 128 or more.
+        min_area: of a crack, px.
+
+    Raises:
+        PhotoError: if it cannot be read.
+    """
+    with open_photo(file) as mask:
+        starts = range(0, mask.height, ROWS)
+        bands = (mask.rows(start, min(start + ROWS, mask.height)) for start in starts)
+        return measure_bands((band[..., 0] >= CRACK for band in bands), min_area=min_area)
+
+
+def write_measurements(
+    folder: Path | None, cracks: Mapping[str, Sequence[Crack]], *, mm_per_px: float | None
+) -> pd.DataFrame:
+    """A table of the cracks of several masks; also as cracks.csv, with a GeoJSON file of each.
+
+    Args:
+        folder: to write; None for the table alone.
+        cracks: of each mask, by its name.
+        mm_per_px: of the masks; None if unknown.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    tables = [
+        crack_table(found, mm_per_px=mm_per_px).assign(photo=name) for name, found in cracks.items()
+    ]
+    table = _photo_first(pd.concat(tables, ignore_index=True))
+    if folder is not None:
+        with new_files(folder) as out:
+            table.to_csv(out / "cracks.csv", index=False)
+            for name, found in cracks.items():
+                file = out / f"{name.replace('/', '_')}.geojson"
+                file.write_text(json.dumps(geojson(found, mm_per_px=mm_per_px)), encoding="utf-8")
+    return table
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """The summary of a photo that is done; None if there is none."""
+    try:
+        return json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def is_done(folder: Path, file: Path, settings: Settings) -> bool:
+    """Whether a folder holds the results of this very photo with these settings."""
+    summary = read_summary(folder) or {}
+    return summary.get("settings") == asdict(settings) and summary.get("photo") == stamp(file)
+
+
+def stamp(file: Path) -> dict[str, Any]:
+    """By which a photo is known again: its name, size and time of change."""
+    status = file.stat()
+    return {"file": file.name, "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
+
+
+def _photo_first(table: pd.DataFrame) -> pd.DataFrame:
+    return table[["photo", *table.columns.drop("photo")]]
+
+
+def totals(table: pd.DataFrame) -> dict[str, float]:
+    """Total length, mean width (weighted by length) and greatest width of a crack table."""
+    sums = {}
+    for unit in ("px", "mm"):
+        if f"length_{unit}" not in table:
+            continue
+        length = table[f"length_{unit}"]
+        weighted = float((table[f"width_mean_{unit}"] * length).sum())
+        sums |= {
+            f"length_{unit}": round(float(length.sum()), 2),
+            f"width_mean_{unit}": round(weighted / float(length.sum()), 2) if len(table) else None,
+            f"width_max_{unit}": float(table[f"width_max_{unit}"].max()) if len(table) else None,
+        }
+    return sums
+
+
+def fingerprint(model: Path) -> str:
+    """SHA-256 of a model's weights: of the ONNX file, or of the folder's safetensors."""
+    file = model if model.is_file() else model / "weights.safetensors"
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_rasters(
+    out: Path,
+    bands: Iterator[Band],
+    overlay: Overlay,
+    size: tuple[int, int],
+    settings: Settings,
+    has_sr: bool,
+) -> Iterator[np.ndarray]:
+    """Write bands as they come; yields their masks, (h, W) bool."""
+    kinds = {"probability": ("uint16", 1), "mask": ("uint8", 1)}
+    if has_sr and settings.sr:
+        kinds["sr"] = ("uint8", 3)
+    with ExitStack() as stack:
+        files = {
+            name: stack.enter_context(_new_raster(out / f"{name}.tif", size, dtype, count))
+            for name, (dtype, count) in kinds.items()
+        }
+        top = 0
+        for band in bands:
+            mask = band.probs >= np.float32(settings.threshold)
+            overlay.add(band.top, band.photo, mask)
+            pixels = {
+                "probability": (band.probs * 65535 + 0.5).astype(np.uint16)[None],
+                "mask": mask[None] * np.uint8(255),
+            }
+            if band.sr is not None:
+                pixels["sr"] = band.sr.transpose(2, 0, 1)
+            window = rasterio.windows.Window(0, top, size[1], len(mask))
+            for name, values in pixels.items():
+                files[name].write(values, window=window)
+            top += len(mask)
+            yield mask
+
+
+def _new_raster(file: Path, size: tuple[int, int], dtype: str, count: int) -> Any:
+    height, width = size
+    colour = {"photometric": "rgb", "interleave": "pixel"} if count == 3 else {}
+    return rasterio.open(
+        file, "w", height=height, width=width, dtype=dtype, count=count, **colour, **RASTER
+    )
+
+
+def _write_pictures(out: Path, overlay: Overlay) -> None:
+    photo, marked = overlay.picture(PREVIEW)
+    pictures: Mapping[str, tuple[np.ndarray, int]] = {
+        "overlay.jpg": (overlay.picture()[1], 92),
+        "preview.jpg": (photo, 80),
+        "preview_overlay.jpg": (marked, 80),
+    }
+    for name, (picture, quality) in pictures.items():
+        jpeg = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        (out / name).write_bytes(jpeg)

@@ -1,0 +1,224 @@
+"""Photos of any size, read in bands of rows."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import rasterio
+from PIL import Image, ImageOps, UnidentifiedImageError
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+# as Pillow and as GDAL call the formats; an MPO is a phone's JPEG with a second image behind it
+DRIVERS = {
+    "JPEG": "JPEG",
+    "MPO": "JPEG",
+    "PNG": "PNG",
+    "TIFF": "GTiff",
+    "BMP": "BMP",
+    "WEBP": "WEBP",
+}
+FORMATS = [name for name in DRIVERS if name != "MPO"]  # opened as JPEG
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+ORIENTATION = 274  # the tag of EXIF
+# of GDAL: progressive JPEGs beyond 500 MB of coefficients; damaged ones are not filled up with gray
+OPTIONS = {
+    "GDAL_ALLOW_LARGE_LIBJPEG_MEM_ALLOC": True,
+    "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
+    "GDAL_CACHEMAX": 256,  # MB
+    "GDAL_PAM_ENABLED": False,  # no .aux.xml files beside the photos
+}
+_GRAY, _RGB = (ColorInterp.gray,), (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+_ALPHA = (ColorInterp.alpha,)
+
+
+class Header(NamedTuple):
+    """What the header of a photo says.
+
+    Attributes:
+        height: of the upright photo, px.
+        width: likewise.
+        orientation: of EXIF, from 1 (as stored) to 8.
+        driver: GDAL's name of the format.
+    """
+
+    height: int
+    width: int
+    orientation: int
+    driver: str
+
+
+class PhotoError(ValueError):
+    """A file that cannot be read as a photo; the message does not name it."""
+
+
+class ArrayPhoto:
+    """A photo in memory.
+
+    Args:
+        pixels: RGB, (H, W, 3) uint8.
+    """
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+        self.height, self.width = pixels.shape[:2]
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Rows start … stop − 1, (rows, W, 3)."""
+        return self.pixels[start:stop]
+
+
+class FilePhoto:
+    """A photo in a file, of which only the rows that are asked for are in memory.
+
+    16 bits are read by their upper 8; alpha is left out.
+
+    Args:
+        source: opened by rasterio, 8 or 16 bits, gray or RGB.
+    """
+
+    def __init__(self, source: rasterio.DatasetReader) -> None:
+        self.source = source
+        self.height, self.width = source.height, source.width
+        self.bands = [1, 2, 3] if source.colorinterp[:3] == _RGB else [1, 1, 1]
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Rows start … stop − 1, (rows, W, 3) uint8.
+
+        Raises:
+            PhotoError: if the file is damaged there.
+        """
+        window = Window(0, start, self.width, stop - start)
+        try:
+            pixels = self.source.read(self.bands, window=window)
+        except RasterioError as error:
+            raise PhotoError(f"damaged ({_said(error)})") from None
+        if pixels.dtype == np.uint16:
+            pixels = (pixels >> 8).astype(np.uint8)
+        return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+
+@contextmanager
+def open_photo(file: Path) -> Iterator[ArrayPhoto | FilePhoto]:
+    """Open a photo, upright as its EXIF says.
+
+    Gray and RGB of 8 or 16 bits, with or without alpha, are read row by row; a photo that is to be
+    turned, or of another kind (palette, CMYK, one bit), is read whole.
+
+    Raises:
+        PhotoError: if it is not a readable JPEG, PNG, TIFF, BMP or WebP.
+    """
+    header = read_header(file)
+    with rasterio.Env(**OPTIONS), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            source = rasterio.open(file, driver=header.driver)
+        except RasterioError as error:
+            raise PhotoError(f"not a readable image ({_said(error)})") from None
+        with source:
+            if not _is_plain(source):
+                yield ArrayPhoto(_read_whole(file))
+            elif header.orientation == 1:
+                yield FilePhoto(source)
+            else:
+                stored = FilePhoto(source).rows(0, source.height)
+                yield ArrayPhoto(_turn(stored, header.orientation))
+
+
+def read_header(file: Path) -> Header:
+    """Read what a photo is, without decoding a pixel.
+
+    Raises:
+        PhotoError: if it is not a JPEG, PNG, TIFF, BMP or WebP.
+    """
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # a header of any size is safe
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
+            orientation = image.getexif().get(ORIENTATION, 1)
+            turned = orientation >= 5 and image.format != "TIFF"  # whose size is the upright one
+            width, height = image.size[::-1] if turned else image.size
+            return Header(height, width, orientation, DRIVERS[image.format])
+    except UnidentifiedImageError:
+        raise PhotoError("not a readable JPEG, PNG, TIFF, BMP or WebP") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PhotoError(f"cannot be read ({_said(error)})") from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def find_photos(
+    paths: Sequence[Path], *, recursive: bool, leave_out: Path | None = None
+) -> dict[str, Path]:
+    """Photos in files and folders.
+
+    Args:
+        paths: photos, and folders of photos.
+        recursive: look in folders of folders too.
+        leave_out: a folder in which none is looked for.
+
+    Returns:
+        Files by name, which is relative to the folder that was given.
+
+    Raises:
+        ValueError: if a path is not there, a folder holds no photo, or two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"{path}: no such file or folder")
+        photos = _photos_in(path, recursive=recursive) if path.is_dir() else [path]
+        if leave_out is not None:
+            photos = [
+                photo for photo in photos if leave_out.resolve() not in photo.resolve().parents
+            ]
+        if not photos:
+            hint = "" if recursive else "; --recursive looks in its folders"
+            raise ValueError(f"{path}: no photo ({', '.join(SUFFIXES)}) in this folder{hint}")
+        for photo in photos:
+            name = str(photo.relative_to(path)) if path.is_dir() else photo.name
+            if found.setdefault(name, photo) != photo:
+                raise ValueError(
+                    f"{photo} and {found[name]} have the same name: give one at a time"
+                )
+    return found
+
+
+def _photos_in(folder: Path, *, recursive: bool) -> list[Path]:
+    files = folder.rglob("*") if recursive else folder.iterdir()
+    return sorted(file for file in files if file.suffix.lower() in SUFFIXES and file.is_file())
+
+
+def _is_plain(source: rasterio.DatasetReader) -> bool:
+    if any(kind.startswith("float") for kind in source.dtypes):
+        raise PhotoError(f"{source.dtypes[0]} pixels; 8 or 16 bits are read")
+    colours = (_GRAY, _GRAY + _ALPHA, _RGB, _RGB + _ALPHA)
+    one_bit = "NBITS" in source.tags(1, ns="IMAGE_STRUCTURE")
+    known = set(source.dtypes) <= {"uint8"} or set(source.dtypes) <= {"uint16"}
+    return tuple(source.colorinterp) in colours and known and not one_bit
+
+
+def _read_whole(file: Path) -> np.ndarray:
+    try:
+        with Image.open(file) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise PhotoError(f"not a readable image ({_said(error)})") from None
+
+
+def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Upright pixels of an image that is stored in an EXIF orientation from 2 to 8."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error.__cause__ or error).split())

@@ -1,0 +1,152 @@
+"""The results in one page: Table 1, a viewer of the test images, and the figures."""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from cssr.report.header import NOT_COMPARABLE
+from cssr.report.results import MODELS, Cell, Example
+from cssr.report.tables import TITLE, table_entries, table_notes
+
+TEMPLATES = Path(__file__).parent / "templates"
+FIGURE_SCALE = 1.3 * 4 / 3  # CSS px per pt of a figure
+PALETTE = 256  # colours of an image: a third of the size, and no eye tells the difference
+# title and reading aid of each figure
+FIGURES = {
+    "fig1": ("Samples", "Test images, their true cracks, and the probabilities that (f) finds."),
+    "fig3": (
+        "PSNR over β",
+        "Model (f) trained with each loss; the larger β, the less its super-resolved image counts "
+        "in training.",
+    ),
+    "fig4": (
+        "AIU over β",
+        "The segmentation of the same trainings; higher is better.",
+    ),
+    "fig5": (
+        "IoU over the threshold, by loss",
+        "A broad plateau means that the threshold hardly matters.",
+    ),
+    "fig6": (
+        "IoU over the threshold, by model",
+        "Only (a) is given the high-resolution images; the others start from low resolution.",
+    ),
+    "fig7": (
+        "The seven models side by side",
+        "Cracks of different widths, thinnest first; the viewer above shows the same images.",
+    ),
+}
+
+
+def write_page(
+    file: Path,
+    *,
+    cells: Mapping[str, Cell],
+    examples: Mapping[str, Sequence[Example]],
+    header: Sequence[str],
+    notes: Sequence[str],
+    figures: Mapping[str, str],
+) -> None:
+    """Write a page that needs no other file and no network, the same bytes each time.
+
+    Args:
+        file: where to.
+        cells: results of the seven models, by name.
+        examples: the test images as each model sees them, by its name.
+        header: what the numbers are, lines of plain text.
+        notes: sentences to add below the table.
+        figures: SVG of each of `FIGURES`, by name.
+    """
+    headings, rows = table_entries(cells)
+    shared = examples["cssr"]
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            warnings=[line for line in header if line == NOT_COMPARABLE],
+            header=[line for line in header if line != NOT_COMPARABLE],
+            title=TITLE,
+            headings=headings,
+            rows=rows,
+            notes=[*table_notes(cells), *notes],
+            models=[_model(name, cell) for name, cell in cells.items()],
+            images=[_image(index, examples) for index in range(len(shared))],
+            size=len(shared[0].hr),
+            low_size=len(shared[0].lr),
+            figures=[_figure(name, figures[name]) for name in FIGURES],
+        )
+    )
+    file.write_text(page, encoding="utf-8")
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _model(name: str, cell: Cell) -> dict[str, Any]:
+    letter, title = MODELS[name]
+    source = "the HR image" if name == "ss_hr" else "the LR image"
+    return {
+        "letter": letter,
+        "title": f"({letter}) {title}",
+        "threshold": cell.test["val_threshold"],
+        "no_sr": f"({letter}) segments {source} and makes no SR image",
+    }
+
+
+def _image(index: int, examples: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
+    """One test image as each model sees it."""
+    shared, seen = examples["cssr"][index], [shown[index] for shown in examples.values()]
+    return {
+        "name": shared.name,
+        "width": f"{shared.width:.1f} px" if shared.width > 0 else "no crack",
+        "lr": _png(shared.lr),
+        "hr": _png(shared.hr),
+        "mask": _png(shared.mask),
+        "probs": [_png(example.probs) for example in seen],
+        "sr": [None if example.sr is None else _png(example.sr) for example in seen],
+    }
+
+
+def _figure(name: str, svg: str) -> dict[str, Any]:
+    title, caption = FIGURES[name]
+    width, height = (
+        round(FIGURE_SCALE * float(re.search(rf'<svg[^>]* {side}="([\d.]+)pt"', svg)[1]))
+        for side in ("width", "height")
+    )
+    return {
+        "name": f"Fig. {name.removeprefix('fig')}",
+        "title": title,
+        "caption": caption,
+        "width": width,
+        "height": height,
+        "source": _svg(svg),
+    }
+
+
+def _png(image: np.ndarray) -> str:
+    """An image as a data URI: gray as it is, colours by a palette."""
+    picture, stream = Image.fromarray(image), BytesIO()
+    if picture.mode == "RGB":
+        picture = picture.quantize(PALETTE)
+    picture.save(stream, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _svg(text: str) -> str:
+    """An SVG as a data URI: as text, since base64 would lengthen its images once more."""
+    line = " ".join(text.split())  # a URI drops line feeds
+    return f"data:image/svg+xml,{line.replace('%', '%25').replace('#', '%23')}"

@@ -1,0 +1,307 @@
+"""Trained models that segment photos of any size, tile by tile and without seams."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cssr.checkpoint import load_model
+from cssr.data.arrays import to_unit
+from cssr.device import choose_device
+from cssr.models.reach import reach
+from cssr.models.variants import Statistics
+from cssr.photos import ArrayPhoto, FilePhoto, Header, open_photo
+from cssr.tiles import Span, batches, cut
+
+TILE = 2048  # default side of what a tile gives, px
+BLOCK = 256  # cuts lie at multiples of it in what they give, px, as the blocks of a TIFF do
+HAS_SR = ("bicubic_ss", "sr_ss", "cssr")  # variants whose results hold an SR image
+KEPT = 512 * 2**20  # bytes of SR images that are kept between the two passes over a photo
+
+
+class Network(Protocol):
+    """A trained pipeline in two halves, on whatever runs it."""
+
+    def ss_input(self, images: Tensor) -> Tensor:
+        """What SS sees of tiles (B, 3, h, w); the SR image where there is one."""
+
+    def probs(self, images: Tensor, seen: Tensor, statistics: Statistics) -> Tensor:
+        """Crack probabilities (B, 1, H, W) of tiles and of what SS sees of them."""
+
+
+class Torch:
+    """A pipeline on a device."""
+
+    def __init__(self, pipeline: nn.Module, device: torch.device) -> None:
+        self.device = device
+        self.pipeline = pipeline.to(device, memory_format=torch.channels_last).eval()
+
+    @torch.inference_mode()
+    def ss_input(self, images: Tensor) -> Tensor:
+        """What SS sees of tiles (B, 3, h, w); the SR image where there is one."""
+        images = images.to(self.device, memory_format=torch.channels_last)
+        return self.pipeline.ss_input(images)
+
+    @torch.inference_mode()
+    def probs(self, images: Tensor, seen: Tensor, statistics: Statistics) -> Tensor:
+        """Crack probabilities (B, 1, H, W) of what SS sees of tiles."""
+        mean, variance = (value.to(self.device) for value in statistics)
+        return self.pipeline.probs(seen, (mean, variance))
+
+
+class Tiling(NamedTuple):
+    """How a photo is computed, px of the photo.
+
+    Attributes:
+        tile: greatest side of a tile, overlap included.
+        overlap: on each side of what is kept of a tile.
+        batch: tiles at a time.
+    """
+
+    tile: int
+    overlap: int
+    batch: int = 1
+
+
+class Band(NamedTuple):
+    """Some rows of a photo, and what a model makes of them.
+
+    Attributes:
+        top: first row, px of the photo.
+        photo: RGB, (h, W, 3) uint8.
+        probs: crack probabilities in [0, 1], (scale·h, scale·W) float32.
+        sr: super-resolved RGB, (scale·h, scale·W, 3) uint8, or None.
+    """
+
+    top: int
+    photo: np.ndarray
+    probs: np.ndarray
+    sr: np.ndarray | None
+
+
+class Segmentation(NamedTuple):
+    """What a model makes of a photo.
+
+    Attributes:
+        probs: crack probabilities in [0, 1], (scale·H, scale·W) float32.
+        mask: where they reach the threshold, (scale·H, scale·W) bool.
+        sr: super-resolved RGB, (scale·H, scale·W, 3) uint8; None where the model has none.
+    """
+
+    probs: np.ndarray
+    mask: np.ndarray
+    sr: np.ndarray | None
+
+
+class Segmenter:
+    """A trained model with what is needed to run it on photos.
+
+    Args:
+        network: the trained pipeline.
+        description: as in model.json, `variant`, `scale`, `sr` and `threshold` of it.
+
+    Attributes:
+        scale: side of the results / side of the photo; 1 for `ss_hr`.
+        has_sr: whether the results hold an SR image.
+        threshold: of the probabilities, the best one on validation images; None if not stored.
+        stride: alignment of tiles, px of the photo.
+        overlap: that makes tiles equal to the whole photo, px of it.
+    """
+
+    def __init__(self, network: Network, description: dict) -> None:
+        variant, sr = description["variant"], description["sr"]
+        self.network, self.variant = network, variant
+        self.scale = 1 if variant == "ss_hr" else description["scale"]
+        self.has_sr = variant in HAS_SR
+        self.threshold = description.get("threshold")
+        self.stride, self.overlap = reach(
+            variant, scale=description["scale"], stages=sr and sr["stages"]
+        )
+
+    def tiling(self, tile: int | None = None, overlap: int | None = None, batch: int = 1) -> Tiling:
+        """Tiles of this model; by default without seams, and of 2,048 px in the results.
+
+        Raises:
+            ValueError: if a tile is not larger than its overlap.
+        """
+        overlap = self.overlap if overlap is None else -(-overlap // self.stride) * self.stride
+        tile = max(TILE // self.scale, 4 * overlap) if tile is None else tile
+        tiling = Tiling(tile // self.stride * self.stride, overlap, batch)
+        self._cut(tiling.tile + self.stride, tiling)  # refuses a tile that is too small
+        return tiling
+
+    def segment(
+        self,
+        image: np.ndarray | str | Path,
+        *,
+        threshold: float | None = None,
+        tiling: Tiling | None = None,
+    ) -> Segmentation:
+        """Segment a photo.
+
+        Args:
+            image: RGB (H, W, 3) or gray (H, W), uint8; or the file of a photo.
+            threshold: of the mask, in [0, 1]; the model's own by default.
+            tiling: how it is computed; `self.tiling()` by default.
+
+        Raises:
+            PhotoError: if the file is not a readable photo.
+            ValueError: if the array is not such an image, or there is no threshold.
+        """
+        threshold = self.threshold if threshold is None else threshold
+        if threshold is None:
+            raise ValueError("the model has no threshold of its own: give one")
+        if isinstance(image, str | Path):
+            with open_photo(Path(image)) as photo:
+                bands = list(self.bands(photo, tiling or self.tiling()))
+        else:
+            photo = ArrayPhoto(_as_rgb(image))
+            bands = list(self.bands(photo, tiling or self.tiling()))
+        probs = np.concatenate([band.probs for band in bands])
+        sr = np.concatenate([band.sr for band in bands]) if self.has_sr else None
+        return Segmentation(probs, probs >= np.float32(threshold), sr)
+
+    def bands(
+        self,
+        photo: ArrayPhoto | FilePhoto,
+        tiling: Tiling,
+        *,
+        wants_sr: bool = True,
+        advance: Callable[[], None] = lambda: None,
+    ) -> Iterator[Band]:
+        """Segment a photo in bands of rows, from top to bottom.
+
+        The photo is read twice: for the statistics with which SS normalises what it sees, and for
+        the result. SR images of the first pass are kept for the second as far as memory allows.
+
+        Args:
+            photo: of any size.
+            tiling: how it is computed.
+            wants_sr: give the SR image, where the model has one.
+            advance: called after each of the `2 * steps(photo, tiling)` computations.
+
+        Raises:
+            PhotoError: if the photo is damaged.
+        """
+        rows, columns = (self._cut(side, tiling) for side in (photo.height, photo.width))
+        moments, keys, kept, free = Moments(), count(), {}, KEPT
+        for row in rows:
+            for images, group in _tiles(photo, row, columns, tiling.batch):
+                key, seen = next(keys), self.network.ss_input(images)
+                moments.add(seen, row, group, photo)
+                if seen is not images and seen.nbytes <= free:
+                    kept[key], free = seen, free - seen.nbytes
+                advance()
+        statistics, keys = moments.statistics(), count()
+        for row in rows:
+            band = self._empty_band(photo, row, wants_sr=wants_sr)
+            for images, group in _tiles(photo, row, columns, tiling.batch):
+                key = next(keys)
+                seen = kept.pop(key) if key in kept else self.network.ss_input(images)
+                probs = self.network.probs(images, seen, statistics)
+                self._fill(band, seen, probs, row, group)
+                advance()
+            yield band
+
+    def steps(self, photo: ArrayPhoto | FilePhoto | Header, tiling: Tiling) -> int:
+        """Computations of each of the two passes over a photo."""
+        rows, columns = (self._cut(side, tiling) for side in (photo.height, photo.width))
+        return len(rows) * len(list(batches(columns, tiling.batch)))
+
+    def _cut(self, side: int, tiling: Tiling) -> list[Span]:
+        padded = -(-side // self.stride) * self.stride
+        step = max(self.stride, BLOCK // self.scale)
+        return cut(padded, tile=tiling.tile, overlap=tiling.overlap, step=step)
+
+    def _empty_band(self, photo: ArrayPhoto | FilePhoto, row: Span, *, wants_sr: bool) -> Band:
+        pixels = photo.rows(row.first, min(row.last, photo.height))
+        height, width = (side * self.scale for side in pixels.shape[:2])
+        sr = np.empty((height, width, 3), np.uint8) if self.has_sr and wants_sr else None
+        return Band(row.first, pixels, np.empty((height, width), np.float32), sr)
+
+    def _fill(self, band: Band, seen: Tensor, probs: Tensor, row: Span, batch: list[Span]) -> None:
+        """Put what is kept of tiles into their band."""
+        for k, column in enumerate(batch):
+            left = column.first * self.scale
+            width = min(column.last * self.scale, band.probs.shape[1]) - left
+            height, area = len(band.probs), slice(left, left + width)
+            rows, columns = (_scaled(span.kept, self.scale) for span in (row, column))
+            kept = probs[k, 0, rows, columns][:height, :width]
+            band.probs[:, area] = kept.cpu().numpy()
+            if band.sr is not None:
+                sr = seen[k, :, rows, columns][:, :height, :width]
+                pixels = (sr.clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+                band.sr[:, area] = pixels.cpu().numpy()
+
+
+class Moments:
+    """Mean and variance of each channel of what SS sees of a photo."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.sums = torch.zeros(2, 3, dtype=torch.float64)
+
+    def add(
+        self, seen: Tensor, row: Span, batch: list[Span], photo: ArrayPhoto | FilePhoto
+    ) -> None:
+        """Count what is kept of tiles, (B, 3, H, W), as far as it is not padding."""
+        for k, column in enumerate(batch):
+            scale = seen.shape[-1] // (column.stop - column.start)
+            rows, columns = (_scaled(span.kept, scale) for span in (row, column))
+            height = (min(row.last, photo.height) - row.first) * scale
+            width = (min(column.last, photo.width) - column.first) * scale
+            values = seen[k, :, rows, columns][:, :height, :width].double().flatten(1)
+            self.n += values.shape[1]
+            self.sums += torch.stack([values.sum(1), values.square().sum(1)]).cpu()
+
+    def statistics(self) -> Statistics:
+        """Both, (1, 3, 1, 1) float32."""
+        mean, square = self.sums / self.n
+        variance = (square - mean.square()).clamp(min=0)
+        return mean.float().view(1, 3, 1, 1), variance.float().view(1, 3, 1, 1)
+
+
+def load(path: str | Path, *, device: str = "auto") -> Segmenter:
+    """A trained model, to segment photos with; see `cssr.load`."""
+    path = Path(path)
+    if path.suffix == ".onnx":
+        from cssr.onnx import load_onnx  # needs packages that are not always installed
+
+        return Segmenter(*load_onnx(path))
+    pipeline, description = load_model(path)
+    if description["variant"] == "sr":
+        raise ValueError(f"{path}: super-resolution alone, it does not segment")
+    return Segmenter(Torch(pipeline, choose_device(device)), description)
+
+
+def _tiles(
+    photo: ArrayPhoto | FilePhoto, row: Span, columns: list[Span], batch: int
+) -> Iterator[tuple[Tensor, list[Span]]]:
+    """Tiles of a row as the networks take them, (B, 3, h, w), and their places in it.
+
+    Beyond the photo its edge is repeated.
+    """
+    pixels = photo.rows(row.start, min(row.stop, photo.height))
+    below, right = row.stop - row.start - len(pixels), columns[-1].stop - photo.width
+    pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
+    for group in batches(columns, batch):
+        images = np.stack([pixels[:, column.start : column.stop] for column in group])
+        yield to_unit(torch.from_numpy(images)), group
+
+
+def _scaled(kept: slice, scale: int) -> slice:
+    return slice(kept.start * scale, kept.stop * scale)
+
+
+def _as_rgb(image: np.ndarray) -> np.ndarray:
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
+        raise ValueError(f"an image is uint8 (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
+    if image.ndim == 2:
+        return np.repeat(image[..., None], 3, axis=2)
+    if image.shape[2] != 3:
+        raise ValueError(f"an image has 3 channels, RGB, not {image.shape[2]}")
+    return image

@@ -1,0 +1,277 @@
+"""The page in a real Chromium: `make browser` installs one."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from cssr.metrics import THRESHOLDS, iou_curve
+from cssr.report.page import FIGURES, write_page
+from cssr.report.results import MODELS, read_cell, read_examples
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+BROWSERS = (os.environ.get("CHROMIUM"), shutil.which("chromium"), shutil.which("google-chrome"))
+BROWSER = next(filter(None, BROWSERS), None)
+pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium: `make browser` installs one")
+SVG = '<svg width="490pt" height="266pt" xmlns="http://www.w3.org/2000/svg"/>'
+NAMES = list(MODELS)
+CSSR, INVERSE = NAMES.index("cssr"), NAMES.index("inverse")
+OUTCOMES = ("tp", "fp", "fn", "tn")
+RED = "id => +getComputedStyle(document.getElementById(id)).backgroundColor.match(/\\d+/)"
+PREFERRED = {name: 0.2 + 0.05 * index for index, name in enumerate(NAMES)}
+
+
+@pytest.fixture(scope="module")
+def results(fakes, tmp_path_factory):
+    """Made-up results whose models prefer different thresholds: cells and examples."""
+    root = fakes(tmp_path_factory.mktemp("results")).write() / "results"
+    cells = {name: read_cell(root / name) for name in NAMES}
+    for name, cell in cells.items():
+        cell.test["val_threshold"] = PREFERRED[name]
+    return cells, {name: read_examples(root / name) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def address(results, tmp_path_factory):
+    """The page's address."""
+    cells, examples = results
+    file = tmp_path_factory.mktemp("page") / "index.html"
+    write_page(
+        file,
+        cells=cells,
+        examples=examples,
+        header=["preset: demo"],
+        notes=[],
+        figures=dict.fromkeys(FIGURES, SVG),
+    )
+    return file.as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens the page; in the end nothing may have failed, nor been asked of the network."""
+    wrong, pages = [], []
+
+    def open_page(**options):
+        page = browser.new_page(**options)
+        page.on("console", lambda message: message.type != "error" or wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: asked(request.url))
+        page.goto(address)
+        playwright.expect(page.locator("#iou")).not_to_have_text("–")
+        pages.append(page)
+        return page
+
+    def asked(url):
+        if url != address and not url.startswith("data:"):
+            wrong.append(url)
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert not wrong
+
+
+def choose(page, group, index):
+    page.locator(f"input[name={group}][value='{index}']").check()
+
+
+def set_threshold(page, percent):
+    page.locator("#threshold").fill(f"{percent / 100:.2f}")
+
+
+def text(page, name):
+    return page.locator(f"#{name}").inner_text()
+
+
+def count(page, name):
+    return int(text(page, name).replace(",", ""))
+
+
+def painted(page, canvas):
+    """Gray values of a canvas, (H, W)."""
+    data = page.evaluate(
+        "id => [...document.getElementById(id).getContext('2d').getImageData(0, 0, 64, 64).data]",
+        canvas,
+    )
+    return np.array(data, np.uint8).reshape(64, 64, 4)[..., 0]
+
+
+def iou_of(example, percent):
+    """IoU as the evaluation computes it, of the probabilities that the page holds."""
+    probs = torch.from_numpy(example.probs.astype(np.float32) / 255)
+    mask = torch.from_numpy((example.mask > 0).astype(np.float32))
+    return f"{float(iou_curve(probs[None, None], mask[None, None])[0, percent - 1]):.3f}"
+
+
+@pytest.mark.parametrize("model", range(len(NAMES)))
+def test_the_iou_of_the_page_is_that_of_the_metrics(visit, results, model):
+    page, shown, expected = visit(), {}, {}
+    choose(page, "model", model)
+    for image, example in enumerate(results[1][NAMES[model]]):
+        choose(page, "image", image)
+        for percent in (1, 5, 20, 33, 40, 60, 80, 99):
+            set_threshold(page, percent)
+            shown[image, percent] = text(page, "iou")
+            expected[image, percent] = iou_of(example, percent)
+    assert shown == expected
+
+
+@pytest.mark.parametrize("percent", [5, 20, 60])
+def test_the_slider_redraws_the_mask(visit, results, percent):
+    page = visit()
+    set_threshold(page, percent)
+    probs = results[1]["cssr"][0].probs.astype(np.float32) / 255
+    assert (painted(page, "mask") == 255 * (probs >= THRESHOLDS[percent - 1])).all()
+    assert text(page, "at") == f"{percent / 100:.2f}"
+
+
+@pytest.mark.parametrize("percent", [5, 40, 90])
+def test_the_counts_of_the_legend_are_those_of_the_pixels(visit, results, percent):
+    page = visit()
+    set_threshold(page, percent)
+    example = results[1]["cssr"][0]
+    found = example.probs / np.float32(255) >= THRESHOLDS[percent - 1]
+    truth = example.mask > 0
+    expected = {"tp": found & truth, "fp": found & ~truth, "fn": ~found & truth}
+    expected["tn"] = ~(found | truth)
+    assert {name: count(page, name) for name in OUTCOMES} == {
+        name: pixels.sum() for name, pixels in expected.items()
+    }
+
+
+def test_the_difference_has_the_colours_of_its_legend(visit):
+    page, seen = visit(), set()
+    reds = {name: page.evaluate(RED, f"{name}-colour") for name in OUTCOMES}
+    for percent in (5, 90):
+        set_threshold(page, percent)
+        pixels = zip(*np.unique(painted(page, "difference"), return_counts=True), strict=True)
+        counts = {name: count(page, name) for name in OUTCOMES if count(page, name)}
+        assert dict(pixels) == {reds[name]: number for name, number in counts.items()}
+        seen |= counts.keys()
+    assert seen == set(OUTCOMES)
+
+
+def test_a_model_starts_at_the_threshold_that_its_validation_prefers(visit):
+    page, shown = visit(), {}
+    for index, name in enumerate(NAMES):
+        choose(page, "model", index)
+        shown[name] = float(text(page, "at"))
+    assert shown == pytest.approx(PREFERRED)
+
+
+def test_the_button_goes_back_to_validations_threshold(visit):
+    page = visit()
+    set_threshold(page, 90)
+    page.locator("#preferred").click()
+    assert text(page, "at") == f"{PREFERRED['cssr']:.2f}"
+
+
+def test_only_a_model_with_an_sr_image_shows_one(visit):
+    page = visit()
+    assert page.locator("#sr img").count() == 1
+    choose(page, "model", INVERSE)
+    assert page.locator("#sr img").count() == 0
+    assert text(page, "sr") == "(g) segments the LR image and makes no SR image"
+
+
+def test_another_image_keeps_model_and_threshold(visit):
+    page = visit()
+    choose(page, "model", INVERSE)
+    set_threshold(page, 70)
+    choose(page, "image", 2)
+    assert text(page, "at") == "0.70"
+    assert page.locator("#hr img").get_attribute("alt") == "HR image fake_2.png"
+    assert "Inverse" in page.locator("#probability img").get_attribute("alt")
+
+
+def test_letters_choose_the_model_and_digits_the_image(visit):
+    page = visit()
+    page.locator("#viewer").focus()
+    page.keyboard.press("b")
+    page.keyboard.press("3")
+    assert "Bicubic" in page.locator("#probability img").get_attribute("alt")
+    assert page.locator("#hr img").get_attribute("alt") == "HR image fake_2.png"
+
+
+def test_plus_minus_and_v_set_the_threshold(visit):
+    page = visit()
+    page.locator("#viewer").focus()
+    seen = []
+    for key in ("+", "+", "-", "v"):
+        page.keyboard.press(key)
+        seen.append(text(page, "at"))
+    assert seen == ["0.46", "0.47", "0.46", "0.45"]
+
+
+def test_arrow_keys_move_what_has_the_focus(visit):
+    page = visit()
+    page.locator("#threshold").focus()
+    page.keyboard.press("ArrowRight")
+    assert text(page, "at") == "0.46"
+    page.locator("input[name=model]:checked").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("input[name=model]:checked").get_attribute("value") == str(INVERSE)
+
+
+def test_keys_with_ctrl_stay_the_browsers(visit):
+    page = visit()
+    page.locator("#viewer").focus()
+    page.keyboard.press("Control+b")
+    assert page.locator("input[name=model]:checked").get_attribute("value") == str(CSSR)
+
+
+def test_every_control_can_be_reached_by_tab(visit):
+    page, reached = visit(), set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.name || document.activeElement.id"))
+    assert reached >= {"image", "model", "threshold", "preferred"}
+
+
+def column(page, index):
+    return page.locator(f"#models tbody tr > :nth-child({index + 1})").all_inner_texts()
+
+
+def test_a_heading_sorts_its_column_down_and_up_with_absent_numbers_last(visit):
+    page = visit()
+    heading = page.locator("#models thead th").nth(1)
+    heading.locator("button").click()
+    assert column(page, 1) == ["29.04", "28.52", "27.61", "–", "–", "–", "–"]
+    assert heading.get_attribute("aria-sort") == "descending"
+    heading.locator("button").click()
+    assert column(page, 1) == ["27.61", "28.52", "29.04", "–", "–", "–", "–"]
+    assert heading.get_attribute("aria-sort") == "ascending"
+
+
+def test_the_models_can_be_brought_back_into_their_order(visit):
+    page = visit()
+    before = column(page, 0)
+    for index in (2, 0):
+        page.locator("#models thead button").nth(index).press("Enter")
+    assert column(page, 0) == before
+    assert page.locator("#models [aria-sort]").count() == 1
+
+
+def test_dark_and_light_have_their_own_background(visit):
+    script = "getComputedStyle(document.body).backgroundColor"
+    light, dark = (visit(color_scheme=scheme).evaluate(script) for scheme in ("light", "dark"))
+    assert min(map(int, light[4:-1].split(","))) > 200
+    assert max(map(int, dark[4:-1].split(","))) < 60
+
+
+@pytest.mark.parametrize("width", [320, 360, 720, 1280])
+def test_the_body_does_not_scroll_sideways(visit, width):
+    page = visit(viewport={"width": width, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

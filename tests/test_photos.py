@@ -1,0 +1,121 @@
+import cv2
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image, ImageOps
+
+from cssr.photos import SUFFIXES, PhotoError, find_photos, open_photo, read_header
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+LOSSLESS = (".png", ".tif", ".bmp", ".webp")
+
+
+def save(image, file, **options):
+    image.save(file, **options, **({"lossless": True} if file.suffix == ".webp" else {}))
+    return file
+
+
+def read(file, cut=13):
+    """The photo in two bands."""
+    with open_photo(file) as photo:
+        bands = [photo.rows(0, cut), photo.rows(cut, photo.height)]
+        assert bands[1].shape == (photo.height - cut, photo.width, 3)
+        return np.concatenate(bands)
+
+
+@pytest.mark.parametrize("suffix", LOSSLESS)
+def test_pixels_are_those_of_the_file(tmp_path, suffix):
+    file = save(Image.fromarray(PIXELS), tmp_path / f"a{suffix}")
+    assert np.array_equal(read(file), PIXELS)
+
+
+def test_a_jpeg_is_read_as_pillow_reads_it(tmp_path):
+    file = save(Image.fromarray(PIXELS), tmp_path / "a.jpg", subsampling=0)
+    assert np.array_equal(read(file), np.asarray(Image.open(file)))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", LOSSLESS[:2] + LOSSLESS[3:])
+def test_a_photo_is_upright_as_exif_says(tmp_path, orientation, suffix):
+    exif = Image.Exif()
+    exif[274] = orientation
+    file = save(Image.fromarray(PIXELS), tmp_path / f"a{suffix}", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(file)))
+    assert np.array_equal(read(file), expected)
+    header = read_header(file)
+    assert (header.height, header.width) == expected.shape[:2]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1"])
+def test_other_kinds_become_rgb(tmp_path, mode):
+    file = save(Image.fromarray(PIXELS).convert(mode), tmp_path / "a.png")
+    assert np.array_equal(read(file), np.asarray(Image.open(file).convert("RGB")))
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    file = save(Image.fromarray(PIXELS).convert("CMYK"), tmp_path / "a.tif")
+    assert np.array_equal(read(file), np.asarray(Image.open(file).convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_of_16_bits_the_upper_8_count(tmp_path, suffix):
+    file = tmp_path / f"a{suffix}"
+    cv2.imwrite(str(file), ((PIXELS.astype(np.uint16) << 8) | 200)[..., ::-1])
+    assert np.array_equal(read(file), PIXELS)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("suffix", [".jpg", *LOSSLESS])
+def test_a_truncated_photo_is_refused_and_not_filled_up(tmp_path, suffix, share):
+    whole = save(Image.fromarray(PIXELS), tmp_path / f"whole{suffix}").read_bytes()
+    file = tmp_path / f"cut{suffix}"
+    file.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(PhotoError):
+        read(file)
+
+
+def test_what_is_no_photo_is_refused(tmp_path):
+    (tmp_path / "a.jpg").write_text("hello")
+    with pytest.raises(PhotoError, match="not a readable JPEG, PNG, TIFF, BMP or WebP"):
+        read(tmp_path / "a.jpg")
+
+
+def test_only_the_asked_rows_of_a_large_tiff_are_decoded(tmp_path):
+    file = tmp_path / "large.tif"
+    with rasterio.open(file, "w", driver="GTiff", height=4096, width=64, count=1, dtype="uint8"):
+        pass
+    content = bytearray(file.read_bytes())
+    content[-64 * 1000 :] = b""  # its last rows are gone
+    file.write_bytes(content)
+    with open_photo(file) as photo:
+        assert photo.rows(0, 100).shape == (100, 64, 3)
+        with pytest.raises(PhotoError, match="damaged"):
+            photo.rows(4000, 4096)
+
+
+def test_photos_are_found_by_their_suffix(tmp_path):
+    for name in ("b.JPG", "a.tiff", "notes.txt", "sub/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(find_photos([tmp_path], recursive=False)) == ["a.tiff", "b.JPG"]
+    assert list(find_photos([tmp_path], recursive=True)) == ["a.tiff", "b.JPG", "sub/c.png"]
+    left = find_photos([tmp_path], recursive=True, leave_out=tmp_path / "sub")
+    assert list(left) == ["a.tiff", "b.JPG"]
+
+
+def test_a_path_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="nothing: no such file or folder"):
+        find_photos([tmp_path / "nothing"], recursive=False)
+
+
+def test_a_folder_without_photos_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=rf"no photo \({SUFFIXES[0]}, .*--recursive looks"):
+        find_photos([tmp_path], recursive=False)
+
+
+def test_two_photos_of_one_name_are_refused(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").touch()
+    with pytest.raises(ValueError, match="have the same name: give one at a time"):
+        find_photos([tmp_path / "one", tmp_path / "two"], recursive=False)
