@@ -14,6 +14,7 @@ from cssr.errors import os_error_line, ran_out_of_memory
 
 if TYPE_CHECKING:
     from cssr.inspection import Settings
+    from cssr.photos import Header
     from cssr.segmenter import Segmenter, Tiling
 
 BAD_INPUT, SOME_FAILED = 2, 3
@@ -121,11 +122,13 @@ def segment(
 
     Exits with 3 if some photos could not be read, and with 2 if none could.
     """
+    from cssr.gallery import write_gallery
     from cssr.inspection import Settings, fingerprint
     from cssr.photos import find_photos
     from cssr.segmenter import load
 
     photos = find_photos(paths, recursive=recursive, leave_out=out)
+    headers, failed = _read_headers(photos)
     segmenter = load(model, device=device)
     if threshold is None and segmenter.threshold is None:
         raise ValueError(f"{model} has no threshold of its own; give --threshold")
@@ -140,7 +143,16 @@ def segment(
         mm_per_px=mm_per_px,
     )
     _make_folder(out)
-    sys.exit(_segment_all(segmenter, photos, out, settings, tiling, resume=resume))
+    try:
+        failed |= _segment_all(segmenter, photos, headers, out, settings, tiling, resume=resume)
+    finally:
+        if any(out.iterdir()):
+            write_gallery(out, failed)
+            click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
+        else:
+            out.rmdir()
+    if failed:
+        sys.exit(SOME_FAILED if len(failed) < len(photos) else BAD_INPUT)
 
 
 def _make_folder(out: Path) -> None:
@@ -156,52 +168,48 @@ def _make_folder(out: Path) -> None:
 def _segment_all(
     segmenter: "Segmenter",
     photos: dict[str, Path],
+    headers: dict[str, "Header"],
     out: Path,
     settings: "Settings",
     tiling: "Tiling",
     *,
     resume: bool,
-) -> int:
-    """Segment photos one by one, and write what they have in common; the exit code."""
+) -> dict[str, str]:
+    """Segment photos one by one; what is wrong with those that could not be read."""
     from tqdm import tqdm
 
-    from cssr.gallery import write_gallery
     from cssr.inspection import inspect_photo, is_done
     from cssr.photos import PhotoError
 
-    headers, failed = _read_headers(photos)
     todo = [
         name for name in headers if not (resume and is_done(out / name, photos[name], settings))
     ]
     if len(todo) < len(headers):
-        click.echo(f"{len(headers) - len(todo)} of {len(headers)} photos are done")
+        click.echo(f"{len(headers) - len(todo)} of {len(photos)} photos are done")
     steps = {name: 2 * segmenter.steps(headers[name], tiling) for name in todo}
+    failed = {}
     with tqdm(total=sum(steps.values()), unit="tile", disable=None) as bar:
-        try:
-            for name in todo:
-                bar.set_description(name)
-                expected = bar.n + steps[name]
-                try:
-                    found = inspect_photo(
-                        segmenter,
-                        photos[name],
-                        out / name,
-                        settings=settings,
-                        batch=tiling.batch,
-                        advance=bar.update,
-                    )
-                    bar.write(f"{name}: {found['cracks']:,} cracks, {found['length_px']:,.0f} px")
-                except PhotoError as error:
-                    failed[name] = str(error)
-                    bar.write(f"{photos[name]}: {error}; skipped", file=sys.stderr)
-                bar.update(expected - bar.n)
-        finally:
-            write_gallery(out, failed)
-    click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
-    return SOME_FAILED if failed else 0
+        for name in todo:
+            bar.set_description(name)
+            end = bar.n + steps[name]
+            try:
+                found = inspect_photo(
+                    segmenter,
+                    photos[name],
+                    out / name,
+                    settings=settings,
+                    batch=tiling.batch,
+                    advance=bar.update,
+                )
+                bar.write(f"{name}: {found['cracks']:,} cracks, {found['length_px']:,.0f} px")
+            except PhotoError as error:
+                failed[name] = str(error)
+                bar.write(f"{photos[name]}: {error}; skipped", file=sys.stderr)
+            bar.update(end - bar.n)
+    return failed
 
 
-def _read_headers(photos: dict[str, Path]) -> tuple[dict[str, Any], dict[str, str]]:
+def _read_headers(photos: dict[str, Path]) -> tuple[dict[str, "Header"], dict[str, str]]:
     """Headers of the photos, and what is wrong with those that have none.
 
     Raises:

@@ -9,7 +9,7 @@ LARGEST = 8192  # side of a picture, px
 
 
 class Overlay:
-    """A photo, reduced if it is very large, and where it shows crack; filled band by band.
+    """A photo and where it shows crack, filled band by band; both reduced if they are very large.
 
     Args:
         height: of the photo, px.
@@ -18,33 +18,41 @@ class Overlay:
     """
 
     def __init__(self, height: int, width: int, scale: int) -> None:
-        self.factor, self.scale = 1, scale
-        while max(height, width) > LARGEST * self.factor:
-            self.factor *= 2  # bands begin at multiples of it
-        self.photo = np.zeros((height // self.factor, width // self.factor, 3), np.uint8)
-        self.crack = np.zeros(self.photo.shape[:2], bool)
+        self.scale = scale
+        self.photo_factor = _reduction(max(height, width))
+        self.mask_factor = _reduction(max(height, width) * scale)
+        low, high = self.photo_factor, self.mask_factor
+        self.photo = np.zeros((height // low, width // low, 3), np.uint8)
+        self.crack = np.zeros((height * scale // high, width * scale // high), bool)
 
     def add(self, top: int, photo: np.ndarray, mask: np.ndarray) -> None:
         """Put a band into its place.
 
         Args:
-            top: its first row, px of the photo.
+            top: its first row, px of the photo; a multiple of the reductions.
             photo: RGB, (h, W, 3) uint8.
             mask: (scale·h, scale·W) bool.
         """
-        rows, width = len(photo) // self.factor, self.photo.shape[1]
-        place = slice(top // self.factor, top // self.factor + rows)
-        whole = photo[: rows * self.factor, : width * self.factor]
-        if rows:
-            self.photo[place] = cv2.resize(whole, (width, rows), interpolation=cv2.INTER_AREA)
-        self.crack[place] = any_in_blocks(mask, self.factor * self.scale)[:rows, :width]
+        factor, width = self.photo_factor, self.photo.shape[1]
+        place = _rows(top, len(photo), factor)
+        whole = photo[: (place.stop - place.start) * factor, : width * factor]
+        if len(whole):
+            size = (width, place.stop - place.start)
+            self.photo[place] = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+        place = _rows(top * self.scale, len(mask), self.mask_factor)
+        crack = any_in_blocks(mask, self.mask_factor)
+        self.crack[place] = crack[: place.stop - place.start, : self.crack.shape[1]]
 
     def picture(self, largest: int = LARGEST) -> tuple[np.ndarray, np.ndarray]:
-        """The photo without and with its cracks marked, RGB uint8, at most so many px a side."""
-        factor = max(1, -(-max(self.crack.shape) // largest))
-        crack = any_in_blocks(self.crack, factor)
-        size = (crack.shape[1], crack.shape[0])
-        photo = cv2.resize(self.photo, size, interpolation=cv2.INTER_AREA)
+        """The photo in the mask's size without and with its cracks marked, RGB uint8.
+
+        Args:
+            largest: side that the pictures may have, px.
+        """
+        crack = any_in_blocks(self.crack, -(-max(self.crack.shape) // largest))
+        reduces = len(crack) <= len(self.photo)
+        method = cv2.INTER_AREA if reduces else cv2.INTER_CUBIC
+        photo = cv2.resize(self.photo, crack.shape[::-1], interpolation=method)
         marked = photo.copy()
         mixed = (1 - STRENGTH) * photo[crack] + STRENGTH * np.array(COLOUR)
         marked[crack] = mixed.round().astype(np.uint8)
@@ -53,7 +61,17 @@ class Overlay:
 
 def any_in_blocks(mask: np.ndarray, side: int) -> np.ndarray:
     """Whether any pixel of each square block is set; the blocks cover the mask, (⌈H/side⌉, …)."""
-    height, width = (-(-length // side) for length in mask.shape)
-    rows = np.arange(height) * side
-    columns = np.arange(width) * side
+    rows, columns = (np.arange(0, length, side) for length in mask.shape)
     return np.logical_or.reduceat(np.logical_or.reduceat(mask, rows, axis=0), columns, axis=1)
+
+
+def _reduction(side: int) -> int:
+    """The power of two that brings a side to the largest."""
+    factor = 1
+    while side > LARGEST * factor:
+        factor *= 2
+    return factor
+
+
+def _rows(top: int, rows: int, factor: int) -> slice:
+    return slice(top // factor, (top + rows) // factor)
