@@ -27,7 +27,7 @@ def test_a_side_within_a_tile_is_not_cut():
 
 
 def test_a_tile_too_small_for_its_overlap_is_refused():
-    with pytest.raises(ValueError, match="a tile of 90 px is too small: .* 96 px or more"):
+    with pytest.raises(ValueError, match=r"a tile of 90 px is too small: .* 96 px or more"):
         cut(200, tile=90, overlap=40, step=16)
 
 

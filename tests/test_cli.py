@@ -1,0 +1,214 @@
+import json
+import signal
+import subprocess
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from networks import pipeline
+from PIL import Image
+from shell import environment, run
+
+from cssr.checkpoint import save_model
+from cssr.data.synthetic import synthesize
+
+ONE_LINE = r"error: [^\n]+\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with a model, three photos, a broken one and a folder of one."""
+    folder = tmp_path_factory.mktemp("inspection")
+    (folder / "model").mkdir()
+    description = {"variant": "cssr", "scale": 4, "threshold": 0.06}
+    save_model(folder / "model", pipeline("cssr"), description)
+    (folder / "photos/more").mkdir(parents=True)
+    for k, name in enumerate(("a.png", "b.jpg", "more/c.tif")):
+        image = synthesize(k, seed=0, size=64, crack_width=(1.0, 3.0))[0]
+        Image.fromarray(image[: 64 - 8 * k]).save(folder / "photos" / name)
+    whole = (folder / "photos/b.jpg").read_bytes()
+    (folder / "photos/broken.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty").mkdir()
+    (folder / "broken").mkdir()
+    (folder / "broken/a.jpg").write_text("no photo")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def inspected(folder):
+    """The process that inspected them."""
+    return run("cssr segment photos --model model --recursive --out out", folder, check=False)
+
+
+def read(file: Path) -> np.ndarray:
+    with warnings.catch_warnings(action="ignore"), rasterio.open(file) as source:
+        return source.read()
+
+
+def test_a_broken_photo_is_told_and_skipped_and_the_exit_code_is_3(inspected):
+    assert inspected.returncode == 3
+    assert "photos/broken.jpg: damaged" in inspected.stderr
+    assert "Traceback" not in inspected.stderr
+    assert inspected.stdout.count("cracks, ") == 3
+
+
+def test_each_photo_gets_its_maps_in_the_size_of_the_results(inspected, folder):
+    out = folder / "out/more/c.tif"
+    probs, mask, sr = (read(out / f"{name}.tif") for name in ("probability", "mask", "sr"))
+    assert (probs.dtype, probs.shape) == (np.uint16, (1, 192, 256))
+    assert set(np.unique(mask)) <= {0, 255}
+    assert sr.shape == (3, 192, 256)
+    off = np.abs(probs / 65535 - 0.06)[(mask > 0) != (probs / 65535 >= 0.06)]
+    assert off.max(initial=0) <= 1 / 65535
+    with Image.open(out / "overlay.jpg") as overlay:
+        assert overlay.size == (256, 192)
+
+
+def test_the_table_has_a_row_for_each_crack_of_each_photo(inspected, folder):
+    table = pd.read_csv(folder / "out/cracks.csv")
+    assert set(table.photo) <= {"a.png", "b.jpg", "more/c.tif"}
+    for name, rows in table.groupby("photo"):
+        summary = json.loads((folder / "out" / name / "photo.json").read_text())
+        assert len(rows) == summary["cracks"]
+        assert rows.length_px.sum() == pytest.approx(summary["length_px"], abs=0.01 * len(rows))
+        features = json.loads((folder / "out" / name / "cracks.geojson").read_text())["features"]
+        assert len(features) == len(rows)
+
+
+def test_the_page_needs_nothing_else(inspected, folder):
+    page = (folder / "out/index.html").read_text()
+    assert all(name in page for name in ("a.png", "b.jpg", "more/c.tif", "broken.jpg: damaged"))
+    assert "http://" not in page.replace("http-equiv", "")
+    assert "https://" not in page
+    assert page.count("data:image/jpeg;base64,") == 6
+
+
+def test_nothing_unfinished_is_left(inspected, folder):
+    assert not list((folder / "out").rglob("*.partial"))
+    assert not (folder / "out/broken.jpg").exists()
+
+
+def test_resume_skips_what_is_done_with_the_same_settings(inspected, folder):
+    before = (folder / "out/a.png/photo.json").stat().st_mtime_ns
+    again = run("cssr segment photos --model model -r --out out --resume", folder, check=False)
+    assert "3 of 4 photos are done" in again.stdout
+    assert (folder / "out/a.png/photo.json").stat().st_mtime_ns == before
+    other = run(
+        "cssr segment photos/a.png --model model --out out --resume --threshold 0.9", folder
+    )
+    assert "are done" not in other.stdout
+    assert (folder / "out/a.png/photo.json").stat().st_mtime_ns > before
+
+
+def test_mm_are_px_of_the_results_times_their_size(inspected, folder):
+    run("cssr segment photos/b.jpg --model model --out mm --mm-per-px 2 --no-sr", folder)
+    table = pd.read_csv(folder / "mm/cracks.csv")
+    assert len(table)
+    np.testing.assert_allclose(table.length_mm, table.length_px * 2 / 4, atol=0.01)
+    assert not (folder / "mm/b.jpg/sr.tif").exists()
+
+
+def test_measuring_a_mask_gives_what_segmenting_measured(inspected, folder):
+    printed = run("cssr measure out/b.jpg/mask.tif", folder).stdout
+    measured = [line.split(",", 1)[1] for line in printed.splitlines()]
+    assert measured == (folder / "out/b.jpg/cracks.csv").read_text().splitlines()
+
+
+def test_measurements_are_written_to_a_folder(inspected, folder):
+    run("cssr measure out/b.jpg/mask.tif out/a.png/overlay.jpg --out measured", folder)
+    assert sorted(file.name for file in (folder / "measured").iterdir()) == [
+        "cracks.csv",
+        "mask.tif.geojson",
+        "overlay.jpg.geojson",
+    ]
+
+
+def test_an_exported_model_finds_the_same_cracks(inspected, folder):
+    printed = run("cssr export --model model --onnx model.onnx", folder).stdout
+    assert float(printed.split("at most ")[1].split()[0]) < 1e-4
+    run("cssr segment photos/b.jpg --model model.onnx --out onnx", folder)
+    one, two = (read(folder / out / "b.jpg/probability.tif") for out in ("out", "onnx"))
+    assert np.abs(one.astype(int) - two).max() <= 7  # 1e-4 of 65,535
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("segment nothing", "nothing: no such file or folder"),
+        ("segment empty", "empty: no photo"),
+        ("segment broken", "no readable photo: broken/a.jpg: not a readable JPEG"),
+        ("segment photos/broken.jpg", "photos/broken.jpg: damaged"),
+        ("segment photos --model nothing", "nothing: no such"),
+        ("segment photos --model photos", "photos is not a trained model"),
+        ("segment photos --model old", "old is not a trained model"),
+        ("segment photos --threshold 1.5", "1.5 is not in [0, 1]"),
+        ("segment photos --threshold nan", "nan is not in [0, 1]"),
+        ("segment photos --threshold x", "'x' is not a valid float"),
+        ("segment photos --device cuda:99", "cuda:99 is not here"),
+        ("segment photos --device abacus", "abacus"),
+        ("segment photos --out /sys/x", "--out: /sys/x"),
+        ("segment photos --out model/model.json", "--out: model/model.json"),
+        ("segment photos --tile 16", "a tile of 16 px is too small"),
+        ("segment photos --mm-per-px 0", "0 is not above 0"),
+        ("segment", "Missing argument 'PATHS...'"),
+        ("measure nothing", "nothing: no such file or folder"),
+        ("export --onnx model.txt", "the name must end in .onnx"),
+        ("frobnicate", "No such command 'frobnicate'"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(folder, arguments, message):
+    (folder / "old").mkdir(exist_ok=True)
+    old = json.loads((folder / "model/model.json").read_text())
+    old["sr"]["layers"] = old["sr"].pop("stages")  # as another version might have called it
+    (folder / "old/model.json").write_text(json.dumps(old))
+    (folder / "old/weights.safetensors").write_bytes(
+        (folder / "model/weights.safetensors").read_bytes()
+    )
+    if arguments.startswith("segment photos"):
+        arguments += "" if "--model" in arguments else " --model model"
+        arguments += "" if "--out" in arguments else " --out bad"
+    done = run(f"cssr {arguments}", folder, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ") or done.stderr.endswith("; skipped\n")
+    assert done.stderr.count("\n") == 1
+    assert not (folder / "bad").exists()
+
+
+def test_ctrl_c_loses_the_photo_under_way_and_resume_goes_on(folder):
+    (folder / "many").mkdir()
+    for k in range(6):
+        image = synthesize(k, seed=1, size=256, crack_width=(1.0, 3.0))[0]
+        Image.fromarray(image).save(folder / f"many/{k}.png")
+    command = "cssr segment many --model model --out stopped"
+    process = subprocess.Popen(
+        f"exec {command}",
+        shell=True,
+        cwd=folder,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not (folder / "stopped/0.png/photo.json").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    stderr = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    done = [file.parent.name for file in sorted((folder / "stopped").rglob("photo.json"))]
+    assert 1 <= len(done) < 6
+    assert {file.name for file in (folder / "stopped").iterdir()} == {
+        *done,
+        "cracks.csv",
+        "index.html",
+    }
+    again = run(f"{command} --resume", folder)
+    assert f"{len(done)} of 6 photos are done" in again.stdout
+    assert len(list((folder / "stopped").rglob("photo.json"))) == 6

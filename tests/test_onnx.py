@@ -1,0 +1,77 @@
+import numpy as np
+import onnx
+import pytest
+import torch
+from networks import pipeline
+
+import cssr
+from cssr.onnx import OWN, export_onnx, greatest_difference, load_onnx
+from cssr.segmenter import Segmenter, Torch
+
+VARIANTS = ("ss_hr", "bicubic_ss", "ss_bicubic", "ss_sr", "cssr")
+
+
+def description(variant: str, network: torch.nn.Module) -> dict:
+    sr = network.sr.config if hasattr(network, "sr") else None
+    return {"variant": variant, "scale": 4, "sr": sr, "threshold": 0.25}
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def exported(request, tmp_path_factory):
+    """A variant's name, its pipeline and its ONNX file."""
+    file = tmp_path_factory.mktemp("onnx") / f"{request.param}.onnx"
+    network = pipeline(request.param)
+    export_onnx(file, network, description(request.param, network))
+    return request.param, network, file
+
+
+def test_sizes_and_batches_of_any_number_give_pytorchs_probabilities(exported):
+    variant, network, file = exported
+    assert greatest_difference(file, network, description(variant, network)) < 1e-4
+
+
+def test_given_statistics_take_the_place_of_the_images_own(exported):
+    _, network, file = exported
+    images = torch.rand(2, 3, 48, 32, generator=torch.Generator().manual_seed(0))
+    statistics = torch.full((1, 3, 1, 1), 0.4), torch.full((1, 3, 1, 1), 0.05)
+    with torch.inference_mode():
+        expected = network.probs(network.ss_input(images), statistics)
+    found = load_onnx(file)[0].probs(images, images, statistics)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def test_an_exported_model_segments_a_photo_in_tiles_as_pytorch_does(exported):
+    variant, network, file = exported
+    image = np.random.default_rng(0).integers(0, 256, (101, 203, 3), np.uint8)
+    ours = Segmenter(Torch(network, torch.device("cpu")), description(variant, network))
+    theirs = cssr.load(file)
+    assert theirs.threshold == 0.25
+    tiling = None if variant == "ss_hr" else ours.tiling(tile=2 * ours.overlap + 64)
+    one, two = (model.segment(image, tiling=tiling) for model in (ours, theirs))
+    np.testing.assert_allclose(one.probs, two.probs, atol=1e-4, rtol=0)
+    assert (one.sr is None) == (two.sr is None)
+
+
+def test_the_file_says_that_statistics_may_be_left_out(exported):
+    graph = onnx.load(exported[2]).graph
+    defaults = {value.name: onnx.numpy_helper.to_array(value) for value in graph.initializer}
+    assert [value.name for value in graph.input] == ["image", "mean", "variance"]
+    assert (defaults["variance"] == OWN).all()
+
+
+def test_another_onnx_file_is_refused(tmp_path):
+    file = tmp_path / "other.onnx"
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    other = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([node], "g", [value], [other])
+    opsets = [onnx.helper.make_opsetid("", 20)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10), file)
+    with pytest.raises(ValueError, match=r"an ONNX file, but not one of `cssr export`"):
+        cssr.load(file)
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    (tmp_path / "bad.onnx").write_bytes(b"not a model")
+    with pytest.raises(ValueError, match="not a readable ONNX file"):
+        cssr.load(tmp_path / "bad.onnx")

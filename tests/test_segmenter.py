@@ -1,0 +1,143 @@
+import doctest
+import os
+
+import numpy as np
+import pytest
+import torch
+from networks import pipeline
+from PIL import Image
+from shell import run
+
+import cssr
+from cssr.checkpoint import save_model
+from cssr.data.arrays import to_unit
+from cssr.photos import ArrayPhoto
+from cssr.segmenter import Segmenter, Torch
+
+VARIANTS = ("ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse")
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    """Noise on patches of brightness, so that tiles differ in their statistics."""
+    rng = np.random.default_rng(0)
+    patches = np.kron(rng.integers(40, 216, (9, 9, 3)), np.ones((80, 80, 1)))
+    return (
+        (patches[:height, :width] + rng.normal(0, 12, (height, width, 3)))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
+
+
+def segmenter(variant: str, threshold: float | None = 0.5) -> Segmenter:
+    network = pipeline(variant)
+    sr = network.sr.config if hasattr(network, "sr") else None
+    description = {"variant": variant, "scale": 4, "sr": sr, "threshold": threshold}
+    return Segmenter(Torch(network, torch.device("cpu")), description)
+
+
+def whole(model: Segmenter, image: np.ndarray) -> tuple[torch.Tensor | None, torch.Tensor]:
+    with torch.inference_mode():
+        return model.network.pipeline(to_unit(torch.from_numpy(image[None])))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_tiles_give_what_the_whole_photo_gives(variant):
+    model = segmenter(variant)
+    room = 256 if variant == "ss_hr" else 64
+    side = 5 * room // 2 // 16 * 16 + (0 if variant == "ss_hr" else 2 * model.overlap // 16 * 16)
+    image = photo(side, min(side + 64, 720))
+    tiling = model.tiling(tile=2 * model.overlap + room, batch=2)
+    assert model.steps(ArrayPhoto(image), tiling) >= 4
+    found = model.segment(image, tiling=tiling)
+    sr, probs = whole(model, image)
+    np.testing.assert_allclose(found.probs, probs[0, 0], atol=1e-5, rtol=0)
+    assert np.array_equal(found.mask, found.probs >= np.float32(0.5))
+    assert (found.sr is None) == (sr is None)
+    if sr is not None:
+        expected = (sr[0].clamp(0, 1) * 255).permute(1, 2, 0)
+        np.testing.assert_allclose(found.sr, expected, atol=0.51)
+
+
+def test_an_overlap_below_the_reach_would_show_seams():
+    model, image = segmenter("cssr"), photo(224, 224)
+    tiling = model.tiling(tile=72, overlap=4)
+    found = model.segment(image, tiling=tiling).probs
+    assert np.abs(found - whole(model, image)[1].numpy()).max() > 1e-3
+
+
+@pytest.mark.parametrize("variant", ["cssr", "inverse"])
+@pytest.mark.parametrize(("height", "width"), [(97, 131), (5, 3), (1, 1)])
+def test_a_photo_of_any_size_gives_results_of_its_size_times_the_scale(variant, height, width):
+    found = segmenter(variant).segment(photo(height, width))
+    assert found.probs.shape == found.mask.shape == (4 * height, 4 * width)
+    assert found.sr is None or found.sr.shape == (4 * height, 4 * width, 3)
+
+
+def test_padding_does_not_count_in_the_statistics():
+    model = segmenter("ss_hr")
+    image = photo(96, 96)
+    image[:, 90:] = image[:, 89:90]  # what padding repeats
+    found = model.segment(image[:, :90]).probs
+    padded = whole(model, image)[1][0, 0, :, :90].numpy()
+    assert np.abs(found - padded).max() > 1e-4
+
+
+def test_without_room_for_sr_images_they_are_computed_again(monkeypatch):
+    model, image = segmenter("cssr"), photo(224, 224)
+    tiling = model.tiling(tile=144)
+    expected = model.segment(image, tiling=tiling)
+    monkeypatch.setattr("cssr.segmenter.KEPT", 0)
+    again = model.segment(image, tiling=tiling)
+    assert np.array_equal(again.probs, expected.probs)
+
+
+def test_gray_and_files_are_taken_too(tmp_path):
+    model, gray = segmenter("cssr"), photo(64, 64)[..., 0]
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    expected = model.segment(np.repeat(gray[..., None], 3, 2)).probs
+    assert np.array_equal(model.segment(gray).probs, expected)
+    assert np.array_equal(model.segment(tmp_path / "gray.png").probs, expected)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((8, 8, 3)), "uint8"),
+        (np.zeros((8, 8, 4), np.uint8), "3 channels, RGB, not 4"),
+        (np.zeros((0, 8), np.uint8), "uint8"),
+    ],
+    ids=["float", "RGBA", "empty"],
+)
+def test_what_is_no_image_is_refused(image, message):
+    with pytest.raises(ValueError, match=message):
+        segmenter("cssr").segment(image)
+
+
+def test_a_model_without_threshold_asks_for_one():
+    with pytest.raises(ValueError, match="no threshold of its own"):
+        segmenter("cssr", threshold=None).segment(photo(32, 32))
+
+
+def test_a_saved_model_is_loaded_with_its_threshold(tmp_path):
+    save_model(tmp_path, pipeline("cssr"), {"variant": "cssr", "scale": 4, "threshold": 0.37})
+    model = cssr.load(tmp_path)
+    assert model.threshold == 0.37
+    assert np.array_equal(
+        model.segment(photo(64, 64)).probs, segmenter("cssr").segment(photo(64, 64)).probs
+    )
+
+
+def test_super_resolution_alone_is_refused(tmp_path):
+    save_model(tmp_path, pipeline("sr"), {"variant": "sr", "scale": 4})
+    with pytest.raises(ValueError, match="super-resolution alone, it does not segment"):
+        cssr.load(tmp_path)
+
+
+def test_the_documented_example_runs_with_a_trained_model(reproduced, monkeypatch):
+    monkeypatch.chdir(reproduced)
+    assert doctest.testmod(cssr).attempted > 0
+    assert doctest.testmod(cssr).failed == 0
+
+
+def test_importing_the_package_does_not_import_pytorch():
+    run("python -c \"import sys, cssr; sys.exit('torch' in sys.modules)\"", os.curdir)
