@@ -1,8 +1,12 @@
 """The device that networks run on."""
 
+import ctypes
 import os
 
 import torch
+
+# of mallopt in glibc's malloc.h
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def choose_device(name: str) -> torch.device:
@@ -32,3 +36,15 @@ def compute_deterministically() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by cuBLAS
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+
+
+def keep_freed_memory() -> None:
+    """Let the process use memory again that it has freed, instead of asking the system anew.
+
+    glibc gives large blocks back at once, and the system has to clear each page of a new one:
+    with activations of tens of MB that can take longer than to compute them. Elsewhere, no change.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(_MMAP_MAX, 0)
+        mallopt(_TRIM_THRESHOLD, -1)

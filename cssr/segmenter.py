@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cssr.checkpoint import load_model
 from cssr.data.arrays import to_unit
-from cssr.device import choose_device
+from cssr.device import choose_device, keep_freed_memory
 from cssr.models.reach import reach
 from cssr.models.variants import Statistics
 from cssr.photos import ArrayPhoto, FilePhoto, Header, open_photo
@@ -275,6 +275,7 @@ def load(path: str | Path, *, device: str = "auto") -> Segmenter:
     pipeline, description = load_model(path)
     if description["variant"] == "sr":
         raise ValueError(f"{path}: super-resolution alone, it does not segment")
+    keep_freed_memory()
     return Segmenter(Torch(pipeline, choose_device(device)), description)
 
 

@@ -23,6 +23,7 @@ from cssr.report.header import (
     header_lines,
     preferred_beta_note,
 )
+from cssr.report.measurements import measurement_table
 from cssr.report.page import FIGURES, write_page
 from cssr.report.results import (
     MODELS,
@@ -111,6 +112,8 @@ def main() -> None:
     notes = [note] if note else []
     with new_files(REPORTS) as folder:
         write_table(folder, models, header=header, notes=notes)
+        measurements = measurement_table(models, header=header)
+        (folder / "table_measure.md").write_text(measurements, encoding="utf-8")
         write_sweep_figures(folder, params, sweep, footer)
         write_threshold_figure(folder / "fig6", models, MODEL_LOOKS, model_labels(), footer)
         save_samples(examples["cssr"], folder / "fig1", footer=footer)

@@ -34,7 +34,7 @@ PAPER: dict[str, dict[str, float]] = {
 }
 ILLEGIBLE = {("sr_ss", "aiu"): "not legible"}
 ABSENT = "–"
-_MARKDOWN = {"": str, "best": "**{}**".format, "second": "<ins>{}</ins>".format}
+MARKDOWN = {"": str, "best": "**{}**".format, "second": "<ins>{}</ins>".format}
 _LATEX = {"": str, "best": r"\textbf{{{}}}".format, "second": r"\underline{{{}}}".format}
 _LATEX_SIGNS = {
     "\\": r"\textbackslash{}",
@@ -125,7 +125,7 @@ def markdown_table(
     cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequence[str]
 ) -> str:
     """Table 1 in Markdown, best bold and second underlined, the paper's numbers beside ours."""
-    head, *rows = _lines(cells, _MARKDOWN, str)
+    head, *rows = _lines(cells, MARKDOWN, str)
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
     return "\n".join(
         [

@@ -79,6 +79,8 @@ class FakeResults:
         iou = level * (1 - 0.9 * np.abs(thresholds - peak) ** 2.5) + 0.03
         best = int(iou.argmax())
         sr = {} if psnr is None else {"psnr": psnr, "ssim": psnr / 35}
+        lengths = {"length_error": 0.4 - level, "length_mae": 0.6 - level}
+        widths = {"width_error": 2 * (level - 0.4), "width_mae": 1.5 - level}
         test = {
             "aiu": float(iou.mean()),
             "iou_max": float(iou.max()),
@@ -89,7 +91,7 @@ class FakeResults:
             **sr,
         }
         val = {**test, "aiu": test["aiu"] if val_aiu is None else val_aiu}
-        test |= {"val_threshold": 0.4, "iou_at_val_threshold": float(iou[39])}
+        test |= {"val_threshold": 0.4, "iou_at_val_threshold": float(iou[39]), **lengths, **widths}
         self.write_json(folder / "metrics.json", {"test": test, "val": val})
         run = {"variant": name, "loss": loss, "beta": beta, "size": self.size, **EFFORT}
         self.write_json(folder / "run.json", run)

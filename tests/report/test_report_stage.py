@@ -15,6 +15,7 @@ NAMES = {
     *(f"fig{n}.{kind}" for n in (1, 3, 4, 5, 6, 7) for kind in ("png", "svg")),
     *(f"fig{n}.csv" for n in (3, 4, 5, 6)),
     "index.html",
+    "table_measure.md",
 }
 
 

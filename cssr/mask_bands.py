@@ -1,0 +1,138 @@
+"""A mask read band by band: its crack pixels, and the skeleton found in windows of it."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from skimage.morphology import skeletonize
+
+HALO = 64  # px about a window; narrower cracks come out as if the window were the whole mask
+
+
+class Runs(NamedTuple):
+    """Stretches of crack pixels within a row, in reading order.
+
+    Attributes:
+        start: first pixel of each, row * stride + column, (N,) int64.
+        stop: the pixel after the last one, likewise.
+        stride: more than the columns of the mask, so that no run touches the next row's.
+    """
+
+    start: np.ndarray
+    stop: np.ndarray
+    stride: int
+
+
+class Skeleton(NamedTuple):
+    """Pixels of the skeleton of the mask at twice its resolution.
+
+    Attributes:
+        row: in the doubled mask, (N,) int64.
+        column: likewise.
+        width: of the crack there, in px of the mask itself, (N,) float32.
+    """
+
+    row: np.ndarray
+    column: np.ndarray
+    width: np.ndarray
+
+
+def read_bands(bands: Iterable[np.ndarray], side: int) -> tuple[Runs, Skeleton]:
+    """Read a mask once, forward, holding little more than `side` of its rows.
+
+    Args:
+        bands: consecutive rows of the mask, each (rows, W) of bool or of 0 and 1.
+        side: of the windows in which the skeleton is found, px.
+
+    Raises:
+        ValueError: if a band is not two-dimensional or not as wide as the others.
+    """
+    starts, stops, parts, stride = [_NONE], [_NONE], [Skeleton(_NONE, _NONE, _NONE)], 1
+    for top, strip in _strips(bands, side):
+        core = strip[HALO:-HALO]
+        stride = core.shape[1] + 1
+        start, stop = _run_ends(core) + top * stride
+        starts.append(start)
+        stops.append(stop)
+        parts += _strip_skeletons(strip, top, side)
+    runs = Runs(np.concatenate(starts), np.concatenate(stops), stride)
+    return runs, Skeleton(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def connected_runs(runs: Runs) -> np.ndarray:
+    """Number of the 8-connected component that each run belongs to, (N,)."""
+    start, stop, stride = runs
+    first = np.searchsorted(stop, start + stride)  # run of the next row that touches
+    touching = np.searchsorted(start, stop + stride, side="right") - first
+    above = np.repeat(np.arange(len(start)), touching)
+    nth = np.arange(len(above)) - np.repeat(touching.cumsum() - touching, touching)
+    below = np.repeat(first, touching) + nth
+    edges = coo_array((np.ones(len(above), bool), (above, below)), shape=[len(start)] * 2)
+    return connected_components(edges, directed=False)[1]
+
+
+_NONE = np.empty(0, np.int64)
+
+
+def _strips(bands: Iterable[np.ndarray], side: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Up to `side` rows with HALO more above and below, and the number of their first row."""
+    held, top = [], 0
+    for band in _with_margins(bands):
+        held.append(band)
+        if sum(map(len, held)) < side + 2 * HALO:
+            continue
+        rows = np.concatenate(held)
+        while len(rows) >= side + 2 * HALO:
+            yield top, rows[: side + 2 * HALO]
+            rows, top = rows[side:], top + side
+        held = [rows]
+    rows = np.concatenate(held) if held else np.empty((0, 0), bool)
+    if len(rows) > 2 * HALO:
+        yield top, rows
+
+
+def _with_margins(bands: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The bands, with HALO rows without crack before and after them."""
+    margin = None
+    for band in bands:
+        if band.ndim != 2 or (margin is not None and band.shape[1] != margin.shape[1]):
+            raise ValueError(f"a band must be (rows, W), all of one width, got {band.shape}")
+        if margin is None:
+            margin = np.zeros((HALO, band.shape[1]), bool)
+            yield margin
+        yield np.array(band, bool)  # a copy, since the caller may use the memory again
+    if margin is not None:
+        yield margin
+
+
+def _run_ends(mask: np.ndarray) -> np.ndarray:
+    """Start and stop of each run of a mask (H, W), as row * (W + 1) + column, (2, N)."""
+    rows = np.pad(mask, ((0, 0), (0, 1))).ravel()
+    edges = np.flatnonzero(np.diff(rows.view(np.int8), prepend=0))
+    return edges.reshape(-1, 2).T
+
+
+def _strip_skeletons(strip: np.ndarray, top: int, side: int) -> Iterator[Skeleton]:
+    """Skeletons of the windows of a strip that hold crack; `top` is the row below its halo."""
+    padded = np.pad(strip, ((0, 0), (HALO, HALO)))
+    for left in range(0, strip.shape[1], side):
+        window = padded[:, left : left + side + 2 * HALO]
+        if window[HALO:-HALO, HALO:-HALO].any():
+            row, column, width = _window_skeleton(window)
+            yield Skeleton(row + 2 * top, column + 2 * left, width)
+
+
+def _window_skeleton(window: np.ndarray) -> Skeleton:
+    """Skeleton of a window without its halo, counted from the corner inside the halo."""
+    y, x = (np.flatnonzero(window.any(axis=axis)) for axis in (1, 0))
+    box = window[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+    doubled = np.pad(box.repeat(2, axis=0).repeat(2, axis=1), 1)  # even widths get a middle
+    row, column = np.nonzero(skeletonize(doubled))
+    width = distance_transform_edt(doubled)[row, column]
+    row, column = row - 1 + 2 * (y[0] - HALO), column - 1 + 2 * (x[0] - HALO)
+    height, length = (2 * (size - 2 * HALO) for size in window.shape)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < length)
+    return Skeleton(row[inside], column[inside], width[inside].astype(np.float32))

@@ -1,0 +1,234 @@
+"""Cracks of a mask in numbers: length, width, orientation and extent, as table and as GeoJSON."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import KDTree
+
+from cssr.centreline import Branch, find_branches, path_length
+from cssr.mask_bands import Runs, Skeleton, connected_runs, read_bands
+from cssr.stretch import measure_branch
+
+MIN_AREA = 16  # px; smaller specks are no cracks
+SIDE = 512  # px of the windows in which a mask is skeletonised
+TOLERANCE = 0.5  # px, by which a polyline may miss the centreline
+LENGTHS = ("length", "width_mean", "width_median", "width_max")
+
+
+@dataclass(frozen=True)
+class Crack:
+    """One connected crack, in px of its mask; x to the right, y down, 0 at the mask's corner.
+
+    Attributes:
+        length: along the centreline from tip to tip, all branches together.
+        width_mean: area over length, away from tips and junctions.
+        width_median: of the local widths there.
+        width_max: of the local widths there.
+        orientation: of the centreline's principal axis, degrees in [0, 180); 0 is horizontal,
+            growing counter-clockwise as seen.
+        area: number of pixels.
+        branches: number of stretches between tips and junctions; a ring is one.
+        box: left, top, right and bottom; right and bottom are the first pixel outside.
+        lines: centreline of each branch, x and y, (K, 2).
+    """
+
+    length: float
+    width_mean: float
+    width_median: float
+    width_max: float
+    orientation: float
+    area: int
+    branches: int
+    box: tuple[int, int, int, int]
+    lines: tuple[np.ndarray, ...]
+
+
+def measure(mask: np.ndarray, *, min_area: int = MIN_AREA) -> list[Crack]:
+    """Measure each crack of a mask, in reading order of their topmost pixels.
+
+    Args:
+        mask: (H, W) bool or 0 and 1; touching pixels, diagonally too, are one crack.
+        min_area: px; smaller ones are left out.
+    """
+    return measure_bands([mask], min_area=min_area)
+
+
+def measure_bands(
+    bands: Iterable[np.ndarray], *, min_area: int = MIN_AREA, side: int = SIDE
+) -> list[Crack]:
+    """Measure each crack of a mask that is too large to be held, in the same way.
+
+    Args:
+        bands: consecutive rows of the mask, (rows, W) each; read once.
+        min_area: px; smaller cracks are left out.
+        side: px of the windows in which the mask is skeletonised; a crack may cross them.
+
+    Raises:
+        ValueError: if a band is not two-dimensional or not as wide as the others.
+    """
+    runs, skeleton = read_bands(bands, side)
+    return [
+        _measure_crack(part, _pixels(own), _box(own))
+        for own, part in _cracks(runs, skeleton)
+        if (own.stop - own.start).sum() >= min_area
+    ]
+
+
+def crack_table(cracks: Sequence[Crack], *, mm_per_px: float | None = None) -> pd.DataFrame:
+    """The measurements, one row per crack, with three decimals.
+
+    Args:
+        cracks: to list; they are numbered from 1.
+        mm_per_px: mm per px of the mask; if given, lengths are also in mm and areas in mm².
+    """
+    columns: dict[str, Any] = {"crack": range(1, len(cracks) + 1)}
+    columns |= {f"{name}_px": [getattr(crack, name) for crack in cracks] for name in LENGTHS}
+    columns["orientation_deg"] = [crack.orientation for crack in cracks]
+    columns["area_px"] = [crack.area for crack in cracks]
+    columns["branches"] = [crack.branches for crack in cracks]
+    for index, name in enumerate(("left", "top", "right", "bottom")):
+        columns[name] = [crack.box[index] for crack in cracks]
+    table = pd.DataFrame(columns)
+    if mm_per_px is not None:
+        for name in LENGTHS:
+            table[f"{name}_mm"] = table[f"{name}_px"] * mm_per_px
+        table["area_mm2"] = table["area_px"] * mm_per_px**2
+    return table.round(3)
+
+
+def geojson(cracks: Sequence[Crack], *, mm_per_px: float | None = None) -> dict[str, Any]:
+    """The centrelines as a GeoJSON FeatureCollection, coordinates in px, y down.
+
+    Args:
+        cracks: one MultiLineString each, with its row of the table as properties.
+        mm_per_px: as of `crack_table`.
+    """
+    rows = crack_table(cracks, mm_per_px=mm_per_px).to_dict("records")
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {
+                "type": "MultiLineString",
+                "coordinates": [line.round(2).tolist() for line in crack.lines],
+            },
+            "properties": row,
+        }
+        for crack, row in zip(cracks, rows, strict=True)
+    ]
+    return {"type": "FeatureCollection", "features": features}
+
+
+def _cracks(runs: Runs, skeleton: Skeleton) -> Iterator[tuple[Runs, Skeleton]]:
+    """The runs and the skeleton of each connected crack."""
+    label = connected_runs(runs)
+    pixel = skeleton.row // 2 * runs.stride + skeleton.column // 2
+    owner = label[np.searchsorted(runs.start, pixel, side="right") - 1]
+    by_run = np.argsort(label, kind="stable")
+    by_pixel = np.lexsort((skeleton.column, skeleton.row, owner))
+    numbers = np.arange(1, label.max(initial=0) + 1)
+    run_groups = np.split(by_run, np.searchsorted(label[by_run], numbers))
+    pixel_groups = np.split(by_pixel, np.searchsorted(owner[by_pixel], numbers))
+    for own, part in zip(run_groups, pixel_groups, strict=True):
+        yield (
+            Runs(runs.start[own], runs.stop[own], runs.stride),
+            Skeleton(*(column[part] for column in skeleton)),
+        )
+
+
+def _pixels(runs: Runs) -> np.ndarray:
+    """Centres of all pixels, x and y, (N, 2)."""
+    count = runs.stop - runs.start
+    pixel = np.repeat(runs.start - count.cumsum() + count, count) + np.arange(count.sum())
+    row, column = np.divmod(pixel, runs.stride)
+    return np.stack([column, row], axis=1) + 0.5
+
+
+def _box(runs: Runs) -> tuple[int, int, int, int]:
+    row, left = np.divmod(runs.start, runs.stride)
+    right = runs.stop - row * runs.stride
+    return int(left.min()), int(row[0]), int(right.max()), int(row[-1]) + 1
+
+
+def _measure_crack(skeleton: Skeleton, pixels: np.ndarray, box: tuple[int, ...]) -> Crack:
+    """Measure one crack.
+
+    Args:
+        skeleton: its skeleton.
+        pixels: centres of all its pixels, (N, 2).
+        box: left, top, right and bottom.
+
+    Note:
+        An inscribed circle is stopped by the steps of a digital outline, so that local widths are
+        a little too small (0.5 px of 12). The area has no such error; the local widths are shifted
+        to the mean that it gives.
+    """
+    branches, nodes = find_branches(skeleton)
+    owned = _owned_pixels(pixels, branches)
+    pairs = zip(branches, owned, strict=True)
+    found = [measure_branch(branch, nodes, *own) for branch, own in pairs]
+    stretches = [one for one in found if one is not None]
+    if not stretches:
+        return _speck(len(pixels), box)
+    lines = [one.line for one in stretches]
+    length, middle = sum(map(path_length, lines)), sum(one.length for one in stretches)
+    widths = np.concatenate([one.widths for one in stretches])
+    long = middle > widths.mean()
+    mean = sum(one.area for one in stretches) / middle if long else len(pixels) / length
+    median, greatest = (value + mean - widths.mean() for value in (np.median(widths), widths.max()))
+    return Crack(
+        length=length,
+        width_mean=float(mean),
+        width_median=float(median),
+        width_max=float(greatest),
+        orientation=_orientation(lines),
+        area=len(pixels),
+        branches=len(lines),
+        box=box,
+        lines=tuple(map(_simplify, lines)),
+    )
+
+
+def _speck(area: int, box: tuple[int, int, int, int]) -> Crack:
+    """A crack too small for a centreline: as long as the longer side of its box."""
+    left, top, right, bottom = box
+    x, y, length = (left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top)
+    upright = bottom - top > right - left
+    line = np.array([[x, bottom], [x, top]] if upright else [[left, y], [right, y]], float)
+    width = area / length
+    return Crack(float(length), width, width, width, 90.0 * upright, area, 1, box, (line,))
+
+
+def _owned_pixels(
+    pixels: np.ndarray, branches: Sequence[Branch]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each branch, the pixels nearest to its points, and where those of each point start."""
+    points = np.concatenate([np.empty((0, 2)), *(branch.points[:, :2] for branch in branches)])
+    if not len(points):
+        return []
+    owner = KDTree(points).query(pixels)[1]
+    pixels = pixels[np.argsort(owner, kind="stable")]
+    starts = np.concatenate([[0], np.bincount(owner, minlength=len(points)).cumsum()])
+    stops = np.cumsum([len(branch.points) for branch in branches])
+    firsts = [0, *stops[:-1]]
+    limits = [starts[first : stop + 1] for first, stop in zip(firsts, stops, strict=True)]
+    return [(pixels[limit[0] : limit[-1]], limit - limit[0]) for limit in limits]
+
+
+def _simplify(line: np.ndarray) -> np.ndarray:
+    from skimage.measure import approximate_polygon  # slow to import
+
+    return approximate_polygon(line, TOLERANCE)
+
+
+def _orientation(lines: Sequence[np.ndarray]) -> float:
+    """Direction of the principal axis of polylines, degrees in [0, 180)."""
+    step = np.concatenate([np.diff(line, axis=0) for line in lines])
+    middle = np.concatenate([(line[1:] + line[:-1]) / 2 for line in lines])
+    weight = np.hypot(*step.T)
+    middle -= np.average(middle, axis=0, weights=weight)
+    moments = (middle.T * weight) @ middle + (step.T * weight) @ step / 12
+    x, y = np.linalg.eigh(moments)[1][:, 1]
+    return float(np.degrees(np.arctan2(-y, x)) % 180)

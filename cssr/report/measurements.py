@@ -1,0 +1,72 @@
+"""Table of the errors of each model where its cracks are measured, as Markdown."""
+
+from collections.abc import Mapping, Sequence
+
+from cssr.report.results import MODELS, Cell
+from cssr.report.tables import ABSENT, MARKDOWN, rank_marks
+
+TITLE = "Measurements of the cracks that the models find on the test images"
+# metric: (heading, factor to its unit, decimals, whether it has a sign)
+COLUMNS = {
+    "length_error": ("total length, error [%]", 100, 1, True),
+    "length_mae": ("length of an image, mean abs. error [%]", 100, 1, False),
+    "width_error": ("mean width, error [px]", 1, 2, True),
+    "width_mae": ("mean width, mean abs. error [px]", 1, 2, False),
+}
+NOTES = (
+    "**Best** (nearest to 0) and <ins>second-best</ins> of each column. The true masks, measured "
+    "in the same way, are the truth: their error is 0.",
+    "Lengths are those of the centrelines, widths are area over length; px are those of the HR "
+    "grid, for every model.",
+    "A pixel is crack where its probability reaches the threshold that is best on validation.",
+    "Total length: of all test images, over the true total, minus 1; + is too long. Cracks found "
+    "in images without crack count.",
+    "Length of an image: mean absolute error over the images with crack, over their mean length.",
+    "Mean width: over the images where both the model and the truth have a crack, + is too wide; "
+    "an image's width is the mean over its cracks, weighted by their lengths.",
+    "Only (a) is given the HR images.",
+)
+
+
+def measurement_table(cells: Mapping[str, Cell], *, header: Sequence[str]) -> str:
+    """The errors of length and width of each model, best bold and second underlined.
+
+    Args:
+        cells: results of the seven models, by name.
+        header: what the numbers are, lines of plain text.
+    """
+    headings = ["Model", "threshold", *(heading for heading, *_ in COLUMNS.values())]
+    names = [f"({MODELS[name][0]}) {MODELS[name][1]}" for name in cells]
+    limits = [cell.test.get("val_threshold") for cell in cells.values()]
+    shown = [ABSENT if limit is None else f"{limit:.2f}" for limit in limits]
+    columns = [_column(cells, metric) for metric in COLUMNS]
+    rows = [headings, ["---", *["--:"] * (len(headings) - 1)]]
+    rows += zip(names, shown, *columns, strict=True)
+    return "\n".join(
+        [
+            f"# {TITLE}",
+            "",
+            *(f"- {line}" for line in header),
+            "",
+            *(f"| {' | '.join(row)} |" for row in rows),
+            "",
+            *(f"- {note}" for note in NOTES),
+            "",
+        ]
+    )
+
+
+def _column(cells: Mapping[str, Cell], metric: str) -> list[str]:
+    _, factor, decimals, signed = COLUMNS[metric]
+    values = [cell.test.get(metric) for cell in cells.values()]
+    values = [None if value is None else factor * value for value in values]
+    closeness = [None if value is None else -abs(value) for value in values]
+    return [
+        ABSENT if value is None else MARKDOWN[mark](_number(value, decimals, signed))
+        for value, mark in zip(values, rank_marks(closeness, decimals), strict=True)
+    ]
+
+
+def _number(value: float, decimals: int, signed: bool) -> str:
+    rounded = round(value, decimals) + 0.0  # no minus before a zero
+    return f"{rounded:{'+' if signed and rounded else ''}.{decimals}f}"
