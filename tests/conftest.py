@@ -71,3 +71,41 @@ def repo(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("repo") / "clone"
     shutil.copytree(reproduced, folder, symlinks=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    known = os.environ.get("CHROMIUM"), shutil.which("chromium"), shutil.which("google-chrome")
+    program = next(filter(None, known), None)
+    if program is None:
+        pytest.skip("no Chromium: `make browser` installs one")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a page; in the end nothing may have failed in it, nor been asked of the network."""
+    wrong, pages = [], []
+
+    def visit(address, **options):
+        page = browser.new_page(**options)
+        page.on("console", lambda message: message.type != "error" or wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: asked(request.url, address))
+        page.goto(address)
+        pages.append(page)
+        return page
+
+    def asked(url, address):
+        if url != address and not url.startswith("data:"):
+            wrong.append(url)
+
+    yield visit
+    for page in pages:
+        page.close()
+    assert not wrong
