@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cssr.segmenter import Segmenter
+    from cssr.inspection.segmenter import Segmenter
 
 
 def load(path: str, *, device: str = "auto") -> "Segmenter":
@@ -21,12 +21,12 @@ def load(path: str, *, device: str = "auto") -> "Segmenter":
         device: `auto` (CUDA when there is one), `cpu`, `cuda` or `cuda:N`; ONNX runs on the CPU.
 
     Returns:
-        An object with `segment(image)`; see `cssr.segmenter.Segmenter`.
+        An object with `segment(image)`; see `cssr.inspection.segmenter.Segmenter`.
 
     Raises:
         FileNotFoundError: if there is no such folder or file.
         ValueError: if it is not a model that segments, or the device is not there.
     """
-    from cssr import segmenter  # PyTorch takes seconds to import; `import cssr` does not
+    from cssr.inspection import segmenter  # PyTorch takes seconds to import; `import cssr` does not
 
     return segmenter.load(path, device=device)

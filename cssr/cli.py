@@ -13,9 +13,9 @@ import click
 from cssr.errors import os_error_line, ran_out_of_memory
 
 if TYPE_CHECKING:
-    from cssr.inspection import Settings
-    from cssr.photos import Header
-    from cssr.segmenter import Segmenter, Tiling
+    from cssr.inspection.photos import Header
+    from cssr.inspection.results import Settings
+    from cssr.inspection.segmenter import Segmenter, Tiling
 
 BAD_INPUT, SOME_FAILED = 2, 3
 
@@ -122,10 +122,10 @@ def segment(
 
     Exits with 3 if some photos could not be read, and with 2 if none could.
     """
-    from cssr.gallery import write_gallery
-    from cssr.inspection import Settings, fingerprint
-    from cssr.photos import find_photos
-    from cssr.segmenter import load
+    from cssr.inspection.gallery import write_gallery
+    from cssr.inspection.photos import find_photos
+    from cssr.inspection.results import Settings, fingerprint
+    from cssr.inspection.segmenter import load
 
     photos = find_photos(paths, recursive=recursive, leave_out=out)
     headers, failed = _read_headers(photos)
@@ -178,8 +178,8 @@ def _segment_all(
     """Segment photos one by one; what is wrong with those that could not be read."""
     from tqdm import tqdm
 
-    from cssr.inspection import inspect_photo, is_done
-    from cssr.photos import PhotoError
+    from cssr.inspection.photos import PhotoError
+    from cssr.inspection.results import inspect_photo, is_done
 
     todo = [
         name for name in headers if not (resume and is_done(out / name, photos[name], settings))
@@ -215,7 +215,7 @@ def _read_headers(photos: dict[str, Path]) -> tuple[dict[str, "Header"], dict[st
     Raises:
         ValueError: if none has one.
     """
-    from cssr.photos import PhotoError, read_header
+    from cssr.inspection.photos import PhotoError, read_header
 
     headers, failed = {}, {}
     for name, file in photos.items():
@@ -255,8 +255,8 @@ def measure(
 
     Exits with 3 if some masks could not be read, and with 2 if none could.
     """
-    from cssr.inspection import measure_mask, write_measurements
-    from cssr.photos import PhotoError, find_photos
+    from cssr.inspection.photos import PhotoError, find_photos
+    from cssr.inspection.results import measure_mask, write_measurements
 
     masks = find_photos(paths, recursive=recursive, leave_out=out)
     _, failed = _read_headers(masks)
@@ -281,7 +281,7 @@ def measure(
 def export(model: Path, onnx: Path) -> None:
     """Export a trained model as ONNX, and compare it with the model itself."""
     from cssr.checkpoint import load_model
-    from cssr.onnx import TOLERANCE, export_onnx, greatest_difference
+    from cssr.inspection.onnx import TOLERANCE, export_onnx, greatest_difference
 
     if onnx.suffix != ".onnx":
         raise ValueError(f"{onnx}: the name must end in .onnx")

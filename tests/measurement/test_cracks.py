@@ -9,7 +9,7 @@ import pytest
 from skimage.draw import polygon2mask
 
 from cssr.data.synthetic import synthesize
-from cssr.measure import Crack, crack_table, geojson, measure, measure_bands
+from cssr.measurement.cracks import Crack, crack_table, geojson, measure, measure_bands
 
 FINE = 9
 WIDTHS = [1, 2, 3, 4, 6, 8, 12]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cssr.data.arrays import Arrays
-from cssr.measurement_errors import (
+from cssr.measurement.errors import (
     Measured,
     measure_predictions,
     measure_truth,

@@ -4,7 +4,7 @@ import pytest
 import rasterio
 from PIL import Image, ImageOps
 
-from cssr.photos import SUFFIXES, PhotoError, find_photos, open_photo, read_header
+from cssr.inspection.photos import SUFFIXES, PhotoError, find_photos, open_photo, read_header
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
 LOSSLESS = (".png", ".tif", ".bmp", ".webp")

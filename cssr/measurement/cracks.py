@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
-from cssr.centreline import Branch, find_branches, path_length
-from cssr.mask_bands import Runs, Skeleton, connected_runs, read_bands
-from cssr.stretch import measure_branch
+from cssr.measurement.bands import Runs, Skeleton, connected_runs, read_bands
+from cssr.measurement.centreline import Branch, find_branches, path_length
+from cssr.measurement.stretch import measure_branch
 
 MIN_AREA = 16  # px; smaller specks are no cracks
 SIDE = 512  # px of the windows in which a mask is skeletonised

@@ -11,8 +11,8 @@ from shell import run
 import cssr
 from cssr.checkpoint import save_model
 from cssr.data.arrays import to_unit
-from cssr.photos import ArrayPhoto
-from cssr.segmenter import Segmenter, Torch
+from cssr.inspection.photos import ArrayPhoto
+from cssr.inspection.segmenter import Segmenter, Torch
 
 VARIANTS = ("ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse")
 
@@ -86,7 +86,7 @@ def test_without_room_for_sr_images_they_are_computed_again(monkeypatch):
     model, image = segmenter("cssr"), photo(224, 224)
     tiling = model.tiling(tile=144)
     expected = model.segment(image, tiling=tiling)
-    monkeypatch.setattr("cssr.segmenter.KEPT", 0)
+    monkeypatch.setattr("cssr.inspection.segmenter.KEPT", 0)
     again = model.segment(image, tiling=tiling)
     assert np.array_equal(again.probs, expected.probs)
 

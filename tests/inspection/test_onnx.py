@@ -5,8 +5,8 @@ import torch
 from networks import pipeline
 
 import cssr
-from cssr.onnx import OWN, export_onnx, greatest_difference, load_onnx
-from cssr.segmenter import Segmenter, Torch
+from cssr.inspection.onnx import OWN, export_onnx, greatest_difference, load_onnx
+from cssr.inspection.segmenter import Segmenter, Torch
 
 VARIANTS = ("ss_hr", "bicubic_ss", "ss_bicubic", "ss_sr", "cssr")
 

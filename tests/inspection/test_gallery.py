@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cssr.gallery import write_gallery
+from cssr.inspection.gallery import write_gallery
 
 NAMES = ("a <b>.png", "b.png", "sub/c.png")
 LENGTHS = (10.0, 500.0, 0.0)

@@ -15,10 +15,10 @@ import rasterio
 
 from cssr.data.arrays import CRACK
 from cssr.files import new_files, new_folder
-from cssr.measure import Crack, crack_table, geojson, measure_bands
-from cssr.overlay import Overlay
-from cssr.photos import open_photo
-from cssr.segmenter import Band, Segmenter, Tiling
+from cssr.inspection.overlay import Overlay
+from cssr.inspection.photos import open_photo
+from cssr.inspection.segmenter import Band, Segmenter, Tiling
+from cssr.measurement.cracks import Crack, crack_table, geojson, measure_bands
 
 SUMMARY = "photo.json"  # written last
 ROWS = 1024  # of a mask in memory at a time

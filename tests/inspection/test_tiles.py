@@ -1,6 +1,6 @@
 import pytest
 
-from cssr.tiles import batches, cut
+from cssr.inspection.tiles import batches, cut
 
 
 @pytest.mark.parametrize("side", [32, 100, 333, 512, 1000])

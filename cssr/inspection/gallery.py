@@ -9,7 +9,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cssr.files import new_files
-from cssr.inspection import SUMMARY, read_summary
+from cssr.inspection.results import SUMMARY, read_summary
 
 TEMPLATES = Path(__file__).parent / "templates"
 

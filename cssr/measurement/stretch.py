@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from cssr.centreline import FREE, Branch, tail_size
+from cssr.measurement.centreline import FREE, Branch, tail_size
 
 SIGMA = 5.0  # of the smoothing along a branch, in steps of half a px
 

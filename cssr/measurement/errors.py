@@ -8,7 +8,7 @@ from torch import nn
 
 from cssr.data.arrays import Arrays
 from cssr.evaluation import predict
-from cssr.measure import measure
+from cssr.measurement.cracks import measure
 
 
 class Measured(NamedTuple):

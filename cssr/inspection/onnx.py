@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from cssr.files import write_whole
+from cssr.inspection.segmenter import HAS_SR
 from cssr.models.reach import reach
 from cssr.models.variants import Statistics
-from cssr.segmenter import HAS_SR
 
 KEY = "cssr"  # of the description among the file's metadata
 TOLERANCE = 1e-4  # of a probability, between ONNX and PyTorch

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-import cssr.overlay
-from cssr.overlay import COLOUR, Overlay, any_in_blocks
+import cssr.inspection.overlay
+from cssr.inspection.overlay import COLOUR, Overlay, any_in_blocks
 
 
 def test_cracks_are_marked_in_the_masks_resolution():
@@ -18,7 +18,7 @@ def test_cracks_are_marked_in_the_masks_resolution():
 
 
 def test_bands_give_what_the_whole_gives(monkeypatch):
-    monkeypatch.setattr(cssr.overlay, "LARGEST", 64)
+    monkeypatch.setattr(cssr.inspection.overlay, "LARGEST", 64)
     rng = np.random.default_rng(0)
     photo, mask = rng.integers(0, 256, (150, 70, 3), np.uint8), rng.random((600, 280)) > 0.999
     whole, parts = Overlay(150, 70, scale=4), Overlay(150, 70, scale=4)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from cssr.checkpoint import load_model
 from cssr.data.arrays import to_unit
 from cssr.device import choose_device, keep_freed_memory
+from cssr.inspection.photos import ArrayPhoto, FilePhoto, Header, open_photo
+from cssr.inspection.tiles import Span, batches, cut
 from cssr.models.reach import reach
 from cssr.models.variants import Statistics
-from cssr.photos import ArrayPhoto, FilePhoto, Header, open_photo
-from cssr.tiles import Span, batches, cut
 
 TILE = 2048  # default side of what a tile gives, px
 BLOCK = 256  # cuts lie at multiples of it in what they give, px, as the blocks of a TIFF do
@@ -269,7 +269,7 @@ def load(path: str | Path, *, device: str = "auto") -> Segmenter:
     """A trained model, to segment photos with; see `cssr.load`."""
     path = Path(path)
     if path.suffix == ".onnx":
-        from cssr.onnx import load_onnx  # needs packages that are not always installed
+        from cssr.inspection.onnx import load_onnx  # needs packages that are not always installed
 
         return Segmenter(*load_onnx(path))
     pipeline, description = load_model(path)

@@ -1,0 +1,1 @@
+"""Photos in, crack maps and measurements out."""
