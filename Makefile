@@ -41,4 +41,4 @@ lock:
 	  --extra dev --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf data/raw data/arrays data/split.json runs results state
+	rm -rf data/raw data/arrays data/split.json data/sources/*.json runs results state

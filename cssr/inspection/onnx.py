@@ -68,7 +68,7 @@ def export_onnx(file: Path, pipeline: nn.Module, description: dict[str, Any]) ->
     model = program.model_proto
     for name, value in own.items():  # an input with an initial value may be left out
         model.graph.initializer.append(onnx.numpy_helper.from_array(value.numpy(), name))
-    kept = {key: description.get(key) for key in ("variant", "scale", "sr", "threshold")}
+    kept = {key: description.get(key) for key in ("variant", "scale", "sr", "ss", "threshold")}
     onnx.helper.set_model_props(model, {KEY: json.dumps(kept)})
     onnx.checker.check_model(model, full_check=True)
     write_whole(file, model.SerializeToString())

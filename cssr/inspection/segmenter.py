@@ -1,9 +1,9 @@
 """Trained models that segment photos of any size, tile by tile and without seams."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from cssr.inspection.tiles import Span, batches, cut
 from cssr.models.reach import reach
 from cssr.models.variants import Statistics
 
-TILE = 2048  # default side of what a tile gives, px
-BLOCK = 256  # cuts lie at multiples of it in what they give, px, as the blocks of a TIFF do
+TILE = 1792  # side of what is kept of a tile by default, px of the results
+ROOM = 2**32  # bytes of activations that a tile may take by default
+BLOCK = 64  # cuts lie at multiples of it, px of the results
 HAS_SR = ("bicubic_ss", "sr_ss", "cssr")  # variants whose results hold an SR image
 KEPT = 512 * 2**20  # bytes of SR images that are kept between the two passes over a photo
 
@@ -102,7 +103,7 @@ class Segmenter:
 
     Args:
         network: the trained pipeline.
-        description: as in model.json, `variant`, `scale`, `sr` and `threshold` of it.
+        description: as in model.json, `variant`, `scale`, `sr`, `ss` and `threshold` of it.
 
     Attributes:
         scale: side of the results / side of the photo; 1 for `ss_hr`.
@@ -110,9 +111,10 @@ class Segmenter:
         threshold: of the probabilities, the best one on validation images; None if not stored.
         stride: alignment of tiles, px of the photo.
         overlap: that makes tiles equal to the whole photo, px of it.
+        tile: side of the tiles by default, px of the photo.
     """
 
-    def __init__(self, network: Network, description: dict) -> None:
+    def __init__(self, network: Network, description: Mapping[str, Any]) -> None:
         variant, sr = description["variant"], description["sr"]
         self.network, self.variant = network, variant
         self.scale = 1 if variant == "ss_hr" else description["scale"]
@@ -121,15 +123,19 @@ class Segmenter:
         self.stride, self.overlap = reach(
             variant, scale=description["scale"], stages=sr and sr["stages"]
         )
+        self.step = max(self.stride, BLOCK // self.scale)
+        wanted = TILE // self.scale + 2 * self.overlap
+        allowed = int((ROOM / 4 / _channels(sr, description["ss"])) ** 0.5) // self.scale
+        self.tile = max(min(wanted, allowed), 2 * self.overlap + self.step)
 
     def tiling(self, tile: int | None = None, overlap: int | None = None, batch: int = 1) -> Tiling:
-        """Tiles of this model; by default without seams, and of 2,048 px in the results.
+        """Tiles of this model; by default without seams, and within 4 GiB of memory.
 
         Raises:
             ValueError: if a tile is not larger than its overlap.
         """
         overlap = self.overlap if overlap is None else -(-overlap // self.stride) * self.stride
-        tile = max(TILE // self.scale, 4 * overlap) if tile is None else tile
+        tile = self.tile if tile is None else tile
         tiling = Tiling(tile // self.stride * self.stride, overlap, batch)
         self._cut(tiling.tile + self.stride, tiling)  # refuses a tile that is too small
         return tiling
@@ -214,8 +220,7 @@ class Segmenter:
 
     def _cut(self, side: int, tiling: Tiling) -> list[Span]:
         padded = -(-side // self.stride) * self.stride
-        step = max(self.stride, BLOCK // self.scale)
-        return cut(padded, tile=tiling.tile, overlap=tiling.overlap, step=step)
+        return cut(padded, tile=tiling.tile, overlap=tiling.overlap, step=self.step)
 
     def _empty_band(self, photo: ArrayPhoto | FilePhoto, row: Span, *, wants_sr: bool) -> Band:
         pixels = photo.rows(row.first, min(row.last, photo.height))
@@ -277,6 +282,11 @@ def load(path: str | Path, *, device: str = "auto") -> Segmenter:
         raise ValueError(f"{path}: super-resolution alone, it does not segment")
     keep_freed_memory()
     return Segmenter(Torch(pipeline, choose_device(device)), description)
+
+
+def _channels(sr: Mapping[str, int] | None, ss: Mapping[str, Any]) -> int:
+    """About how many numbers the networks hold at once for each pixel of the results."""
+    return max(sr["width"] * (2 * sr["stages"] + 3) if sr else 0, 4 * ss["encoder"][0])
 
 
 def _tiles(

@@ -13,7 +13,7 @@ VARIANTS = ("ss_hr", "bicubic_ss", "ss_bicubic", "ss_sr", "cssr")
 
 def description(variant: str, network: torch.nn.Module) -> dict:
     sr = network.sr.config if hasattr(network, "sr") else None
-    return {"variant": variant, "scale": 4, "sr": sr, "threshold": 0.25}
+    return {"variant": variant, "scale": 4, "sr": sr, "ss": network.ss.config, "threshold": 0.25}
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

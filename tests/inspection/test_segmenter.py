@@ -31,7 +31,13 @@ def photo(height: int, width: int) -> np.ndarray:
 def segmenter(variant: str, threshold: float | None = 0.5) -> Segmenter:
     network = pipeline(variant)
     sr = network.sr.config if hasattr(network, "sr") else None
-    description = {"variant": variant, "scale": 4, "sr": sr, "threshold": threshold}
+    description = {
+        "variant": variant,
+        "scale": 4,
+        "sr": sr,
+        "ss": network.ss.config,
+        "threshold": threshold,
+    }
     return Segmenter(Torch(network, torch.device("cpu")), description)
 
 
@@ -89,6 +95,26 @@ def test_without_room_for_sr_images_they_are_computed_again(monkeypatch):
     monkeypatch.setattr("cssr.inspection.segmenter.KEPT", 0)
     again = model.segment(image, tiling=tiling)
     assert np.array_equal(again.probs, expected.probs)
+
+
+def test_tiles_are_as_large_as_the_networks_allow():
+    paper = {"stages": 6, "width": 64}, {"encoder": [64, 128, 256, 512, 512]}
+    small = {"stages": 2, "width": 8}, {"encoder": [8, 16, 24, 32, 32]}
+    tiles = {
+        (sr["width"], variant): Segmenter(
+            None, {"variant": variant, "scale": 4, "sr": sr, "ss": ss}
+        )
+        .tiling()
+        .tile
+        for sr, ss in (paper, small)
+        for variant in ("cssr", "inverse")
+    }
+    assert tiles == {
+        (64, "cssr"): 264,
+        (64, "inverse"): 336,  # its overlap alone takes 320
+        (8, "cssr"): 528,
+        (8, "inverse"): 736,
+    }
 
 
 def test_gray_and_files_are_taken_too(tmp_path):
