@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from PIL import Image
+from shell import run
+from skimage import data
 
 MODELS = ["ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
 
@@ -30,3 +34,14 @@ def test_segmentation_of_hr_images_reaches_an_aiu_of_40_percent(scores):
 @pytest.mark.parametrize("metric", ["aiu", "aiu_crack"])
 def test_cssr_is_above_bicubic_enlargement(scores, metric):
     assert scores["cssr"][metric] > scores["bicubic_ss"][metric]
+
+
+def test_cssr_segment_works_at_once_with_the_demos_model(scores, tmp_path):
+    Image.fromarray(data.gravel()[:96, :128]).save(tmp_path / "gravel.png")
+    run(f"cssr segment {tmp_path / 'gravel.png'} --out {tmp_path / 'out'}", Path.cwd())
+    assert len(pd.read_csv(tmp_path / "out/cracks.csv"))
+
+
+def test_the_table_of_measurements_has_numbers_for_every_model(scores):
+    for model in MODELS:
+        assert {"length_error", "length_mae", "width_error", "width_mae"} <= scores[model].keys()
