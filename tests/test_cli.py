@@ -14,6 +14,7 @@ from PIL import Image
 from shell import environment, run
 
 from cssr.checkpoint import save_model
+from cssr.cli import main
 from cssr.data.synthetic import synthesize
 
 ONE_LINE = r"error: [^\n]+\n"
@@ -160,7 +161,7 @@ def test_an_exported_model_finds_the_same_cracks(inspected, folder):
         ("frobnicate", "No such command 'frobnicate'"),
     ],
 )
-def test_bad_input_gets_one_line_and_exit_code_2(folder, arguments, message):
+def test_bad_input_gets_one_line_and_exit_code_2(folder, arguments, message, monkeypatch, capfd):
     (folder / "old").mkdir(exist_ok=True)
     old = json.loads((folder / "model/model.json").read_text())
     old["sr"]["layers"] = old["sr"].pop("stages")  # as another version might have called it
@@ -171,12 +172,22 @@ def test_bad_input_gets_one_line_and_exit_code_2(folder, arguments, message):
     if arguments.startswith("segment photos"):
         arguments += "" if "--model" in arguments else " --model model"
         arguments += "" if "--out" in arguments else " --out bad"
-    done = run(f"cssr {arguments}", folder, check=False)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.startswith("error: ") or done.stderr.endswith("; skipped\n")
-    assert done.stderr.count("\n") == 1
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["cssr", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    stderr = capfd.readouterr().err
+    assert ended.value.code == 2
+    assert message in stderr
+    assert stderr.startswith("error: ") or stderr.endswith("; skipped\n")
+    assert stderr.count("\n") == 1
     assert not (folder / "bad").exists()
+
+
+def test_bad_input_ends_the_process_with_exit_code_2(folder):
+    done = run("cssr segment nothing --out bad", folder, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: nothing: no such file or folder\n"
 
 
 def test_ctrl_c_loses_the_photo_under_way_and_resume_goes_on(folder):
@@ -184,7 +195,7 @@ def test_ctrl_c_loses_the_photo_under_way_and_resume_goes_on(folder):
     for k in range(6):
         image = synthesize(k, seed=1, size=256, crack_width=(1.0, 3.0))[0]
         Image.fromarray(image).save(folder / f"many/{k}.png")
-    command = "cssr segment many --model model --out stopped"
+    command = "cssr segment many --model model --out stopped --min-area 100000"  # noise: too many
     process = subprocess.Popen(
         f"exec {command}",
         shell=True,
