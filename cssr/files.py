@@ -35,57 +35,69 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill that takes its name only when it is complete.
 
     Yields:
-        An empty folder beside it. On success it replaces `folder`, on any error it is removed.
+        An empty folder near it. On success it replaces `folder`, on any error it is removed.
 
     Raises:
         OSError: naming the folder, if the disk is full or it may not be written.
+        ValueError: if another process is writing the same folder.
     """
-    with _partial_folder(folder) as partial:
-        yield partial
-        old = _partial(folder.with_name(f"{folder.name}.old"))
-        shutil.rmtree(old, ignore_errors=True)
+    with _workplace(folder) as workplace:
+        new = workplace / "new"
+        new.mkdir()
+        yield new
         if folder.exists():
-            folder.replace(old)
-        partial.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
+            folder.replace(workplace / "old")
+        new.replace(folder)
 
 
 @contextmanager
 def new_files(folder: Path) -> Iterator[Path]:
     """The same for some of a folder's files: on an error none is replaced; others stay."""
-    with _partial_folder(folder) as partial:
-        yield partial
+    with _workplace(folder) as workplace:
+        new = workplace / "new"
+        new.mkdir()
+        yield new
         folder.mkdir(parents=True, exist_ok=True)
-        for file in partial.iterdir():
+        for file in new.iterdir():
             file.replace(folder / file.name)
 
 
 @contextmanager
-def _partial_folder(folder: Path) -> Iterator[Path]:
-    partial = _partial(folder)
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A folder beside another, for this process alone, and empty but for its lock."""
+    workplace = _partial(folder)
     with naming(folder):
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
-            yield partial
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        workplace.mkdir(parents=True, exist_ok=True)
+        with locked(workplace, f"{folder} is being written by another process"):
+            try:
+                for left in ("new", "old"):  # by a process that was killed
+                    shutil.rmtree(workplace / left, ignore_errors=True)
+                yield workplace
+            finally:
+                shutil.rmtree(workplace, ignore_errors=True)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, blocked: str) -> Iterator[None]:
     """Keep other processes out of a folder, until this one leaves it or ends.
+
+    Args:
+        folder: that is there.
+        blocked: what to say if another process is in it.
 
     Raises:
         ValueError: if another process is in it.
     """
-    with (folder / "lock").open("w") as stream:
+    file = folder / "lock"
+    with file.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"{folder} is in use: the same training runs already; wait for it, or end it"
-            ) from None
+            # a process that has just left may have removed what was opened here
+            ours = os.path.samestat(os.fstat(stream.fileno()), file.stat())
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
+        if not ours:
+            raise ValueError(f"{blocked}; wait for it, or end it")
         yield
 
 

@@ -10,7 +10,7 @@ BLACK_ROWS = 5  # logged rows in sequence for which it may be below
 
 
 class NotFiniteError(ValueError):
-    """A loss or a weight that is NaN or infinite.
+    """A loss, a weight or one of its moments that is NaN or infinite.
 
     Attributes:
         iteration: the first with such a loss, from 1; or that before which a weight was found.
@@ -52,18 +52,27 @@ class FiniteWatch:
             raise NotFiniteError("the loss is", int(iteration), means)
 
 
-def check_weights(module: nn.Module, iteration: int, means: Mapping[str, Tensor]) -> None:
-    """Raise `NotFiniteError` if a step has left a weight that is NaN or infinite.
+def check_weights(
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    iteration: int,
+    means: Mapping[str, Tensor],
+) -> None:
+    """Raise `NotFiniteError` if a step has left a weight or a moment that is NaN or infinite.
 
     Args:
         module: after the step.
+        optimiser: that made it.
         iteration: number of the step, from 1.
         means: of the loss and its parts in that iteration, scalars.
     """
-    if not all(bool(value.isfinite().all()) for value in module.state_dict().values()):
-        raise NotFiniteError(
-            "the weights are", iteration, {name: float(value) for name, value in means.items()}
-        )
+    moments = [value for state in optimiser.state.values() for value in state.values()]
+    weights = module.state_dict().values()
+    for what, values in (("the weights are", weights), ("the optimiser's moments are", moments)):
+        if not all(bool(value.isfinite().all()) for value in values):
+            raise NotFiniteError(
+                what, iteration, {name: float(value) for name, value in means.items()}
+            )
 
 
 def turned_black(rows: Sequence[Mapping[str, float]]) -> bool:

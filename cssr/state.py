@@ -94,13 +94,18 @@ class Checkpoints:
         """The newest state that is whole, on the CPU, its generators set; None if there is none.
 
         Damaged ones are reported and passed over.
+
+        Raises:
+            OSError: naming the file, if it cannot be read; it may well be whole.
         """
         for file in reversed(self.files()):
             try:
                 state = self._read(file)
-            except (DamagedError, OSError) as error:
+            except FileNotFoundError:  # another process of this training has found it damaged
+                continue
+            except DamagedError as error:
                 log.warning("%s is passed over: %s", file, error)
-                with suppress(FileNotFoundError):  # another process of this training was first
+                with suppress(FileNotFoundError):  # likewise
                     # or it would count among the last two
                     file.rename(file.with_suffix(".damaged"))
                 continue

@@ -84,15 +84,18 @@ def fit(
         log: called with each logged iteration and its row; again for rows before a resumption.
         progress: called after each iteration, with its row where one is logged, else with {}.
         processes: those that share each batch; the first validates, logs and keeps the state.
-        stop_asked: asked after each iteration; the same answer in all processes.
+        stop_asked: asked after each iteration, where the answer is the same in all processes, and
+            before each batch of a validation.
 
     Returns:
         The rows: mean losses since the last, learning rate, images/s, validation's PSNR, AIU and
         best threshold.
 
     Raises:
-        StoppedError: after saving a checkpoint, if `stop_asked` says so.
-        NotFiniteError: if a loss or a weight is NaN or infinite; no checkpoint holds such a weight.
+        StoppedError: after saving a checkpoint, if `stop_asked` says so; what is left to do of the
+            iteration, a validation perhaps, is done on resuming.
+        NotFiniteError: if a loss, a weight or one of its moments is NaN or infinite; no checkpoint
+            holds such a one.
     """
     (training, validation), device = arrays, processes.device
     pipeline.to(device, memory_format=torch.channels_last)
@@ -105,6 +108,25 @@ def fit(
         log(int(row["iteration"]), row)
     scale, n = training.hr.shape[1] // training.lr.shape[1], len(training.names)
     speed, finite = Speed(train.batch_size), FiniteWatch()
+
+    def finish_iteration() -> bool:
+        """Validate, log and show, as is due; False if asked to stop before."""
+        row, done = state["row"], state["iteration"]
+        if row and _validates(done, train):
+            found = _validate(pipeline, variant, validation, train.batch_size, device, stop_asked)
+            if found is None:
+                return False
+            row = row | found
+            speed.restart()
+        state["row"] = {}
+        if row:
+            _keep(row, state)
+            log(done, row)
+        progress(done, row)
+        return True
+
+    if first and state["row"] and not finish_iteration():
+        raise StoppedError(_where(state, train))
     iterations = range(state["iteration"], train.iterations)
     share = slice(processes.global_rank, None, processes.world_size)
     drawn_batches = draw_batches(
@@ -125,32 +147,32 @@ def fit(
         means = {name: value.mean() for name, value in parts.items()}
         finite.see(done, means)
         _accumulate(state, means)
-        last = done == train.iterations
         stops = stop_asked()
-        validates = last or done % train.validate_every == 0
-        logs = validates or done % train.log_every == 0
-        saves = stops or (not last and done % train.checkpoint_every == 0)
+        saves = stops or done == train.iterations or done % train.checkpoint_every == 0
+        logs = _validates(done, train) or done % train.log_every == 0
         if logs or saves:
             _share_sums(state, processes)
             _check_finite(state, finite)
-        if last or saves:
-            check_weights(pipeline, done, means)
-        row = _row(state, train.learning_rate, speed) if logs else {}
+            check_weights(pipeline, optimiser, done, means)
+        if logs:
+            state["row"] = _row(state, train.learning_rate, speed)
         if not first:
             continue
-        if validates:
-            row |= _validate(pipeline, variant, validation, train.batch_size, device)
-            speed = Speed(train.batch_size)
-        if logs:
-            _keep(row, state)
-            log(done, row)
-        progress(done, row)
-        if saves:
+        stops = stops or not finish_iteration()
+        if saves or stops:
             weights, moments = pipeline.state_dict(), optimiser.state_dict()
             checkpoints.save({**state, "weights": weights, "optimiser": moments})
         if stops:
-            raise StoppedError(f"after iteration {done} of {train.iterations}")
+            raise StoppedError(_where(state, train))
     return state["rows"]
+
+
+def _validates(iteration: int, train: Train) -> bool:
+    return iteration == train.iterations or iteration % train.validate_every == 0
+
+
+def _where(state: State, train: Train) -> str:
+    return f"after iteration {state['iteration']} of {train.iterations}"
 
 
 def new_optimiser(pipeline: nn.Module, train: Train) -> torch.optim.Optimizer:
@@ -211,7 +233,12 @@ class Speed:
     """Images per second since it was made, or since the last validation."""
 
     def __init__(self, batch_size: int) -> None:
-        self.batch_size, self.batches, self.started = batch_size, 0, time.perf_counter()
+        self.batch_size = batch_size
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was before."""
+        self.batches, self.started = 0, time.perf_counter()
 
     def count(self) -> None:
         """Count one batch."""
@@ -225,10 +252,13 @@ class Speed:
 def _resume(
     checkpoints: Checkpoints, pipeline: nn.Module, optimiser: torch.optim.Optimizer
 ) -> State:
-    """The state to go on from, its weights and moments put in their places."""
+    """The state to go on from, its weights and moments put in their places.
+
+    Its `row` is that of an iteration which was stopped before it was validated and logged.
+    """
     state = checkpoints.load()
     if state is None:
-        return {"iteration": 0, "sums": {}, "since": 0, "rows": [], "warned": False}
+        return {"iteration": 0, "sums": {}, "since": 0, "row": {}, "rows": [], "warned": False}
     pipeline.load_state_dict(state.pop("weights"))
     optimiser.load_state_dict(state.pop("optimiser"))
     return state
@@ -307,10 +337,25 @@ def _row(state: State, learning_rate: float, speed: Speed) -> Row:
 
 
 def _validate(
-    pipeline: nn.Module, variant: str, arrays: Arrays, batch_size: int, device: torch.device
-) -> Row:
-    scores = evaluate(
-        pipeline, arrays, takes_hr=variant == "ss_hr", batch_size=batch_size, device=device
-    )
+    pipeline: nn.Module,
+    variant: str,
+    arrays: Arrays,
+    batch_size: int,
+    device: torch.device,
+    stop_asked: Callable[[], bool],
+) -> Row | None:
+    """The scores of the validation set; None if asked to stop before its last batch."""
+
+    def ask(*given: object) -> None:
+        if stop_asked():
+            raise StoppedError
+
+    try:
+        with pipeline.register_forward_pre_hook(ask):
+            scores = evaluate(
+                pipeline, arrays, takes_hr=variant == "ss_hr", batch_size=batch_size, device=device
+            )
+    except StoppedError:
+        return None
     summary = summarise(scores, arrays.mask)
     return {f"val_{name}": summary[name] for name in VALIDATED if name in summary}

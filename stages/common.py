@@ -1,14 +1,17 @@
 """What every stage does: read its parameters, and end on bad input with one line."""
 
+import os
 import platform
+import shutil
 import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType, SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 from pydantic import BaseModel
@@ -17,6 +20,21 @@ from cssr.errors import os_error_line, ran_out_of_memory
 from cssr.params import Params, parse_params
 
 PARAMS_FILE = Path("params.yaml")
+STATE = Path("state")
+FINISHED = "finished"  # file in a training's state that names the folder of its model
+
+
+class _UniqueKeysLoader(yaml.SafeLoader):
+    """Refuses keys that stand twice; PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                where = f"again in line {key.start_mark.line + 1}"
+                raise ValueError(f"the key {key.value[:50]!r} stands twice, {where}")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def load_params(file: Path = PARAMS_FILE) -> Params:
@@ -26,7 +44,7 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
         ValueError: one line naming the file, the key, its value and what is allowed.
     """
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeysLoader)
     except FileNotFoundError:
         raise ValueError(f"{file}: no such file; copy one of presets/ there") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -84,11 +102,30 @@ def _version(package: str) -> str:
 
 
 def code_files() -> list[Path]:
-    """The project's modules that this process has imported, relative to the repo's root."""
+    """The project's modules that this process has imported, relative to the repo's root, once."""
     # by their specs, since the stage that runs is called __main__
     specs = [module.__spec__ for module in sys.modules.values() if hasattr(module, "__spec__")]
     ours = [spec for spec in specs if spec and spec.name.split(".")[0] in ("cssr", "stages")]
-    return [Path(spec.origin).relative_to(Path.cwd()) for spec in ours if spec.origin]
+    return sorted({Path(spec.origin).relative_to(Path.cwd()) for spec in ours if spec.origin})
+
+
+def forget_finished(*models: Path) -> None:
+    """Remove the states of the trainings that made these models.
+
+    To be called by who reads a model: by then DVC has recorded it.
+    """
+    for file in STATE.glob(f"*/{FINISHED}"):
+        with suppress(FileNotFoundError):  # another process that reads the model was first
+            if Path(file.read_text(encoding="utf-8")) in models:
+                shutil.rmtree(file.parent, ignore_errors=True)
+
+
+def say(line: str, stream: TextIO) -> None:
+    """Print a line, also when nobody reads any more (`| head`): a stage's work is worth more."""
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def files_in(folders: Iterable[Path]) -> list[Path]:
@@ -99,13 +136,15 @@ def files_in(folders: Iterable[Path]) -> list[Path]:
 def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> None:
     """Run a stage; bad input and lack of memory end it with one line on stderr and exit code 1.
 
-    SIGTERM and Ctrl-C end it with exit codes 143 and 130, once what is half written is removed.
+    SIGTERM, SIGHUP and Ctrl-C end it with exit codes 143, 129 and 130, once what is half written
+    is removed.
 
     Args:
         main: the stage.
         less_memory: what to try where the memory does not suffice.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in ending_signals():
+        signal.signal(number, _terminate)
     try:
         main()
     except FileNotFoundError as error:
@@ -116,13 +155,19 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
         sys.exit(f"error: DVC's database in its site cache: {error}; is the disk full?")
     except ValueError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:  # PyTorch's, OpenCV's and Python's have no common class
         if not ran_out_of_memory(error):
             raise
         sys.exit(f"error: not enough memory; try {less_memory}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+
+
+def ending_signals() -> list[signal.Signals]:
+    """SIGTERM, and SIGHUP unless it is ignored, as under nohup."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from cssr.checkpoint import load_model
+from cssr.checkpoint import DESCRIPTION, load_model
 from cssr.data.arrays import Arrays, load_arrays
 from cssr.device import choose_device
 from cssr.evaluation import (
@@ -23,8 +23,9 @@ from cssr.evaluation import (
 )
 from cssr.examples import choose_examples, mean_width
 from cssr.files import new_folder
+from cssr.measurement.errors import measure_predictions, measure_truth, measurement_errors
 from cssr.metrics import THRESHOLDS, aiu
-from stages.common import read_params, run_stage
+from stages.common import forget_finished, read_params, run_stage
 
 ARRAYS = Path("data/arrays")
 PARAMS = {"model": ("seed", "device", "evaluate"), "sweep": ("device", "evaluate.batch_size")}
@@ -67,6 +68,32 @@ def write_per_image(file: Path, test: Scores, arrays: Arrays, cracked: np.ndarra
     if test.psnr is not None:
         columns |= {"psnr": test.psnr, "ssim": test.ssim}
     pd.DataFrame(columns).to_csv(file, index=False)
+
+
+def write_measurement(
+    file: Path,
+    pipeline: nn.Module,
+    arrays: Arrays,
+    *,
+    takes_hr: bool,
+    threshold: float,
+    device: torch.device,
+    batch_size: int,
+) -> dict[str, float]:
+    """Length and width of the cracks of each test image, px, no width without a crack; errors."""
+    true = measure_truth(arrays.mask)
+    found = measure_predictions(
+        pipeline,
+        arrays,
+        takes_hr=takes_hr,
+        threshold=np.float32(threshold),
+        batch_size=batch_size,
+        device=device,
+    )
+    columns = {"true_length": true.length, "length": found.length}
+    columns |= {"true_width": true.width, "width": found.width}
+    pd.DataFrame({"name": arrays.names, **columns}).round(3).to_csv(file, index=False)
+    return measurement_errors(found, true)
 
 
 def write_examples(
@@ -112,6 +139,11 @@ def main() -> None:
     params = read_params(*PARAMS["model" if args.examples else "sweep"])
     device = choose_device(params.device)
     pipeline, description = load_model(args.run)
+    if description["variant"] == "sr":
+        raise ValueError(f"{args.run}: super-resolution alone, it does not segment")
+    if not isinstance(description.get("images"), dict):
+        raise ValueError(f"{args.run / DESCRIPTION} does not say how many images it was trained on")
+    forget_finished(args.run)
     pipeline.to(device)
     takes_hr = description["variant"] == "ss_hr"
     sets = {split: load_arrays(ARRAYS / split) for split in ("val", "test")}
@@ -129,12 +161,21 @@ def main() -> None:
     cracked = crack_pixels(test.mask) > 0
     description["images"]["test"] = len(test.names)
     description["size"] = test.hr.shape[1]
+    summary = metrics(scores["test"], scores["val"], test, val)
     with new_folder(args.out) as folder:
-        write_json(folder / "metrics.json", metrics(scores["test"], scores["val"], test, val))
         write_json(folder / "run.json", description)
         write_curve(folder / "curve.csv", scores["test"], scores["val"], cracked)
         write_per_image(folder / "per_image.csv", scores["test"], test, cracked)
         if args.examples:
+            summary["test"] |= write_measurement(
+                folder / "measurement.csv",
+                pipeline,
+                test,
+                takes_hr=takes_hr,
+                threshold=summary["test"]["val_threshold"],
+                device=device,
+                batch_size=params.evaluate.batch_size,
+            )
             write_examples(
                 folder / "examples",
                 pipeline,
@@ -143,6 +184,7 @@ def main() -> None:
                 device=device,
                 params=params,
             )
+        write_json(folder / "metrics.json", summary)
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:

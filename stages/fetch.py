@@ -9,11 +9,11 @@ from cssr.data.khanhha import KHANHHA_IMAGES, download_khanhha
 from cssr.data.layout import DataError, import_images, locate
 from cssr.data.synthetic import write_synthetic
 from cssr.files import new_folder
-from stages.common import read_params, run_stage
+from stages.common import STATE, read_params, run_stage
 
 PARAMS = ("seed", "data.source", "data.path", "data.image_size", "data.synthetic")
 RAW = Path("data/raw")
-DOWNLOAD = Path("state/download")
+DOWNLOAD = STATE / "download"
 
 
 def check_complete(folder: Path) -> None:
@@ -47,6 +47,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m stages.fetch", description=__doc__).parse_args()
     params = read_params(*PARAMS)
     data, size = params.data, params.data.image_size
+    khanhha = data.source == "khanhha"
     with new_folder(RAW) as folder:
         if data.source == "synthetic":
             write_synthetic(
@@ -57,14 +58,15 @@ def main() -> None:
                 crack_width=data.synthetic.crack_width,
                 seed=params.seed,
             )
-        elif data.source == "khanhha":
+        elif khanhha:
             fetch_khanhha(folder, size)
         else:
             # DVC sets DVC_ROOT to the user's repo in `dvc exp run --temp` too
             root = Path(os.environ.get("DVC_ROOT", "."))
             sources = [locate(path, root) for path in data.path.values()]
             import_images(sources, folder, image_size=size)
-    shutil.rmtree(DOWNLOAD, ignore_errors=True)
+    if khanhha:
+        shutil.rmtree(DOWNLOAD, ignore_errors=True)
 
 
 if __name__ == "__main__":

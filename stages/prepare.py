@@ -14,12 +14,24 @@ SPLIT = Path("data/split.json")
 ARRAYS = Path("data/arrays")
 
 
+def read_split() -> dict[str, list[str]]:
+    """Names of the images of each split.
+
+    Raises:
+        ValueError: with the file's name, if it is not JSON.
+    """
+    try:
+        return json.loads(SPLIT.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{SPLIT}: {error}; `dvc repro -f split` makes it anew") from None
+
+
 def main() -> None:
     """Write the arrays of train, val and test; if one fails, none is left."""
     argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__).parse_args()
     data = read_params(*PARAMS).data
     with new_folder(ARRAYS) as folder:
-        for split, names in json.loads(SPLIT.read_text(encoding="utf-8")).items():
+        for split, names in read_split().items():
             pairs = find_pairs(RAW / ("test" if split == "test" else "train"), names)
             (folder / split).mkdir()
             write_arrays(folder / split, pairs, size=data.size, scale=data.scale)

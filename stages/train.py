@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -32,11 +31,16 @@ from cssr.params import LOSS_NAMES, Train
 from cssr.state import Checkpoints, identify, key_of
 from cssr.training import Row, StoppedError, fit
 from stages.common import (
+    FINISHED,
+    STATE,
     code_files,
+    ending_signals,
     files_in,
+    forget_finished,
     plain,
     read_params,
     run_stage,
+    say,
     versions,
 )
 
@@ -49,7 +53,6 @@ except ImportError:  # a machine without DVC still trains
     Live = None
 
 ARRAYS = Path("data/arrays")
-STATE = Path("state")
 LESS_MEMORY = "train.micro_batch: 1, train.recompute: true or a smaller data.size"
 
 BASE = ("seed", "device", "train")
@@ -98,18 +101,26 @@ def build(args: argparse.Namespace, params: Any, scale: int) -> nn.Module:
     """
     variant, sr, ss = args.variant, None, None
     if variant == "sr_ss":
-        sr = load_model(args.sr)[0].sr.requires_grad_(False)
+        sr = trained(args.sr, "sr").requires_grad_(False)
     elif variant in ("sr", "ss_sr", "cssr", "inverse"):
         channels = 1 if variant in ("ss_sr", "inverse") else 3
         sr = new_sr(params.model.sr, args.sr, channels=channels, scale=scale, seed=params.seed)
     if variant == "ss_sr":
-        ss = load_model(args.ss)[0].ss.requires_grad_(False)
+        ss = trained(args.ss, "ss").requires_grad_(False)
     elif variant != "sr":
         ss = new_ss(params.model.ss, params.seed)
     return build_pipeline(variant, sr=sr, ss=ss, scale=scale)
 
 
-def new_sr(size: Any, trained: Path | None, *, channels: int, scale: int, seed: int) -> DBPN:
+def trained(folder: Path, network: str) -> nn.Module:
+    """One network, `sr` or `ss`, of a trained model."""
+    pipeline, description = load_model(folder)
+    if not hasattr(pipeline, network):
+        raise ValueError(f"{folder}: {description['variant']} has no {network.upper()} network")
+    return getattr(pipeline, network)
+
+
+def new_sr(size: Any, start: Path | None, *, channels: int, scale: int, seed: int) -> DBPN:
     """An SR network: from `train_sr`, from a file, or random, as `model.sr.init` says."""
     sr = DBPN(
         channels=channels,
@@ -119,10 +130,10 @@ def new_sr(size: Any, trained: Path | None, *, channels: int, scale: int, seed: 
         width=size.width,
     )
     initialise(sr, torch.Generator().manual_seed(seed))
-    if trained is None or size.init == "random":
+    if start is None or size.init == "random":
         return sr
     if size.init == "train_sr":
-        start_from(sr, load_model(trained)[0].sr.state_dict())
+        start_from(sr, trained(start, "sr").state_dict())
     else:
         weights = load_weights(init_file(size))
         start_from(sr, {name.removeprefix("sr."): value for name, value in weights.items()})
@@ -178,7 +189,7 @@ class Progress:
         images = (self.train.iterations - iteration) * self.train.batch_size
         minutes, seconds = divmod(round(images / row["images_per_second"]), 60)
         done = f"{self.title} {iteration}/{self.train.iterations}"
-        print(f"{done}  {values}  {minutes}:{seconds:02} left", flush=True)
+        say(f"{done}  {values}  {minutes}:{seconds:02} left", sys.stdout)
 
     def close(self) -> None:
         """End the progress bar."""
@@ -192,16 +203,31 @@ def live_log(folder: Path, *, wanted: bool) -> Iterator[Callable[[int, Row], Non
     if Live is None or not wanted:
         yield lambda iteration, row: None
         return
-    with naming(folder), Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
+    with naming(folder):
+        live = Live(str(folder), save_dvc_exp=False, dvcyaml=None)
 
-        def log(iteration: int, row: Row) -> None:
+    def log(iteration: int, row: Row) -> None:
+        with naming(folder):
             live.step = iteration
             for name, value in row.items():
                 if name != "iteration":  # it is the step
                     live.log_metric(name, value)
             live.make_summary()
 
+    try:
         yield log
+    finally:
+        with naming(folder):
+            live.end()
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a folder, if it is there; on a full disk, unlike shutil, name one file."""
+    for file in files_in([source]):
+        copied = target / file.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        with naming(copied):
+            copied.write_bytes(file.read_bytes())
 
 
 def write_logs(folder: Path, rows: Sequence[Row]) -> None:
@@ -217,7 +243,9 @@ def write_logs(folder: Path, rows: Sequence[Row]) -> None:
 
 
 class StopRequest:
-    """Notes the first SIGTERM or Ctrl-C, so that a training can save its state; the second ends.
+    """Notes the first SIGTERM, SIGHUP or Ctrl-C, so that a training can save its state.
+
+    The second one ends it.
 
     Attributes:
         signal: that was noted; 0 before.
@@ -227,7 +255,7 @@ class StopRequest:
         self.signal = 0
 
     def __enter__(self) -> "StopRequest":
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = (signal.SIGINT, *ending_signals())
         self.before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
@@ -256,10 +284,10 @@ def ends_told(
             yield lambda: bool(stop and stop.signal)
         except NotFiniteError as error:
             if processes.global_rank:
-                sys.exit(1)  # the first process tells
+                sys.exit(0)  # the first process tells; Fabric kills it if another one ends with 1
             raise ValueError(failure_line(error, title, arrays, params, checkpoints)) from None
         except StoppedError as error:
-            print(f"stopped {error}; `dvc repro` goes on from there", file=sys.stderr)
+            say(f"stopped {error}; the same command goes on from there", sys.stderr)
             sys.exit(128 + stop.signal)
 
 
@@ -306,9 +334,12 @@ def main() -> None:
     state = STATE / key_of(identity)
     checkpoints = Checkpoints(state, identity)
     progress = Progress(title, params.train, shown=first)
-    with locked(state) if first else nullcontext():
+    in_use = f"{state} is in use: the same training runs already"
+    with locked(state, in_use) if first else nullcontext():
+        if first:
+            forget_finished(*(model for model in (args.sr, args.ss) if model))
         if first and checkpoints.files():
-            print(f"going on with the interrupted training in {state}", flush=True)
+            say(f"going on with the interrupted training in {state}", sys.stdout)
         with (
             ends_told(title, train, params, checkpoints, processes) as stop_asked,
             live_log(state / "live", wanted=first) as log,
@@ -343,9 +374,9 @@ def main() -> None:
         with new_folder(args.out) as folder:
             save_model(folder, pipeline, training)
             write_logs(folder, rows)
-            if (state / "live").exists():
-                shutil.copytree(state / "live", folder / "live")
-        shutil.rmtree(state)
+            copy_files(state / "live", folder / "live")
+        # the state stays until the model is read: DVC has recorded it then
+        write_whole(state / FINISHED, str(args.out).encode())
 
 
 if __name__ == "__main__":

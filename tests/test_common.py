@@ -3,10 +3,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
-from stages.common import load_params, read_params, run_stage
+from stages.common import FINISHED, forget_finished, load_params, read_params, run_stage
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,11 +47,32 @@ def test_a_file_that_is_not_yaml_gives_one_line(project, text):
         load_params()
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "key", "line"),
+    [
+        ("beta: 0.3 ", "seed: 1\nbeta: 0.3 ", "seed", 6),
+        ("  scale: 4 ", "  size: 128\n  scale: 4 ", "size", 13),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(project, old, new, key, line):
+    file = Path("params.yaml")
+    file.write_text(file.read_text().replace(old, new))
+    said = rf"^params\.yaml: .*: the key '{key}' stands twice, again in line {line}$"
+    with pytest.raises(ValueError, match=said):
+        load_params()
+
+
 def test_a_file_that_stands_for_gigabytes_gives_a_short_line(project):
     bomb = "".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 12))
     Path("params.yaml").write_text(f"a0: &a0 [x, x]\n{bomb}beta: *a11\n")
     with pytest.raises(ValueError, match=r"^params\.yaml: [^\n]{1,300}$"):
         load_params()
+
+
+def while_unwinding(first: Exception, second: Exception) -> Exception:
+    """An error that came up as another one left its contexts."""
+    second.__context__ = first
+    return second
 
 
 @pytest.mark.parametrize(
@@ -59,6 +81,9 @@ def test_a_file_that_stands_for_gigabytes_gives_a_short_line(project):
         MemoryError(),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+        cv2.error("OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to"),
+        RuntimeError("can't start new thread"),
+        while_unwinding(MemoryError(), KeyError("name")),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -68,6 +93,15 @@ def test_a_full_memory_ends_a_stage_with_what_to_try(error):
 
     with pytest.raises(SystemExit, match=r"^error: not enough memory; try train\.micro_batch: 1$"):
         run_stage(main, "train.micro_batch: 1")
+
+
+def test_the_state_of_a_training_is_forgotten_when_its_model_is_read(project):
+    for name, model in (("a", "runs/sr"), ("b", "runs/cssr"), ("c", None)):
+        Path("state", name).mkdir(parents=True)
+        if model:
+            Path("state", name, FINISHED).write_text(model)
+    forget_finished(Path("runs/sr/"), Path("runs/ss_hr"))
+    assert sorted(path.name for path in Path("state").iterdir()) == ["b", "c"]
 
 
 def run_module(module: str, root: Path = ROOT) -> subprocess.CompletedProcess:

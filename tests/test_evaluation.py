@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,7 +8,7 @@ from cssr.data.arrays import Arrays
 from cssr.data.distance import signed_distance
 from cssr.evaluation import Scores, crack_pixels, evaluate, summarise
 from cssr.metrics import iou_curve, psnr, ssim
-from stages.evaluate import metrics
+from stages.evaluate import metrics, write_measurement
 
 CPU = torch.device("cpu")
 
@@ -69,3 +70,15 @@ def test_crack_pixels_are_counted_image_by_image():
     masks = np.zeros((2, 4, 4), np.uint8)
     masks[1, 3, 3] = 1
     assert crack_pixels(masks).tolist() == [0, 1]
+
+
+def test_the_measurement_of_an_image_without_crack_has_no_width(arrays, tmp_path):
+    arrays.mask[:] = 0
+    arrays.mask[1, 10:13, 4:28] = 1
+    file, options = tmp_path / "measurement.csv", {"batch_size": 2, "device": CPU}
+    errors = write_measurement(file, Enlarge(), arrays, takes_hr=True, threshold=0.99, **options)
+    table = pd.read_csv(file)
+    assert list(table) == ["name", "true_length", "length", "true_width", "width"]
+    assert table["true_width"].isna().tolist() == [True, False, True, True, True]
+    assert table["true_length"][1] == pytest.approx(24, abs=0.5)
+    assert {"length_error", "length_mae"} <= set(errors)

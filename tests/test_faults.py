@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,16 +48,37 @@ def test_a_file_that_grows_too_large_ends_a_stage_and_leaves_what_was_there(repo
     tried(f"{stage}: a file beyond the size limit", 1, "one line, exit 1, the old output untouched")
 
 
+@contextmanager
+def mounted(folder: Path, size: int) -> Iterator[Path]:
+    """A file system of some KiB on a folder."""
+    folder.mkdir(exist_ok=True)
+    done = run(f"mount -t tmpfs -o size={size}k tmpfs {folder}", folder.parent, check=False)
+    if done.returncode:
+        pytest.skip("no right to mount a small file system")
+    yield folder
+    run(f"umount {folder}", folder.parent)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 64 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = run(f"mount -t tmpfs -o size=64k tmpfs {folder}", tmp_path, check=False)
-    if mounted.returncode:
-        pytest.skip("no right to mount a small file system")
-    yield folder
-    run(f"umount {folder}", tmp_path)
+    with mounted(tmp_path / "disk", 64) as folder:
+        yield folder
+
+
+@contextmanager
+def changed(repo: Path, *changes: tuple[str, str]) -> Iterator[None]:
+    """Other parameters for a while."""
+    file = repo / "params.yaml"
+    text = whole = file.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.write_text(whole)
 
 
 @pytest.mark.parametrize("stage", ["train", "evaluate"])
@@ -66,6 +89,37 @@ def test_a_full_disk_ends_a_stage_with_one_line(repo, stage, small_disk, tried):
     assert re.fullmatch(rf"error: {small_disk}/\S+: No space left on device", one_line(done))
     assert [path.name for path in small_disk.iterdir()] == ["filler"]
     tried(f"{stage}: disk full", 1, "one line, exit 1, nothing left")
+
+
+def pages(files: Iterable[Path]) -> int:
+    return sum(-(-file.stat().st_size // 4096) for file in files)
+
+
+def test_a_disk_that_is_full_at_the_end_of_a_training_loses_nothing(repo, tmp_path, tried):
+    expected = contents(repo / "runs/sr")
+    first = pages((repo / "runs/sr").glob("*.*"))  # all but the live log, which is copied last
+    with mounted(tmp_path / "disk", 4 * (first + 1)) as disk:
+        command = f"python -m stages.train sr --out {disk}/sr"
+        line = one_line(run(command, repo, check=False))
+        assert re.fullmatch(rf"error: {disk}/\S*/live/\S+: No space left on device", line)
+        assert list(disk.iterdir()) == []
+        run(f"mount -o remount,size=9m {disk}", repo)
+        again = run(command, repo)
+        assert again.stdout.splitlines()[0].startswith("going on with the interrupted training")
+        assert len(again.stdout.splitlines()) == 1  # no iteration is computed again
+        weights = (disk / "sr/weights.safetensors").read_bytes()
+    assert weights == expected[str(repo / "runs/sr/weights.safetensors")]
+    run("rm -r state", repo)
+    tried("disk full at the end of a training", 1, "one line; then written without training again")
+
+
+def test_a_full_disk_for_checkpoints_is_named(repo, tried):
+    before = contents(repo / "runs/sr")
+    with mounted(repo / "state", 64):
+        line = one_line(run("python -m stages.train sr --out runs/sr", repo, check=False))
+    assert re.fullmatch(r"error: state/\w+/checkpoint-0+2.pt: No space left on device", line)
+    assert contents(repo / "runs/sr") == before
+    tried("disk of state/ full", 1, "one line, exit 1, the old output untouched")
 
 
 def test_a_checkpoint_on_a_full_disk_leaves_the_older_one(small_disk, tried):
@@ -98,26 +152,28 @@ def test_a_folder_that_may_not_be_written_is_named(repo, tried):
     tried("output folder not writable", 1, "one line, exit 1")
 
 
-def test_a_batch_beyond_the_memory_names_the_options(repo, tried):
-    code = """
+@pytest.mark.parametrize("spare", [20, 200])  # MiB: it runs out in different places
+def test_a_batch_beyond_the_memory_names_the_options(repo, spare, tried):
+    code = f"""
 import resource, sys
 from pathlib import Path
+from cssr import training
 from stages import train
 from stages.common import run_stage
-now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (now + 300 * 2**20,) * 2)
-sys.argv = "train sr --out runs/large".split()
+step = training.train_step
+def limited(*given, **named):
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + {spare} * 2**20,) * 2)
+    return step(*given, **named)
+training.train_step = limited
+sys.argv = "train cssr --sr runs/sr --out runs/large".split()
 run_stage(train.main, train.LESS_MEMORY)
 """
     if not Path("/proc/self/statm").exists():
         pytest.skip("no /proc here")
-    text = (repo / "params.yaml").read_text()
-    wide = re.sub(r"width: 4 ", "width: 2048 ", text).replace("features: 8 ", "features: 2048 ")
-    (repo / "params.yaml").write_text(wide)
-    try:
+    large = ("batch_size: 4\n  learning", "batch_size: 300\n  learning")
+    with changed(repo, large, ("micro_batch: 4", "micro_batch: 300")):
         done = run(f"python -c '{code}'", repo, check=False)
-    finally:
-        (repo / "params.yaml").write_text(text)
     assert one_line(done) == (
         "error: not enough memory; try train.micro_batch: 1, train.recompute: true or a smaller "
         "data.size"
@@ -126,14 +182,13 @@ run_stage(train.main, train.LESS_MEMORY)
 
 
 def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_last_good_checkpoint(repo, tried):
-    text = (repo / "params.yaml").read_text()
-    wild = text.replace("learning_rate: 2.0e-3", "learning_rate: 1.0e+9")
-    wild = wild.replace("iterations: 4", "iterations: 400")
-    (repo / "params.yaml").write_text(wild.replace("checkpoint_every: 2", "checkpoint_every: 1"))
-    try:
+    with changed(
+        repo,
+        ("learning_rate: 2.0e-3", "learning_rate: 1.0e+9"),
+        ("iterations: 4", "iterations: 400"),
+        ("checkpoint_every: 2", "checkpoint_every: 1"),
+    ):
         done = run("python -m stages.train cssr --sr runs/sr --out runs/wild", repo, check=False)
-    finally:
-        (repo / "params.yaml").write_text(text)
     line = one_line(done)
     found = re.match(
         r"error: wild: the loss is not finite at iteration (\d+): loss \S+, l1 \S+, ss \S+,", line
@@ -152,3 +207,52 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_last_good_check
     assert not (repo / "runs/wild").exists()
     run(f"rm -r {file.parent}", repo)
     tried("loss not finite", 1, "one line with the batch, exit 1, last good checkpoint kept")
+
+
+def test_all_black_answers_are_told_on_stderr(repo, tried):
+    code = """
+import sys
+from torch import nn
+from stages import train
+from stages.common import run_stage
+build = train.build
+def black(*given):
+    pipeline = build(*given)
+    nn.init.constant_(pipeline.ss.last[-1].bias, -50.0)
+    return pipeline
+train.build = black
+sys.argv = "train ss_hr --out runs/black".split()
+run_stage(train.main, train.LESS_MEMORY)
+"""
+    slow = ("learning_rate: 2.0e-3", "learning_rate: 1.0e-9")
+    with changed(repo, ("iterations: 4", "iterations: 9"), ("log_every: 2", "log_every: 1"), slow):
+        done = run(f"python -c '{code}'", repo)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("warning: since iteration 1 the mean crack probability is below 0.001")
+    run("rm -r state runs/black", repo)
+    tried("all-black answers", 1, "one warning on stderr")
+
+
+def test_a_training_whose_reader_goes_away_ends_well(repo, tried):
+    with changed(repo, ("log_every: 2", "log_every: 1")):
+        command = "python -m stages.train cssr --sr runs/sr --out runs/piped"
+        done = run(f"bash -c 'set -o pipefail; {command} | head -1'", repo)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+    weights = [repo / f"runs/{name}/weights.safetensors" for name in ("piped", "cssr")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    run("rm -r state runs/piped", repo)
+    tried("`python -m stages.train … | head -1`", 1, "the same weights")
+
+
+def test_a_model_that_does_not_tell_its_images_is_named(repo):
+    file = repo / "runs/cssr/model.json"
+    text = file.read_text()
+    file.write_text(json.dumps({**json.loads(text), "images": None}))
+    try:
+        done = run(STAGES["evaluate"][0], repo, check=False)
+    finally:
+        file.write_text(text)
+    assert one_line(done) == (
+        "error: runs/cssr/model.json does not say how many images it was trained on"
+    )

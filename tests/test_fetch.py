@@ -117,6 +117,21 @@ def test_a_failed_download_leaves_its_part_for_the_next_and_nothing_else(repo, m
     assert Path("state/download/half.zip").read_bytes() == b"half"
 
 
+def test_a_part_of_a_download_survives_a_fetch_from_elsewhere(repo):
+    Path("state/download").mkdir(parents=True)
+    Path("state/download/khanhha.zip_.part").write_bytes(b"half")
+    fetch.main()
+    assert Path("state/download/khanhha.zip_.part").read_bytes() == b"half"
+
+
+def test_prepare_names_a_truncated_list_of_the_split(repo):
+    fetch.main()
+    split.main()
+    Path("data/split.json").write_text(Path("data/split.json").read_text()[:40])
+    with pytest.raises(ValueError, match=r"\Adata/split.json: [^\n]*; `dvc repro -f split`"):
+        prepare.main()
+
+
 def test_unusable_images_leave_nothing(repo):
     (repo / "images/train/masks/a_1.jpg").unlink()
     with pytest.raises(DataError, match=r"1 of 10 images are not usable"):

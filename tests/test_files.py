@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -58,3 +61,45 @@ def test_files_of_a_folder_are_replaced_all_or_none_and_others_stay(tmp_path):
 def test_an_error_without_a_file_is_given_one(tmp_path):
     with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}'"), naming(tmp_path):
         raise OSError(28, "No space left on device")
+
+
+def writer(kind: str, folder: Path) -> subprocess.Popen:
+    """A process that is half through with writing a folder, and ends when it is told to."""
+    code = f"""
+import sys
+from pathlib import Path
+from cssr.files import {kind}
+with {kind}(Path(sys.argv[1])) as partial:
+    (partial / "a").write_text("first half")
+    print("half", flush=True)
+    sys.stdin.readline()
+    (partial / "b").write_text("second half")
+"""
+    command = [sys.executable, "-c", code, str(folder)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "half\n"
+    return process
+
+
+@pytest.mark.parametrize("kind", [new_folder, new_files])
+def test_a_second_process_is_refused_and_the_first_one_ends_well(tmp_path, kind, tried):
+    first = writer(kind.__name__, tmp_path / "out")
+    with (
+        pytest.raises(ValueError, match=r"out is being written by another process; wait for it"),
+        kind(tmp_path / "out"),
+    ):
+        pass
+    first.communicate("\n", timeout=10)
+    assert first.returncode == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "b"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+    tried(f"the same output written twice at once ({kind.__name__})", 1, "the second one refused")
+
+
+def test_what_a_killed_process_has_left_is_replaced(tmp_path):
+    first = writer("new_folder", tmp_path / "out")
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=10)
+    with new_folder(tmp_path / "out") as partial:
+        assert list(partial.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shell import run
 
 from stages.common import load_params
 
@@ -149,3 +150,35 @@ def test_a_broken_file_starts_no_work(folder, change, said, stage):
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["params.yaml", "presets"]
+
+
+BROKEN = {
+    "beta too large": ("beta: 0.3 ", "beta: 1.3 "),
+    "number as a string": ("learning_rate: 2.0e-3", "learning_rate: 2e-3"),
+    "key twice": ("seed: 0", "seed: 0\nseed: 1"),
+    "unknown key": ("seed: 0", "seed: 0\nsede: 1"),
+    "unknown preset": ("preset: smoke", "preset: mine"),
+    "no preset": ("preset: smoke\n", ""),
+    "sweep without losses": ("losses: [dice, bc2]", "losses: []"),
+    "matrix without values": ("betas: [0.1]", "betas: null"),
+    "matrix of a word": ("losses: [dice, bc2]", "losses: dice"),
+    "section that is a word": ("sweep:\n", "sweep: x\nother:\n"),
+    "path that is a number": ("path: {} ", "path: 5 "),
+    "not YAML": ("seed: 0", "seed: ["),
+    "tab": ("  stages: 2", "\tstages: 2"),
+}
+
+
+@pytest.mark.slow
+def test_a_broken_file_starts_no_stage_of_dvc(clone, tried):
+    folder = clone("smoke")
+    whole = (folder / "params.yaml").read_text()
+    for what, (old, new) in BROKEN.items():
+        assert old in whole, what
+        (folder / "params.yaml").write_text(whole.replace(old, new, 1))
+        done = run("dvc repro", folder, check=False)
+        assert done.returncode, what
+        assert "Traceback" not in done.stdout + done.stderr, what
+        assert "ERROR: " in done.stderr, what
+        assert not [*folder.glob("*/raw"), *folder.glob("*/split.json"), *folder.glob("runs")], what
+    tried("`dvc repro` with a broken params file", len(BROKEN), "an error, no stage does work")

@@ -26,6 +26,10 @@ def test_a_second_repro_is_up_to_date(repo):
     assert "Data and pipelines are up to date." in run("dvc repro", repo).stdout
 
 
+def test_no_state_of_a_training_is_left(repo):
+    assert list((repo / "state").iterdir()) == []
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_has_its_metrics(repo, model):
     metrics = json.loads((repo / f"results/{model}/metrics.json").read_text())
@@ -37,7 +41,7 @@ def test_dvclive_logs_losses_validation_learning_rate_and_speed(repo):
     logged = {file.stem for file in (repo / "runs/cssr/live/plots/metrics").glob("*.tsv")}
     assert logged == {
         *("loss", "l1", "ss", "probability", "learning_rate", "images_per_second"),
-        *("val_psnr", "val_aiu"),
+        *("val_psnr", "val_aiu", "val_threshold"),
     }
 
 
@@ -89,12 +93,14 @@ def test_dvc_shows_metrics_and_plots(repo):
 
 
 @pytest.mark.slow
-def test_a_forced_run_gives_the_same_tables_and_weights(repo):
+def test_a_forced_run_gives_the_same_tables_and_weights(repo, tried):
     run("git checkout -q . && dvc repro", repo)
     files = [repo / "reports/table1.csv", *repo.glob("runs/**/weights.safetensors")]
     before = [file.read_bytes() for file in files]
-    run("dvc repro -f --no-run-cache", repo)
+    done = run("dvc repro -f --no-run-cache", repo)
+    assert "going on with" not in done.stdout  # each is trained anew
     assert [file.read_bytes() for file in files] == before
+    tried("all trainings, evaluations and reports once more", 1, "the same weights and tables")
 
 
 def test_own_images_are_found_from_a_temporary_workspace_and_watched(clone):
@@ -168,3 +174,17 @@ def test_a_bad_parameter_ends_every_stage_with_one_line(repo, stage, tmp_path):
         (repo / "params.yaml").write_text(text)
     assert done.returncode == 1
     assert done.stderr == "error: params.yaml: beta: 1.3 is not in [0, 1]\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ("train ss_sr --sr runs/sr --ss runs/sr --out runs/x", "runs/sr: sr has no SS network"),
+        ("train cssr --sr runs/ss_hr --out runs/x", "runs/ss_hr: ss_hr has no SR network"),
+        ("evaluate runs/sr results/x", "runs/sr: super-resolution alone, it does not segment"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused_with_one_line(repo, stage, message):
+    done = run(f"python -m stages.{stage}", repo, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {message}\n"

@@ -90,6 +90,14 @@ def test_a_state_of_another_training_is_not_taken(checkpoints, caplog):
     assert "other parameters, code or inputs" in caplog.text
 
 
+def test_a_checkpoint_that_cannot_be_read_is_named_and_left_alone(checkpoints):
+    folder = checkpoints.folder / "checkpoint-0000000009.pt"
+    folder.mkdir()  # root may read every file, but not a folder
+    with pytest.raises(IsADirectoryError, match=str(folder)):
+        checkpoints.load()
+    assert [file.suffix for file in checkpoints.folder.iterdir()] == [".pt"] * 3
+
+
 class Evil:
     def __init__(self, file: Path) -> None:
         self.file = file

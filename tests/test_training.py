@@ -19,6 +19,7 @@ from cssr.parallel import Alone
 from cssr.params import Objective
 from cssr.state import Checkpoints
 from cssr.training import StoppedError, fit, prepare_networks, total_loss, train_step
+from stages.train import write_logs
 
 CPU = torch.device("cpu")
 IDENTITY = {"parameters": "p", "code": "c", "inputs": "i"}
@@ -77,6 +78,15 @@ def train(
     return model, rows
 
 
+def assert_same(model: torch.nn.Module, other: torch.nn.Module) -> None:
+    for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def without_speed(rows: list[dict]) -> list[dict]:
+    return [{name: row[name] for name in row if name != "images_per_second"} for row in rows]
+
+
 def batch_of(arrays: Arrays) -> Batch:
     drawn = next(draw_batches(arrays, range(1), batch_size=2, seed=0, device=CPU))
     return make_batch(drawn, scale=4, phi="normalised")
@@ -109,12 +119,8 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(a
         "cssr", arrays, tmp_path / "b", log_every=5, progress=lambda k, row: done.append(k)
     )
     assert done == [5, 6]
-    assert all(
-        torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True)
-    )
-    for row in rows + again:
-        del row["images_per_second"]
-    assert rows == again
+    assert_same(whole, resumed)
+    assert without_speed(rows) == without_speed(again)
 
 
 def test_a_training_that_is_asked_to_stop_saves_its_state_and_goes_on_from_there(arrays, tmp_path):
@@ -131,9 +137,39 @@ def test_a_training_that_is_asked_to_stop_saves_its_state_and_goes_on_from_there
         )
     assert [file.name for file in (tmp_path / "b").iterdir()] == ["checkpoint-0000000003.pt"]
     resumed, again = train("cssr", arrays, tmp_path / "b", checkpoint_every=100)
-    for ours, theirs in zip(whole.parameters(), resumed.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
-    assert [row["loss"] for row in rows] == [row["loss"] for row in again]
+    assert_same(whole, resumed)
+    assert without_speed(rows) == without_speed(again)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [[False, True], [False, False, False, True]],
+    ids=["before it", "at its second batch"],
+)
+def test_a_training_that_is_stopped_validates_on_resuming(answers, arrays, tmp_path):
+    whole = train("cssr", arrays, tmp_path / "a", validate_every=2)
+    asked, logged = iter(answers), []
+    options = {"validate_every": 2, "log": lambda iteration, row: logged.append(iteration)}
+    with pytest.raises(StoppedError, match="after iteration 2"):
+        train("cssr", arrays, tmp_path / "b", stop_asked=lambda: next(asked), **options)
+    assert [file.name for file in (tmp_path / "b").iterdir()] == ["checkpoint-0000000002.pt"]
+    assert logged == []
+    resumed = train("cssr", arrays, tmp_path / "b", **options)
+    assert logged == [2, 3, 4, 6]
+    assert_same(whole[0], resumed[0])
+    write_logs(tmp_path / "a", whole[1])
+    write_logs(tmp_path / "b", resumed[1])
+    for name in ("log.csv", "validation.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_training_that_is_done_is_done_once(arrays, tmp_path):
+    whole, rows = train("ss_hr", arrays, tmp_path)
+    told = []
+    again = train("ss_hr", arrays, tmp_path, progress=lambda done, row: told.append(done))
+    assert told == []
+    assert_same(whole, again[0])
+    assert rows == again[1]
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_next_checkpoint(arrays, tmp_path):
@@ -151,7 +187,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_next_checkpoint(arrays, tmp_
     assert done == [1, 2, 3]
 
 
-def test_weights_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch):
+def test_weights_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch, tried):
     model, step = pipeline("ss_hr"), torch.optim.Adam.step
 
     def spoil(optimiser, *given):
@@ -164,6 +200,23 @@ def test_weights_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch
     with pytest.raises(NotFiniteError, match=r"the weights are not finite at iteration 4: loss 0"):
         train("ss_hr", arrays, tmp_path, model=model, log_every=100)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint-0000000002.pt"]
+    tried("weights not finite", 1, "stopped before the checkpoint")
+
+
+def test_moments_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch, tried):
+    model, step = pipeline("ss_hr"), torch.optim.Adam.step
+
+    def spoil(optimiser, *given):
+        step(optimiser, *given)
+        moments = optimiser.state[model.ss.last[-1].bias]
+        if moments["step"] == 4:
+            moments["exp_avg_sq"].fill_(torch.inf)  # from now on this weight would not move
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spoil)
+    with pytest.raises(NotFiniteError, match=r"the optimiser's moments are not finite at iter.* 4"):
+        train("ss_hr", arrays, tmp_path, model=model, log_every=100)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint-0000000002.pt"]
+    tried("moments of the optimiser not finite", 1, "stopped before the checkpoint")
 
 
 def test_all_black_answers_are_warned_about_once(arrays, tmp_path, caplog):
@@ -209,11 +262,12 @@ def test_rows_before_a_resumption_are_logged_again(arrays, tmp_path):
 
 
 def test_progress_is_told_each_iteration_once_also_after_a_resumption(arrays, tmp_path):
-    told = []
-    for _ in range(2):  # the second goes on from the checkpoint after 4
-        train("ss_hr", arrays, tmp_path, progress=lambda done, row: told.append((done, bool(row))))
-    first = [(1, False), (2, False), (3, True), (4, False), (5, False), (6, True)]
-    assert told == first + first[4:]
+    told, answers = [], iter([False, False, True])
+    options = {"progress": lambda done, row: told.append((done, bool(row)))}
+    with pytest.raises(StoppedError, match="after iteration 3"):
+        train("ss_hr", arrays, tmp_path, stop_asked=lambda: next(answers), **options)
+    train("ss_hr", arrays, tmp_path, **options)
+    assert told == [(1, False), (2, False), (3, True), (4, False), (5, False), (6, True)]
 
 
 def test_the_log_has_losses_validation_and_speed(arrays, tmp_path):

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cssr.data.layout import DataError
 
@@ -50,17 +51,24 @@ def _from_drive(url: str, file: Path) -> Path:
     import gdown  # like kagglehub and requests needed for this set alone, not for the others
 
     try:
-        _try_patiently(url, file)
+        _download_zip(url, file)
     except gdown.exceptions.DownloadError as error:
         if RANGE_REFUSED not in str(error):
             raise
-        for part in file.parent.glob(f"{file.name}*.part"):  # this server cannot go on from it
+        # the part stays until the whole is there: what came may have been a page, not the zip
+        with TemporaryDirectory(dir=file.parent) as elsewhere:
+            _download_zip(url, Path(elsewhere, file.name))
+            Path(elsewhere, file.name).replace(file)
+        for part in file.parent.glob(f"{file.name}*.part"):
             part.unlink()
-        _try_patiently(url, file)
+    return file
+
+
+def _download_zip(url: str, file: Path) -> None:
+    _try_patiently(url, file)
     if not zipfile.is_zipfile(file):
         file.unlink()
         raise DataError("what was sent is not a zip")
-    return file
 
 
 def _try_patiently(url: str, file: Path) -> None:

@@ -7,6 +7,7 @@ zip or in one of its folders. An image and its mask have the same NAME.
 import hashlib
 import io
 import lzma
+import os
 import re
 import stat
 import zipfile
@@ -78,7 +79,9 @@ def fingerprint(source: Path) -> str:
         digests = list(pool.map(_digest, files))
     whole = hashlib.sha256()
     for file, digest in zip(files, digests, strict=True):
-        whole.update(f"{file.relative_to(source).as_posix()}\0{digest}\n".encode())
+        # as the disk has it: a name need not be UTF-8
+        name = os.fsencode(file.relative_to(source).as_posix())
+        whole.update(name + f"\0{digest}\n".encode())
     return whole.hexdigest()
 
 
@@ -96,8 +99,9 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
         image_size: side that every image and mask must have, px.
 
     Raises:
-        DataError: if a source holds no data set or several, names that differ only by case, or is
-            a zip with members that lead out of it or are larger than 64 MiB (64 GiB together); if
+        DataError: if a source holds no data set or several, names that differ only by case, have
+            line breaks or are not UTF-8, or is a zip with members that lead out of it or are
+            larger than 64 MiB (64 GiB together); if
             images are not usable, with the first ten and their number; if there is no usable
             training or test image, or no crack in any mask.
     """
@@ -137,7 +141,8 @@ def _files(source: Path) -> Iterator[list[tuple[str, Callable[[], bytes]]]]:
         return
     try:
         archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    # ValueError: of a member's name that is not UTF-8
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise DataError(f"{source}: neither a folder nor a readable zip ({error})") from None
     with archive:
         members = archive.infolist()
@@ -164,6 +169,7 @@ def _collect(
     pairs: dict[tuple[str, str], _Pair] = {}
     for source, files in sources:
         roots = set()
+        _check_names(source, [name for name, _ in files])
         for name, read in files:
             match, path = _MEMBER.fullmatch(name), PurePosixPath(name)
             hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
@@ -175,6 +181,20 @@ def _collect(
         _check_one_root(source, sorted(roots))
         _check_case(source, pairs)
     return dict(sorted(pairs.items()))
+
+
+def _check_names(source: Path, names: list[str]) -> None:
+    """Refuse names that are not one line of UTF-8, as names.txt needs them."""
+    strange = [ascii(name) for name in names if len(name.splitlines()) > 1 or not _is_utf8(name)]
+    _refuse(strange, len(names), str(source), "names hold line breaks or are not UTF-8")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # of what stands for other bytes
+        return False
+    return True
 
 
 def _check_one_root(source: Path, roots: list[str]) -> None:

@@ -1,8 +1,11 @@
 """U-Net on VGG-16's convolutions with pixel-shuffle decoding, the paper's segmentation network."""
 
+import pickle
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path, PurePosixPath
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -83,11 +86,25 @@ def load_imagenet(unet: UNet) -> None:
         unet: a U-Net with VGG-16's widths.
 
     Raises:
-        OSError: if the weights cannot be downloaded.
+        ValueError: with the file or the URL, if they cannot be downloaded or read.
     """
     from torchvision.models import VGG16_Weights, vgg16  # slow to import, seldom needed
 
-    copy_vgg16(vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features, unet)
+    published = VGG16_Weights.IMAGENET1K_V1
+    file = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(published.url).name)
+    where = file if file.exists() else published.url
+    try:
+        weights = published.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        with torch.device("meta"):  # no 138 million random numbers
+            model = vgg16()
+        model.load_state_dict(weights, assign=True)
+    except (OSError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"VGG-16's ImageNet weights are not to be had from {where} ({reason}); download "
+            f"{published.url} by hand as {file}, or set model.ss.pretrained: false"
+        ) from None
+    copy_vgg16(model.features, unet)
 
 
 def copy_vgg16(features: nn.Module, unet: UNet) -> None:

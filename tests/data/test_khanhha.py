@@ -179,6 +179,26 @@ def test_an_earlier_part_that_the_server_cannot_go_on_from_is_thrown_away(server
     assert [file.name for file in folder.iterdir()] == ["khanhha.zip"]
 
 
+@pytest.mark.parametrize("answer", ["a page", "always stall"])
+def test_an_earlier_part_survives_an_answer_that_is_not_the_zip(
+    server, kaggle, folder, answer, monkeypatch, tried
+):
+    monkeypatch.setattr(khanhha, "TIMEOUT", 0.2)
+    monkeypatch.setattr(khanhha, "RETRIES", 1)
+    server.ranges = False
+    part_of(folder, server.content[:1000])
+    kept = next(folder.iterdir()).read_bytes()
+    if answer == "a page":
+        server.content = b"<html>quota exceeded</html>"
+    else:
+        server.faults += ["stall"] * 9
+    download_khanhha(folder, drive_url=server.url)  # from Kaggle
+    (part,) = folder.glob("*.part")
+    assert part.read_bytes() == kept
+    assert {path.name for path in folder.iterdir()} == {part.name, "kaggle"}
+    tried(f"a part of a download, then {answer}", 1, "the second way; the part is kept")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_download_goes_on_from_where_it_was(server, folder, number, tried):
     server.faults += ["stall"]

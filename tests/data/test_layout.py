@@ -176,7 +176,7 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["../x.jpg", "/x.jpg", "train/../../x.jpg", "C:\\x.jpg", "..\\x"])
 def test_a_zip_whose_members_lead_out_of_it_is_refused_before_anything_is_written(
-    source, tmp_path, name
+    source, tmp_path, name, tried
 ):
     archive = zip_of(source, tmp_path / "a.zip")
     with zipfile.ZipFile(archive, "a") as opened:
@@ -184,9 +184,10 @@ def test_a_zip_whose_members_lead_out_of_it_is_refused_before_anything_is_writte
     with pytest.raises(DataError, match="1 of 31 members lead out of the zip"):
         fetch(archive)
     assert not (tmp_path / "raw").exists()
+    tried(f"zip with a member {name}", 1, "refused before anything is written")
 
 
-def test_a_zip_with_a_link_is_refused(source, tmp_path):
+def test_a_zip_with_a_link_is_refused(source, tmp_path, tried):
     archive = zip_of(source, tmp_path / "a.zip")
     link = zipfile.ZipInfo("train/images/link.jpg")
     link.external_attr = 0o120777 << 16
@@ -196,6 +197,8 @@ def test_a_zip_with_a_link_is_refused(source, tmp_path):
         DataError, match=r"1 of 31 members lead out of the zip: train/images/link.jpg"
     ):
         fetch(archive)
+    assert not (tmp_path / "raw").exists()
+    tried("zip with a link", 1, "refused before anything is written")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +209,7 @@ def test_a_zip_with_a_link_is_refused(source, tmp_path):
     ],
 )
 def test_a_zip_that_unpacks_beyond_a_cap_is_refused_before_anything_is_written(
-    source, tmp_path, monkeypatch, cap, size, message
+    source, tmp_path, monkeypatch, cap, size, message, tried
 ):
     monkeypatch.setattr(layout, cap, size)
     archive = zip_of(source, tmp_path / "a.zip")
@@ -216,6 +219,7 @@ def test_a_zip_that_unpacks_beyond_a_cap_is_refused_before_anything_is_written(
     with pytest.raises(DataError, match=message):
         fetch(archive)
     assert not (tmp_path / "raw").exists()
+    tried(f"zip that unpacks beyond {cap}", 1, "refused before anything is written")
 
 
 def test_the_real_caps_leave_room_for_the_real_sets():
@@ -223,7 +227,7 @@ def test_the_real_caps_leave_room_for_the_real_sets():
     assert layout.MAX_ARCHIVE == 64 * 2**30
 
 
-def test_a_zip_that_understates_a_members_size_is_refused(source, tmp_path):
+def test_a_zip_that_understates_a_members_size_is_refused(source, tmp_path, tried):
     archive = zip_of(source, tmp_path / "a.zip")
     content = archive.read_bytes()
     size = (source / "test/masks/b.png").stat().st_size
@@ -231,10 +235,35 @@ def test_a_zip_that_understates_a_members_size_is_refused(source, tmp_path):
     archive.write_bytes(content.replace(told, struct.pack("<II", size, size // 2)))
     with pytest.raises(DataError, match="cannot be read: Bad CRC"):
         fetch(archive)
+    tried("zip that understates a member's size", 1, "refused by its name")
+
+
+BREAKS = ("\n", "\r", "\u2028")
+
+
+@pytest.mark.parametrize("name", [*(f"a{mark}b" for mark in BREAKS), "a\udcffb"], ids=ascii)
+def test_a_name_that_is_not_one_line_of_utf8_is_refused(source, tmp_path, name, tried):
+    for kind, suffix in (("images", ".jpg"), ("masks", ".png")):
+        file = source / "train" / kind / f"a_03{suffix}"
+        file.rename(file.with_stem(name))
+    fingerprint(source)
+    with pytest.raises(DataError, match=r"2 of 30 names hold line breaks or are not UTF-8: 'train"):
+        fetch(source)
+    assert not (tmp_path / "raw").exists()
+    tried("file name with a line break or not UTF-8", 1, "refused by its name")
+
+
+def test_a_zip_with_a_name_that_is_not_utf8_is_refused(source, tmp_path, tried):
+    write_pair(source, "train/ä")
+    archive = zip_of(source, tmp_path / "a.zip")
+    archive.write_bytes(archive.read_bytes().replace("ä".encode(), b"\xff\xff"))
+    with pytest.raises(DataError, match=r"a.zip: neither a folder nor a readable zip \('utf-8'"):
+        fetch(archive)
+    tried("zip with a name that is not UTF-8", 1, "refused with the zip's name")
 
 
 @pytest.mark.parametrize("pack", [True, False], ids=["zip", "folder"])
-def test_names_that_differ_only_by_case_are_refused(source, tmp_path, pack):
+def test_names_that_differ_only_by_case_are_refused(source, tmp_path, pack, tried):
     write_pair(source, "train/A_03")
     found = zip_of(source, tmp_path / "a.zip") if pack else source
     with pytest.raises(
@@ -242,6 +271,7 @@ def test_names_that_differ_only_by_case_are_refused(source, tmp_path, pack):
     ):
         fetch(found)
     assert not (source.parent / "raw").exists()
+    tried("names that differ only by case", 1, "refused before anything is written")
 
 
 def test_a_source_that_is_not_there_is_told_with_where_it_was_looked_for(tmp_path):

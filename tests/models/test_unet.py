@@ -1,8 +1,11 @@
+import re
+from pathlib import Path
+
 import pytest
 import torch
-from torchvision.models import vgg16
+from torchvision.models import VGG16_Weights, vgg16
 
-from cssr.models.unet import UNet, copy_vgg16
+from cssr.models.unet import UNet, copy_vgg16, load_imagenet
 
 SMALL = {"encoder": (2, 3, 4, 5, 6), "decoder": 2}
 
@@ -38,3 +41,60 @@ def test_the_encoder_computes_what_vgg16_computes():
             x = block(torch.nn.functional.max_pool2d(x, 2) if x is not image else x)
         expected = features[:30](image)  # up to the ReLU before the fifth pool
     assert torch.equal(x, expected)
+
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch) -> Path:
+    """Where PyTorch looks for the weights; nothing answers on the network."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    folder = tmp_path / "hub/checkpoints"
+    folder.mkdir(parents=True)
+    return folder / Path(VGG16_Weights.IMAGENET1K_V1.url).name
+
+
+def save_constants(file: Path) -> None:
+    """Weights of VGG-16 that are all 0.25, in a small file."""
+    with torch.device("meta"):
+        weights = vgg16().state_dict()
+    torch.save({name: torch.tensor(0.25).expand(w.shape) for name, w in weights.items()}, file)
+
+
+class Evil:
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+def test_imagenet_weights_are_taken_from_pytorchs_cache(cached):
+    save_constants(cached)
+    unet = UNet()
+    load_imagenet(unet)
+    assert all(bool((weights == 0.25).all()) for weights in unet.encoder.parameters())
+
+
+def test_a_pickle_among_the_imagenet_weights_is_not_run(cached, tmp_path, tried):
+    torch.save({"evil": Evil(tmp_path / "owned")}, cached)
+    with pytest.raises(ValueError, match=rf"not to be had from {cached} \(.*pretrained: false$"):
+        load_imagenet(UNet())
+    assert not (tmp_path / "owned").exists()
+    tried("pickle in the cached ImageNet weights", 1, "not run; one line with the file")
+
+
+@pytest.mark.parametrize("size", [0, 10, 5000])
+def test_truncated_imagenet_weights_are_refused_with_the_files_name(cached, size, tried):
+    save_constants(cached)
+    cached.write_bytes(cached.read_bytes()[:size])
+    with pytest.raises(ValueError, match=rf"\A[^\n]* from {cached} \([^\n]*\Z"):
+        load_imagenet(UNet())
+    tried("truncated ImageNet weights", 1, "one line with the file")
+
+
+def test_imagenet_weights_without_a_network_name_the_url_and_the_other_way(cached, tried):
+    url = VGG16_Weights.IMAGENET1K_V1.url
+    with pytest.raises(ValueError, match=re.escape(f"by hand as {cached}, or set")) as error:
+        load_imagenet(UNet())
+    assert f"not to be had from {url} (<urlopen error" in str(error.value)
+    tried("ImageNet weights without a network", 1, "one line with the URL and the other ways")
