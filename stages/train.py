@@ -1,40 +1,31 @@
 """Train one model or one cell of the sweep, to runs/."""
 
 import argparse
-import json
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pandas as pd
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from cssr.checkpoint import DESCRIPTION, WEIGHTS, load_model, load_weights, save_model
-from cssr.data.arrays import Arrays, load_arrays
-from cssr.data.batches import batch_indices
+from cssr.data.arrays import load_arrays
 from cssr.device import choose_device, compute_deterministically, device_name
-from cssr.files import locked, naming, new_folder, write_whole
+from cssr.files import locked, new_folder, write_whole
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise, start_from
 from cssr.models.unet import UNet, load_imagenet
 from cssr.models.variants import build_pipeline
-from cssr.numerics import NotFiniteError
-from cssr.parallel import Alone, launch
+from cssr.parallel import launch
 from cssr.params import LOSS_NAMES, Train
 from cssr.state import Checkpoints, identify, key_of
-from cssr.training import Row, StoppedError, fit
+from cssr.training import fit
 from stages.common import (
     FINISHED,
     STATE,
     code_files,
-    ending_signals,
     files_in,
     forget_finished,
     plain,
@@ -43,14 +34,8 @@ from stages.common import (
     say,
     versions,
 )
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
-try:
-    from dvclive import Live
-except ImportError:  # a machine without DVC still trains
-    Live = None
+from stages.early_ends import ends_told
+from stages.training_log import Progress, copy_files, live_log, write_logs
 
 ARRAYS = Path("data/arrays")
 LESS_MEMORY = "train.micro_batch: 1, train.recompute: true or a smaller data.size"
@@ -163,149 +148,6 @@ def new_ss(size: Any, seed: int) -> UNet:
     if size.pretrained:
         load_imagenet(ss)
     return ss
-
-
-class Progress:
-    """Shows the rows of the training log: in a progress bar or, off a terminal, as lines."""
-
-    def __init__(self, title: str, train: Train, *, shown: bool) -> None:
-        self.title, self.train = title, train
-        terminal = shown and sys.stderr.isatty()
-        self.bar = tqdm(total=train.iterations, desc=title, unit="it") if terminal else None
-
-    def show(self, iteration: int, row: Row) -> None:
-        """Show that an iteration is done, and its row if it has one."""
-        if self.bar is not None:
-            if self.bar.n == 0:  # not the first one where an interrupted training goes on
-                self.bar.n = self.bar.initial = iteration - 1
-            self.bar.update()
-        if not row:
-            return
-        names = [name for name in ("loss", "l1", "ss", "val_psnr", "val_aiu") if name in row]
-        values = "  ".join(f"{name} {row[name]:.4f}" for name in names)
-        if self.bar is not None:
-            self.bar.set_postfix_str(values)
-            return
-        images = (self.train.iterations - iteration) * self.train.batch_size
-        minutes, seconds = divmod(round(images / row["images_per_second"]), 60)
-        done = f"{self.title} {iteration}/{self.train.iterations}"
-        say(f"{done}  {values}  {minutes}:{seconds:02} left", sys.stdout)
-
-    def close(self) -> None:
-        """End the progress bar."""
-        if self.bar is not None:
-            self.bar.close()
-
-
-@contextmanager
-def live_log(folder: Path, *, wanted: bool) -> Iterator[Callable[[int, Row], None]]:
-    """A function that logs a row with dvclive; without dvclive it does nothing."""
-    if Live is None or not wanted:
-        yield lambda iteration, row: None
-        return
-    with naming(folder):
-        live = Live(str(folder), save_dvc_exp=False, dvcyaml=None)
-
-    def log(iteration: int, row: Row) -> None:
-        with naming(folder):
-            live.step = iteration
-            for name, value in row.items():
-                if name != "iteration":  # it is the step
-                    live.log_metric(name, value)
-            live.make_summary()
-
-    try:
-        yield log
-    finally:
-        with naming(folder):
-            live.end()
-
-
-def copy_files(source: Path, target: Path) -> None:
-    """Copy the files of a folder, if it is there; on a full disk, unlike shutil, name one file."""
-    for file in files_in([source]):
-        copied = target / file.relative_to(source)
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        with naming(copied):
-            copied.write_bytes(file.read_bytes())
-
-
-def write_logs(folder: Path, rows: Sequence[Row]) -> None:
-    """The rows as log.csv and, of the validations, validation.csv.
-
-    The speed is left out: the same training gives the same files.
-    """
-    table = pd.DataFrame(rows).drop(columns="images_per_second")
-    validated = [name for name in table if name.startswith("val_")]
-    table.drop(columns=validated).to_csv(folder / "log.csv", index=False)
-    validation = table[["iteration", *validated]].dropna()
-    validation.to_csv(folder / "validation.csv", index=False)
-
-
-class StopRequest:
-    """Notes the first SIGTERM, SIGHUP or Ctrl-C, so that a training can save its state.
-
-    The second one ends it.
-
-    Attributes:
-        signal: that was noted; 0 before.
-    """
-
-    def __init__(self) -> None:
-        self.signal = 0
-
-    def __enter__(self) -> "StopRequest":
-        numbers = (signal.SIGINT, *ending_signals())
-        self.before = {number: signal.signal(number, self._note) for number in numbers}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal:
-            sys.exit(128 + number)
-        self.signal = number
-
-
-@contextmanager
-def ends_told(
-    title: str,
-    arrays: Arrays,
-    params: Any,
-    checkpoints: Checkpoints,
-    processes: "Alone | Fabric",
-) -> Iterator[Callable[[], bool]]:
-    """Tell of a training that ends early; yields whether it is asked to."""
-    alone = processes.world_size == 1  # several processes could not agree on the iteration
-    with StopRequest() if alone else nullcontext() as stop:
-        try:
-            yield lambda: bool(stop and stop.signal)
-        except NotFiniteError as error:
-            if processes.global_rank:
-                sys.exit(0)  # the first process tells; Fabric kills it if another one ends with 1
-            raise ValueError(failure_line(error, title, arrays, params, checkpoints)) from None
-        except StoppedError as error:
-            say(f"stopped {error}; the same command goes on from there", sys.stderr)
-            sys.exit(128 + stop.signal)
-
-
-def failure_line(
-    error: NotFiniteError, title: str, arrays: Arrays, params: Any, checkpoints: Checkpoints
-) -> str:
-    """Write the batch of a loss that is not finite to the state's folder; the error's line."""
-    n, size = len(arrays.names), params.train.batch_size
-    names = [arrays.names[k] for k in batch_indices(error.iteration - 1, n, size, params.seed)]
-    facts = {"iteration": error.iteration, "means": error.means, "images": names}
-    file = checkpoints.folder / "not_finite.json"
-    write_whole(file, f"{json.dumps({'cell': title, **facts}, indent=2)}\n".encode())
-    kept = checkpoints.files()
-    return (
-        f"{title}: {error}; images {', '.join(names)} (written to {file}); "
-        f"{f'the last good checkpoint is {kept[-1]}' if kept else 'there is no checkpoint yet'}; "
-        "lower train.learning_rate, or use train.precision: float32"
-    )
 
 
 def main() -> None:

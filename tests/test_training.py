@@ -19,7 +19,7 @@ from cssr.parallel import Alone
 from cssr.params import Objective
 from cssr.state import Checkpoints
 from cssr.training import StoppedError, fit, prepare_networks, total_loss, train_step
-from stages.train import write_logs
+from stages.training_log import write_logs
 
 CPU = torch.device("cpu")
 IDENTITY = {"parameters": "p", "code": "c", "inputs": "i"}
