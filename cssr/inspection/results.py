@@ -21,7 +21,7 @@ from cssr.inspection.segmenter import Band, Segmenter, Tiling
 from cssr.measurement.cracks import Crack, crack_table, geojson, measure_bands
 
 SUMMARY = "photo.json"  # written last
-ROWS = 1024  # of a mask in memory at a time
+ROWS = 256  # of a mask that are read or written at a time
 PREVIEW = 1200  # side of the pictures for the page, px
 RASTER = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
 RASTER |= {"compress": "deflate", "zlevel": 1, "bigtiff": "if_safer", "num_threads": "all_cpus"}
@@ -213,15 +213,17 @@ def _write_rasters(
         for band in bands:
             mask = band.probs >= np.float32(settings.threshold)
             overlay.add(band.top, band.photo, mask)
-            pixels = {
-                "probability": (band.probs * 65535 + 0.5).astype(np.uint16)[None],
-                "mask": mask[None] * np.uint8(255),
-            }
-            if band.sr is not None:
-                pixels["sr"] = band.sr.transpose(2, 0, 1)
-            window = rasterio.windows.Window(0, top, size[1], len(mask))
-            for name, values in pixels.items():
-                files[name].write(values, window=window)
+            for start in range(0, len(mask), ROWS):
+                rows = slice(start, start + ROWS)
+                pixels = {
+                    "probability": (band.probs[rows] * 65535 + 0.5).astype(np.uint16)[None],
+                    "mask": mask[None, rows] * np.uint8(255),
+                }
+                if band.sr is not None:
+                    pixels["sr"] = band.sr[rows].transpose(2, 0, 1)
+                for name, values in pixels.items():
+                    window = rasterio.windows.Window(0, top + start, size[1], values.shape[1])
+                    files[name].write(values, window=window)
             top += len(mask)
             yield mask
 

@@ -17,11 +17,11 @@ from cssr.inspection.tiles import Span, batches, cut
 from cssr.models.reach import reach
 from cssr.models.variants import Statistics
 
-TILE = 1792  # side of what is kept of a tile by default, px of the results
+TILE = 1536  # side of what is kept of a tile by default, px of the results
 ROOM = 2**32  # bytes of activations that a tile may take by default
 BLOCK = 64  # cuts lie at multiples of it, px of the results
 HAS_SR = ("bicubic_ss", "sr_ss", "cssr")  # variants whose results hold an SR image
-KEPT = 512 * 2**20  # bytes of SR images that are kept between the two passes over a photo
+KEPT = 512 * 2**20  # bytes of SR images that may be kept between the two passes over a photo
 
 
 class Network(Protocol):
@@ -182,7 +182,7 @@ class Segmenter:
         """Segment a photo in bands of rows, from top to bottom.
 
         The photo is read twice: for the statistics with which SS normalises what it sees, and for
-        the result. SR images of the first pass are kept for the second as far as memory allows.
+        the result. SR images of the first pass are kept for the second if all of them are small.
 
         Args:
             photo: of any size.
@@ -194,13 +194,14 @@ class Segmenter:
             PhotoError: if the photo is damaged.
         """
         rows, columns = (self._cut(side, tiling) for side in (photo.height, photo.width))
-        moments, keys, kept, free = Moments(), count(), {}, KEPT
+        keeps = 12 * self.scale**2 * photo.height * photo.width <= KEPT  # three float32
+        moments, keys, kept = Moments(), count(), {}
         for row in rows:
             for images, group in _tiles(photo, row, columns, tiling.batch):
                 key, seen = next(keys), self.network.ss_input(images)
                 moments.add(seen, row, group, photo)
-                if seen is not images and seen.nbytes <= free:
-                    kept[key], free = seen, free - seen.nbytes
+                if keeps:
+                    kept[key] = seen
                 advance()
         statistics, keys = moments.statistics(), count()
         for row in rows:
