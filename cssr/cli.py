@@ -4,6 +4,7 @@ import math
 import signal
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -51,7 +52,8 @@ MM_PER_PX = click.option(
     "--mm-per-px",
     type=float,
     callback=_check_positive,
-    help="Size of a pixel, for mm in the results.",
+    help="Size of a pixel of the photo, for mm in the results. (Of the mask, where `measure` is "
+    "given one that `segment` has not written.)",
 )
 
 
@@ -142,6 +144,8 @@ def segment(
         min_area=min_area,
         mm_per_px=mm_per_px,
     )
+    _check_free(out, headers)
+    made = not out.exists()
     _make_folder(out)
     try:
         failed |= _segment_all(segmenter, photos, headers, out, settings, tiling, resume=resume)
@@ -149,10 +153,24 @@ def segment(
         if any(out.iterdir()):
             write_gallery(out, failed)
             click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
-        else:
+        elif made:
             out.rmdir()
     if failed:
         sys.exit(SOME_FAILED if len(failed) < len(photos) else BAD_INPUT)
+
+
+def _check_free(out: Path, names: Iterable[str]) -> None:
+    """Refuse to replace what no earlier run has written."""
+    from cssr.inspection.results import SUMMARY, read_summary
+
+    foreign = [
+        out / name for name in names if (out / name).exists() and read_summary(out / name) is None
+    ]
+    common = [out / name for name in ("index.html", "cracks.csv") if (out / name).exists()]
+    if common and not any(out.rglob(SUMMARY)):
+        foreign += common
+    if foreign:
+        raise ValueError(f"--out: {foreign[0]} is there, and not of an earlier run; name another")
 
 
 def _make_folder(out: Path) -> None:
@@ -178,7 +196,7 @@ def _segment_all(
     """Segment photos one by one; what is wrong with those that could not be read."""
     from tqdm import tqdm
 
-    from cssr.inspection.photos import PhotoError
+    from cssr.inspection.photos import PhotoError, shown
     from cssr.inspection.results import inspect_photo, is_done
 
     todo = [
@@ -204,7 +222,7 @@ def _segment_all(
                 bar.write(f"{name}: {found['cracks']:,} cracks, {found['length_px']:,.0f} px")
             except PhotoError as error:
                 failed[name] = str(error)
-                bar.write(f"{photos[name]}: {error}; skipped", file=sys.stderr)
+                bar.write(f"{shown(photos[name])}: {error}; skipped", file=sys.stderr)
             bar.update(end - bar.n)
     return failed
 
@@ -215,7 +233,7 @@ def _read_headers(photos: dict[str, Path]) -> tuple[dict[str, "Header"], dict[st
     Raises:
         ValueError: if none has one.
     """
-    from cssr.inspection.photos import PhotoError, read_header
+    from cssr.inspection.photos import PhotoError, read_header, shown
 
     headers, failed = {}, {}
     for name, file in photos.items():
@@ -226,9 +244,9 @@ def _read_headers(photos: dict[str, Path]) -> tuple[dict[str, "Header"], dict[st
     if not headers:
         (name, why), *others = failed.items()
         more = f", and {len(others)} more" if others else ""
-        raise ValueError(f"no readable photo: {photos[name]}: {why}{more}")
+        raise ValueError(f"no readable photo: {shown(photos[name])}: {why}{more}")
     for name, why in failed.items():
-        click.echo(f"{photos[name]}: {why}; skipped", err=True)
+        click.echo(f"{shown(photos[name])}: {why}; skipped", err=True)
     return headers, failed
 
 
@@ -255,8 +273,8 @@ def measure(
 
     Exits with 3 if some masks could not be read, and with 2 if none could.
     """
-    from cssr.inspection.photos import PhotoError, find_photos
-    from cssr.inspection.results import measure_mask, write_measurements
+    from cssr.inspection.photos import PhotoError, find_photos, shown
+    from cssr.inspection.results import measure_mask, read_summary, write_measurements
 
     masks = find_photos(paths, recursive=recursive, leave_out=out)
     _, failed = _read_headers(masks)
@@ -268,8 +286,12 @@ def measure(
             found[name] = measure_mask(masks[name], min_area=min_area)
         except PhotoError as error:
             failed[name] = str(error)
-            click.echo(f"{masks[name]}: {error}; skipped", err=True)
-    table = write_measurements(out, dict(sorted(found.items())), mm_per_px=mm_per_px)
+            click.echo(f"{shown(masks[name])}: {error}; skipped", err=True)
+    if not found:
+        sys.exit(BAD_INPUT)
+    scales = {name: (read_summary(masks[name].parent) or {}).get("scale", 1) for name in found}
+    mm = {name: mm_per_px and mm_per_px / scale for name, scale in scales.items()}
+    table = write_measurements(out, dict(sorted(found.items())), mm_per_px=mm)
     if out is None:
         click.echo(table.to_csv(index=False), nl=False)
     sys.exit(SOME_FAILED if failed else 0)
@@ -288,11 +310,17 @@ def export(model: Path, onnx: Path) -> None:
     pipeline, description = load_model(model)
     if description["variant"] == "sr":
         raise ValueError(f"{model}: super-resolution alone, it does not segment")
-    export_onnx(onnx, pipeline, description)
-    difference = greatest_difference(onnx, pipeline, description)
+    try:
+        with tempfile.TemporaryDirectory(dir=onnx.parent) as folder:
+            file = Path(folder, onnx.name)
+            export_onnx(file, pipeline, description)
+            difference = greatest_difference(file, pipeline, description)
+            if difference > TOLERANCE:
+                raise ValueError(f"differs from {model} by {difference:.1e}, above {TOLERANCE:g}")
+            file.replace(onnx)
+    except OSError as error:
+        raise ValueError(f"--onnx: {onnx}: {error.strerror}") from None
     click.echo(f"{onnx}: differs from {model} by at most {difference:.1e} in probability")
-    if difference > TOLERANCE:
-        raise ValueError(f"{onnx}: that is more than {TOLERANCE:g}; do not use it")
 
 
 def main() -> NoReturn:

@@ -6,6 +6,7 @@ NO_MEMORY = (
     "can't allocate memory",
     "bad_alloc",
     "could not create a memory",
+    "could not create a primitive",
     "out of memory",
     "ALLOC_FAILED",
     "Failed to allocate memory",

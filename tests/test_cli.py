@@ -1,3 +1,4 @@
+import io
 import json
 import signal
 import subprocess
@@ -117,6 +118,30 @@ def test_measuring_a_mask_gives_what_segmenting_measured(inspected, folder):
     printed = run("cssr measure out/b.jpg/mask.tif", folder).stdout
     measured = [line.split(",", 1)[1] for line in printed.splitlines()]
     assert measured == (folder / "out/b.jpg/cracks.csv").read_text().splitlines()
+
+
+def test_measuring_knows_the_scale_of_what_segmenting_wrote(inspected, folder):
+    command = "cssr measure out/more/c.tif/mask.tif out/b.jpg/mask.tif --mm-per-px 2"
+    lines = run(command, folder).stdout.splitlines()
+    rows = pd.read_csv(io.StringIO("\n".join(lines)))
+    assert set(rows.photo) == {"more/c.tif/mask.tif", "b.jpg/mask.tif"}
+    np.testing.assert_allclose(rows.length_mm, rows.length_px * 2 / 4, atol=0.01)
+
+
+def test_a_mask_of_zeros_and_ones_is_refused(folder):
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(folder / "ones.png")
+    done = run("cssr measure ones.png", folder, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "ones.png: values up to 1; those of crack are 128 to 255; skipped\n"
+
+
+def test_a_file_of_the_user_in_the_out_folder_is_not_replaced(folder):
+    (folder / "mine").mkdir()
+    (folder / "mine/a.png").write_text("precious")
+    done = run("cssr segment photos/a.png --model model --out mine", folder, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --out: mine/a.png is there, and not of an earlier run")
+    assert (folder / "mine/a.png").read_text() == "precious"
 
 
 def test_measurements_are_written_to_a_folder(inspected, folder):

@@ -27,8 +27,9 @@ def write_gallery(folder: Path, failed: Mapping[str, str]) -> None:
     photos = {}
     for file in sorted(folder.rglob(SUMMARY)):
         summary = read_summary(file.parent)
-        if summary is not None:
-            photos[file.parent.relative_to(folder).as_posix()] = summary
+        name = file.parent.relative_to(folder).as_posix()
+        if summary is not None and name not in failed:
+            photos[name] = summary
     with new_files(folder) as out:
         table = pd.concat([pd.DataFrame(), *_tables(folder, photos)], ignore_index=True)
         table.to_csv(out / "cracks.csv", index=False)

@@ -136,8 +136,10 @@ def load_onnx(file: Path) -> tuple[OnnxNetwork, dict[str, Any]]:
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         description = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
-    except KeyError:
+        has_sr = description["variant"] in HAS_SR
+        description["sr"], description["ss"]["encoder"]  # what a segmenter asks for
+    except (KeyError, TypeError):
         raise ValueError(f"{file}: an ONNX file, but not one of `cssr export`") from None
     except Exception as error:  # onnxruntime's have no common base of their own
         raise ValueError(f"{file}: not a readable ONNX file ({error})") from None
-    return OnnxNetwork(session, has_sr=description["variant"] in HAS_SR), description
+    return OnnxNetwork(session, has_sr=has_sr), description

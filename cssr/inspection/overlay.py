@@ -22,8 +22,8 @@ class Overlay:
         self.photo_factor = _reduction(max(height, width))
         self.mask_factor = _reduction(max(height, width) * scale)
         low, high = self.photo_factor, self.mask_factor
-        self.photo = np.zeros((height // low, width // low, 3), np.uint8)
-        self.crack = np.zeros((height * scale // high, width * scale // high), bool)
+        self.photo = np.zeros((-(-height // low), -(-width // low), 3), np.uint8)
+        self.crack = np.zeros((-(-height * scale // high), -(-width * scale // high)), bool)
 
     def add(self, top: int, photo: np.ndarray, mask: np.ndarray) -> None:
         """Put a band into its place.
@@ -33,15 +33,13 @@ class Overlay:
             photo: RGB, (h, W, 3) uint8.
             mask: (scale·h, scale·W) bool.
         """
-        factor, width = self.photo_factor, self.photo.shape[1]
-        place = _rows(top, len(photo), factor)
-        whole = photo[: (place.stop - place.start) * factor, : width * factor]
-        if len(whole):
-            size = (width, place.stop - place.start)
-            self.photo[place] = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+        place = _rows(top, len(photo), self.photo_factor)
+        size = (self.photo.shape[1], place.stop - place.start)
+        below, right = (-side % self.photo_factor for side in photo.shape[:2])
+        whole = cv2.copyMakeBorder(photo, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        self.photo[place] = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
         place = _rows(top * self.scale, len(mask), self.mask_factor)
-        crack = any_in_blocks(mask, self.mask_factor)
-        self.crack[place] = crack[: place.stop - place.start, : self.crack.shape[1]]
+        self.crack[place] = any_in_blocks(mask, self.mask_factor)
 
     def picture(self, largest: int = LARGEST) -> tuple[np.ndarray, np.ndarray]:
         """The photo in the mask's size without and with its cracks marked, RGB uint8.
@@ -74,4 +72,4 @@ def _reduction(side: int) -> int:
 
 
 def _rows(top: int, rows: int, factor: int) -> slice:
-    return slice(top // factor, (top + rows) // factor)
+    return slice(top // factor, -(-(top + rows) // factor))

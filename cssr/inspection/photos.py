@@ -1,5 +1,6 @@
 """Photos of any size, read in bands of rows."""
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -117,10 +118,13 @@ def open_photo(file: Path) -> Iterator[ArrayPhoto | FilePhoto]:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             source = rasterio.open(file, driver=header.driver)
-        except RasterioError as error:
+            plain = _is_plain(source)
+        except PhotoError:
+            raise
+        except Exception as error:  # those of GDAL have no public class in common
             raise PhotoError(f"not a readable image ({_said(error)})") from None
         with source:
-            if not _is_plain(source):
+            if not plain:
                 yield ArrayPhoto(_read_whole(file))
             elif header.orientation == 1:
                 yield FilePhoto(source)
@@ -135,9 +139,12 @@ def read_header(file: Path) -> Header:
     Raises:
         PhotoError: if it is not a JPEG, PNG, TIFF, BMP or WebP.
     """
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # a header of any size is safe
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
+        with (
+            _unlimited(),
+            warnings.catch_warnings(action="ignore"),
+            Image.open(file, formats=FORMATS) as image,
+        ):
             orientation = image.getexif().get(ORIENTATION, 1)
             turned = orientation >= 5 and image.format != "TIFF"  # whose size is the upright one
             width, height = image.size[::-1] if turned else image.size
@@ -146,8 +153,6 @@ def read_header(file: Path) -> Header:
         raise PhotoError("not a readable JPEG, PNG, TIFF, BMP or WebP") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise PhotoError(f"cannot be read ({_said(error)})") from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def find_photos(
@@ -161,12 +166,14 @@ def find_photos(
         leave_out: a folder in which none is looked for.
 
     Returns:
-        Files by name, which is relative to the folder that was given.
+        Files by name, which is relative to the folder that was given, or to the folder that all
+        have in common where names would be the same.
 
     Raises:
-        ValueError: if a path is not there, a folder holds no photo, or two have the same name.
+        ValueError: if a path is not there, or a folder holds no photo.
     """
-    found: dict[str, Path] = {}
+    given: dict[Path, Path] = {}  # photos by where they are
+    names: dict[Path, Path] = {}
     for path in paths:
         if not path.exists():
             raise ValueError(f"{path}: no such file or folder")
@@ -179,12 +186,17 @@ def find_photos(
             hint = "" if recursive else "; --recursive looks in its folders"
             raise ValueError(f"{path}: no photo ({', '.join(SUFFIXES)}) in this folder{hint}")
         for photo in photos:
-            name = str(photo.relative_to(path)) if path.is_dir() else photo.name
-            if found.setdefault(name, photo) != photo:
-                raise ValueError(
-                    f"{photo} and {found[name]} have the same name: give one at a time"
-                )
-    return found
+            given[photo.absolute()] = photo
+            names[photo.absolute()] = photo.relative_to(path if path.is_dir() else path.parent)
+    if len(set(names.values())) < len(names):
+        common = os.path.commonpath(names)
+        names = {place: place.relative_to(common) for place in names}
+    return {shown(name): given[place] for place, name in names.items()}
+
+
+def shown(path: Path) -> str:
+    """A path as text that can be written anywhere, also where it is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _photos_in(folder: Path, *, recursive: bool) -> list[Path]:
@@ -192,20 +204,29 @@ def _photos_in(folder: Path, *, recursive: bool) -> list[Path]:
     return sorted(file for file in files if file.suffix.lower() in SUFFIXES and file.is_file())
 
 
+@contextmanager
+def _unlimited() -> Iterator[None]:
+    """Let Pillow open images of any size: people have large photos."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
 def _is_plain(source: rasterio.DatasetReader) -> bool:
-    if any(kind.startswith("float") for kind in source.dtypes):
+    if not set(source.dtypes) <= {"uint8", "uint16"}:
         raise PhotoError(f"{source.dtypes[0]} pixels; 8 or 16 bits are read")
     colours = (_GRAY, _GRAY + _ALPHA, _RGB, _RGB + _ALPHA)
     one_bit = "NBITS" in source.tags(1, ns="IMAGE_STRUCTURE")
-    known = set(source.dtypes) <= {"uint8"} or set(source.dtypes) <= {"uint16"}
-    return tuple(source.colorinterp) in colours and known and not one_bit
+    return tuple(source.colorinterp) in colours and not one_bit
 
 
 def _read_whole(file: Path) -> np.ndarray:
     try:
-        with Image.open(file) as image:
+        with _unlimited(), Image.open(file) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise PhotoError(f"not a readable image ({_said(error)})") from None
 
 

@@ -16,7 +16,7 @@ import rasterio
 from cssr.data.arrays import CRACK
 from cssr.files import new_files, new_folder
 from cssr.inspection.overlay import Overlay
-from cssr.inspection.photos import open_photo
+from cssr.inspection.photos import PhotoError, open_photo
 from cssr.inspection.segmenter import Band, Segmenter, Tiling
 from cssr.measurement.cracks import Crack, crack_table, geojson, measure_bands
 
@@ -116,32 +116,44 @@ def measure_mask(file: Path, *, min_area: int) -> list[Crack]:
     with open_photo(file) as mask:
         starts = range(0, mask.height, ROWS)
         bands = (mask.rows(start, min(start + ROWS, mask.height)) for start in starts)
-        return measure_bands((band[..., 0] >= CRACK for band in bands), min_area=min_area)
+        return measure_bands(map(_crack_pixels, bands), min_area=min_area)
+
+
+def _crack_pixels(band: np.ndarray) -> np.ndarray:
+    """Crack pixels of some rows of a mask, (rows, W, 3)."""
+    values = band.max(axis=2)
+    if 0 < values.max() < CRACK:
+        raise PhotoError(f"values up to {values.max()}; those of crack are {CRACK} to 255")
+    return values >= CRACK
 
 
 def write_measurements(
-    folder: Path | None, cracks: Mapping[str, Sequence[Crack]], *, mm_per_px: float | None
+    folder: Path | None,
+    cracks: Mapping[str, Sequence[Crack]],
+    *,
+    mm_per_px: Mapping[str, float | None],
 ) -> pd.DataFrame:
     """A table of the cracks of several masks; also as cracks.csv, with a GeoJSON file of each.
 
     Args:
         folder: to write; None for the table alone.
         cracks: of each mask, by its name.
-        mm_per_px: of the masks; None if unknown.
+        mm_per_px: of each mask; None if unknown.
 
     Raises:
         OSError: if the folder cannot be written.
     """
-    tables = [
-        crack_table(found, mm_per_px=mm_per_px).assign(photo=name) for name, found in cracks.items()
-    ]
-    table = _photo_first(pd.concat(tables, ignore_index=True))
+    tables = {name: crack_table(found, mm_per_px=mm_per_px[name]) for name, found in cracks.items()}
+    filled = {name: table for name, table in tables.items() if len(table)} or tables
+    table = pd.concat(filled, names=["photo"]).reset_index("photo").reset_index(drop=True)
     if folder is not None:
         with new_files(folder) as out:
             table.to_csv(out / "cracks.csv", index=False)
             for name, found in cracks.items():
                 file = out / f"{name.replace('/', '_')}.geojson"
-                file.write_text(json.dumps(geojson(found, mm_per_px=mm_per_px)), encoding="utf-8")
+                file.write_text(
+                    json.dumps(geojson(found, mm_per_px=mm_per_px[name])), encoding="utf-8"
+                )
     return table
 
 
@@ -156,6 +168,10 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
 def is_done(folder: Path, file: Path, settings: Settings) -> bool:
     """Whether a folder holds the results of this very photo with these settings."""
     summary = read_summary(folder) or {}
+    written = ["probability.tif", "mask.tif", "cracks.csv", "cracks.geojson", "overlay.jpg"]
+    written += ["sr.tif"] * settings.sr
+    if not all((folder / name).is_file() for name in written):
+        return False
     return summary.get("settings") == asdict(settings) and summary.get("photo") == stamp(file)
 
 
@@ -163,10 +179,6 @@ def stamp(file: Path) -> dict[str, Any]:
     """By which a photo is known again: its name, size and time of change."""
     status = file.stat()
     return {"file": file.name, "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
-
-
-def _photo_first(table: pd.DataFrame) -> pd.DataFrame:
-    return table[["photo", *table.columns.drop("photo")]]
 
 
 def totals(table: pd.DataFrame) -> dict[str, float]:

@@ -273,16 +273,33 @@ class Moments:
 
 def load(path: str | Path, *, device: str = "auto") -> Segmenter:
     """A trained model, to segment photos with; see `cssr.load`."""
-    path = Path(path)
+    path, where = Path(path), choose_device(device)
     if path.suffix == ".onnx":
+        if device.startswith("cuda"):
+            raise ValueError(f"{path}: ONNX models run on the CPU here, not on {device}")
         from cssr.inspection.onnx import load_onnx  # needs packages that are not always installed
 
-        return Segmenter(*load_onnx(path))
+        network, description = load_onnx(path)
+        _check(path, description)
+        return Segmenter(network, description)
     pipeline, description = load_model(path)
+    _check(path, description)
+    keep_freed_memory()
+    return Segmenter(Torch(pipeline, where), description)
+
+
+def _check(path: Path, description: Mapping[str, Any]) -> None:
+    """Raise ValueError if a model is not one of the seven, or its threshold is not one."""
     if description["variant"] == "sr":
         raise ValueError(f"{path}: super-resolution alone, it does not segment")
-    keep_freed_memory()
-    return Segmenter(Torch(pipeline, choose_device(device)), description)
+    try:
+        threshold = description.get("threshold")
+        usable = threshold is None or 0 <= threshold <= 1
+        reach(description["variant"], scale=description["scale"], stages=1)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: its description is of another version ({error})") from None
+    if not usable:
+        raise ValueError(f"{path}: its threshold {threshold} is not in [0, 1]")
 
 
 def _channels(sr: Mapping[str, int] | None, ss: Mapping[str, Any]) -> int:

@@ -50,10 +50,25 @@ def measurement_table(cells: Mapping[str, Cell], *, header: Sequence[str]) -> st
             "",
             *(f"| {' | '.join(row)} |" for row in rows),
             "",
-            *(f"- {note}" for note in NOTES),
+            *(f"- {note}" for note in [*_answer(cells), *NOTES]),
             "",
         ]
     )
+
+
+def _answer(cells: Mapping[str, Cell]) -> list[str]:
+    """Whether CSSR at low resolution measures as well as segmentation at high resolution does."""
+    names = ("length_mae", "width_mae")
+    low, high = ([cells[name].test.get(key) for key in names] for name in ("cssr", "ss_hr"))
+    if None in (*low, *high):
+        return []
+    as_well = all(one <= other for one, other in zip(low, high, strict=True))
+    return [
+        f"(f), from images of 1/{cells['cssr'].run['scale']} of the side, measures "
+        f"{'as well as' if as_well else 'less well than'} (a) from the HR images: the length of an "
+        f"image is off by {100 * low[0]:.1f} % against {100 * high[0]:.1f} %, its mean width by "
+        f"{low[1]:.2f} px against {high[1]:.2f} px."
+    ]
 
 
 def _column(cells: Mapping[str, Cell], metric: str) -> list[str]:

@@ -30,6 +30,15 @@ def test_bands_give_what_the_whole_gives(monkeypatch):
         assert np.array_equal(one, two)
 
 
+@pytest.mark.parametrize("size", [(1, 20000), (40000, 2)])
+def test_a_thin_photo_has_a_picture_too(size):
+    overlay = Overlay(*size, scale=4)
+    overlay.add(0, np.zeros((*size, 3), np.uint8), np.ones((4 * size[0], 4 * size[1]), bool))
+    photo, marked = overlay.picture()
+    assert photo.shape == marked.shape
+    assert 4096 < max(photo.shape) <= 8192
+
+
 @pytest.mark.parametrize("side", [1, 2, 5])
 def test_a_crack_of_one_pixel_is_not_lost_by_reducing(side):
     mask = np.zeros((11, 13), bool)

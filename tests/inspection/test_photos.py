@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -113,9 +115,37 @@ def test_a_folder_without_photos_is_refused(tmp_path):
         find_photos([tmp_path], recursive=False)
 
 
-def test_two_photos_of_one_name_are_refused(tmp_path):
+def test_two_photos_of_one_name_are_told_apart_by_their_folders(tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.png").touch()
-    with pytest.raises(ValueError, match="have the same name: give one at a time"):
-        find_photos([tmp_path / "one", tmp_path / "two"], recursive=False)
+    found = find_photos([tmp_path / "one", tmp_path / "two"], recursive=False)
+    assert list(found) == ["one/a.png", "two/a.png"]
+
+
+def test_a_name_that_is_not_utf_8_is_written_with_backslashes(tmp_path):
+    file = os.fsencode(tmp_path) + b"/\xff.png"
+    with open(file, "wb"):  # noqa: PTH123
+        pass
+    assert list(find_photos([tmp_path], recursive=False)) == ["\\xff.png"]
+
+
+def test_a_damaged_exif_block_is_refused(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    file = save(Image.fromarray(PIXELS), tmp_path / "a.jpg", exif=exif)
+    content = bytearray(file.read_bytes())
+    at = content.index(b"Exif\0\0") + 6
+    content[at + 2] ^= 0xFF
+    file.write_bytes(content)
+    with pytest.raises(PhotoError):
+        read(file)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint32", "float32"])
+def test_pixels_of_other_depths_are_refused(tmp_path, dtype):
+    file = tmp_path / "a.tif"
+    with rasterio.open(file, "w", driver="GTiff", height=8, width=8, count=1, dtype=dtype) as out:
+        out.write(np.full((1, 8, 8), 1000, dtype))
+    with pytest.raises(PhotoError, match=f"{dtype} pixels; 8 or 16 bits are read"):
+        read(file, cut=4)
