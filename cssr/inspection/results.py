@@ -22,7 +22,7 @@ from cssr.measurement.cracks import Crack, crack_table, geojson, measure_bands
 
 SUMMARY = "photo.json"  # written last
 ROWS = 256  # of a mask that are read or written at a time
-PREVIEW = 1200  # side of the pictures for the page, px
+PREVIEW = 800  # side of the pictures for the page, px
 RASTER = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
 RASTER |= {"compress": "deflate", "zlevel": 1, "bigtiff": "if_safer", "num_threads": "all_cpus"}
 
