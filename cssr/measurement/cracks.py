@@ -15,6 +15,7 @@ from cssr.measurement.stretch import measure_branch
 MIN_AREA = 16  # px; smaller specks are no cracks
 SIDE = 512  # px of the windows in which a mask is skeletonised
 TOLERANCE = 0.5  # px, by which a polyline may miss the centreline
+CHUNK = 2**18  # pixels at a time whose nearest points are looked up
 LENGTHS = ("length", "width_mean", "width_median", "width_max")
 
 
@@ -139,11 +140,11 @@ def _cracks(runs: Runs, skeleton: Skeleton) -> Iterator[tuple[Runs, Skeleton]]:
 
 
 def _pixels(runs: Runs) -> np.ndarray:
-    """Centres of all pixels, x and y, (N, 2)."""
+    """Centres of all pixels, x and y, (N, 2) float32, which holds them exactly."""
     count = runs.stop - runs.start
     pixel = np.repeat(runs.start - count.cumsum() + count, count) + np.arange(count.sum())
     row, column = np.divmod(pixel, runs.stride)
-    return np.stack([column, row], axis=1) + 0.5
+    return np.stack([column, row], axis=1).astype(np.float32) + np.float32(0.5)
 
 
 def _box(runs: Runs) -> tuple[int, int, int, int]:
@@ -208,7 +209,9 @@ def _owned_pixels(
     points = np.concatenate([np.empty((0, 2)), *(branch.points[:, :2] for branch in branches)])
     if not len(points):
         return []
-    owner = KDTree(points).query(pixels)[1]
+    tree, starts = KDTree(points), range(0, len(pixels), CHUNK)
+    nearest = [tree.query(pixels[start : start + CHUNK])[1].astype(np.int32) for start in starts]
+    owner = np.concatenate(nearest)
     pixels = pixels[np.argsort(owner, kind="stable")]
     starts = np.concatenate([[0], np.bincount(owner, minlength=len(points)).cumsum()])
     stops = np.cumsum([len(branch.points) for branch in branches])
