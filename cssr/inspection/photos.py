@@ -30,7 +30,7 @@ ORIENTATION = 274  # the tag of EXIF
 OPTIONS = {
     "GDAL_ALLOW_LARGE_LIBJPEG_MEM_ALLOC": True,
     "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
-    "GDAL_CACHEMAX": 256,  # MB
+    "GDAL_CACHEMAX": 128,  # MB
     "GDAL_PAM_ENABLED": False,  # no .aux.xml files beside the photos
 }
 _GRAY, _RGB = (ColorInterp.gray,), (ColorInterp.red, ColorInterp.green, ColorInterp.blue)

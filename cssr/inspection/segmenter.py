@@ -17,7 +17,7 @@ from cssr.inspection.tiles import Span, batches, cut
 from cssr.models.reach import reach
 from cssr.models.variants import Statistics
 
-TILE = 1536  # side of what is kept of a tile by default, px of the results
+TILE = 1280  # side of what is kept of a tile by default, px of the results
 ROOM = 2**32  # bytes of activations that a tile may take by default
 BLOCK = 64  # cuts lie at multiples of it, px of the results
 HAS_SR = ("bicubic_ss", "sr_ss", "cssr")  # variants whose results hold an SR image

@@ -112,8 +112,8 @@ def test_tiles_are_as_large_as_the_networks_allow():
     assert tiles == {
         (64, "cssr"): 264,
         (64, "inverse"): 336,  # its overlap alone takes 320
-        (8, "cssr"): 464,
-        (8, "inverse"): 672,
+        (8, "cssr"): 400,
+        (8, "inverse"): 608,
     }
 
 
