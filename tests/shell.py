@@ -28,3 +28,12 @@ def run(command: str, folder: Path, check: bool = True) -> subprocess.CompletedP
     if check and done.returncode:
         pytest.fail(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def set_params(folder: Path, *changes: tuple[str, str]) -> None:
+    """Replace texts in params.yaml, each of which has to be there."""
+    text = (folder / "params.yaml").read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "params.yaml").write_text(text)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from shell import environment, run
+from shell import environment, run, set_params
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -46,14 +46,6 @@ def digest(folder: Path) -> str:
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         found.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
     return found.hexdigest()
-
-
-def set_params(folder: Path, *changes: tuple[str, str]) -> None:
-    text = (folder / "params.yaml").read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "params.yaml").write_text(text)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from shell import environment, run
+from shell import environment, run, set_params
 
 pytestmark = pytest.mark.slow
 TRAIN = "python -m stages.train cssr --sr runs/sr --out runs/{}"
@@ -23,14 +23,6 @@ def two_devices(repo) -> None:
         ("log_every: 2", "log_every: 10"),
         ("validate_every: 4", "validate_every: 50"),
     )
-
-
-def set_params(folder: Path, *changes: tuple[str, str]) -> None:
-    text = (folder / "params.yaml").read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "params.yaml").write_text(text)
 
 
 def start(name: str, folder: Path) -> subprocess.Popen:

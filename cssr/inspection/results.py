@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import rasterio
 
+from cssr.checkpoint import WEIGHTS
 from cssr.data.arrays import CRACK
 from cssr.files import new_files, new_folder
 from cssr.inspection.overlay import Overlay
@@ -199,7 +200,7 @@ def totals(table: pd.DataFrame) -> dict[str, float]:
 
 def fingerprint(model: Path) -> str:
     """SHA-256 of a model's weights: of the ONNX file, or of the folder's safetensors."""
-    file = model if model.is_file() else model / "weights.safetensors"
+    file = model if model.is_file() else model / WEIGHTS
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

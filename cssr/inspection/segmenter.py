@@ -1,6 +1,7 @@
 """Trained models that segment photos of any size, tile by tile and without seams."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -161,11 +162,9 @@ class Segmenter:
         threshold = self.threshold if threshold is None else threshold
         if threshold is None:
             raise ValueError("the model has no threshold of its own: give one")
-        if isinstance(image, str | Path):
-            with open_photo(Path(image)) as photo:
-                bands = list(self.bands(photo, tiling or self.tiling()))
-        else:
-            photo = ArrayPhoto(_as_rgb(image))
+        is_file = isinstance(image, str | Path)
+        opened = open_photo(Path(image)) if is_file else nullcontext(ArrayPhoto(_as_rgb(image)))
+        with opened as photo:
             bands = list(self.bands(photo, tiling or self.tiling()))
         probs = np.concatenate([band.probs for band in bands])
         sr = np.concatenate([band.sr for band in bands]) if self.has_sr else None

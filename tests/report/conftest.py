@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image, ImageDraw, ImageFilter
 
-from cssr.report.results import MODELS
+from cssr.report.results import MODELS, read_cell
 
 LEVELS = dict(zip(MODELS, (0.55, 0.26, 0.44, 0.47, 0.48, 0.53, 0.50), strict=True))
 DEMO = Path(__file__).parents[2] / "presets" / "demo.yaml"
@@ -152,3 +152,10 @@ def fake(tmp_path, monkeypatch) -> FakeResults:
     results = FakeResults(tmp_path)
     monkeypatch.chdir(tmp_path)
     return results
+
+
+@pytest.fixture
+def cells(fake):
+    """Made-up results of the seven models, read."""
+    fake.write()
+    return {name: read_cell(fake.root / "results" / name) for name in MODELS}

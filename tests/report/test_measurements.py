@@ -1,13 +1,5 @@
-import pytest
-
 from cssr.report.measurements import measurement_table
-from cssr.report.results import MODELS, read_cell
-
-
-@pytest.fixture
-def cells(fake):
-    fake.write()
-    return {name: read_cell(fake.root / "results" / name) for name in MODELS}
+from cssr.report.results import MODELS
 
 
 def rows_of(markdown):

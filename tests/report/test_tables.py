@@ -1,9 +1,7 @@
 import csv
 import re
 
-import pytest
-
-from cssr.report.results import MODELS, read_cell
+from cssr.report.results import MODELS
 from cssr.report.tables import (
     latex,
     latex_table,
@@ -13,12 +11,6 @@ from cssr.report.tables import (
     write_series,
     write_table,
 )
-
-
-@pytest.fixture
-def cells(fake):
-    fake.write()
-    return {name: read_cell(fake.root / "results" / name) for name in MODELS}
 
 
 def rows_of(markdown):
