@@ -41,6 +41,7 @@ _TINY = math.nextafter(0.0, 1.0)
 Unit = Annotated[float, _within(0.0, 1.0, "[0, 1]")]
 # cells are named after their β, and DVC names them before they are read as numbers
 Beta = Annotated[Unit, BeforeValidator(lambda value: _with_point(value))]
+Growth = Annotated[float, _within(-1.0, 1.0, "[-1, 1]")]
 Positive = Annotated[float, _within(_TINY, 1e9, "(0, 1e9]")]
 Count = Annotated[int, _within(1, 10**9, "1 … 1,000,000,000")]
 Channels = Annotated[int, _within(1, 4096, "1 … 4096")]
@@ -169,7 +170,7 @@ class Objective(_Section):
 
     gamma: Unit
     alpha_start: Unit
-    alpha_per_epoch: Unit
+    alpha_per_epoch: Growth
     phi: Literal["normalised", "pixels"]
 
 

@@ -32,15 +32,15 @@ def alpha_at(
 ) -> float:
     """Weight alpha of the boundary loss at an iteration, Sec. 3.2.
 
-    alpha = min(start + per_epoch * epoch, 0.99). The paper's 0.01 and 0.01 end its 100,000
-    iterations of 6 out of 9,122 images at 0.66.
+    alpha = start + per_epoch * epoch, clipped to [0, 0.99]. The paper's 0.01 and 0.01 end its
+    100,000 iterations of 6 out of 9,122 images at 0.66.
 
     Args:
         iteration: number of optimiser steps already done, from 0.
         n_train: training images, at least 1.
         batch_size: images per step, at least 1.
         start: alpha of the first epoch, in [0, 1).
-        per_epoch: increase per epoch, at least 0.
+        per_epoch: increase per epoch.
 
     Returns:
         alpha, in [0, 0.99].
@@ -49,4 +49,4 @@ def alpha_at(
         ValueError: if an argument of `epoch_at` is out of its range.
     """
     epoch = epoch_at(iteration, n_train=n_train, batch_size=batch_size)
-    return min(start + per_epoch * epoch, ALPHA_MAX)
+    return min(max(start + per_epoch * epoch, 0.0), ALPHA_MAX)

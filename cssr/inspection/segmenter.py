@@ -157,11 +157,13 @@ class Segmenter:
 
         Raises:
             PhotoError: if the file is not a readable photo.
-            ValueError: if the array is not such an image, or there is no threshold.
+            ValueError: if the array is not such an image, or there is no threshold in [0, 1].
         """
         threshold = self.threshold if threshold is None else threshold
         if threshold is None:
             raise ValueError("the model has no threshold of its own: give one")
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"the threshold {threshold} is not in [0, 1]")
         is_file = isinstance(image, str | Path)
         opened = open_photo(Path(image)) if is_file else nullcontext(ArrayPhoto(_as_rgb(image)))
         with opened as photo:

@@ -7,8 +7,7 @@ from networks import pipeline
 import cssr
 from cssr.inspection.onnx import OWN, export_onnx, greatest_difference, load_onnx
 from cssr.inspection.segmenter import Segmenter, Torch
-
-VARIANTS = ("ss_hr", "bicubic_ss", "ss_bicubic", "ss_sr", "cssr")
+from cssr.report.results import MODELS
 
 
 def description(variant: str, network: torch.nn.Module) -> dict:
@@ -16,7 +15,7 @@ def description(variant: str, network: torch.nn.Module) -> dict:
     return {"variant": variant, "scale": 4, "sr": sr, "ss": network.ss.config, "threshold": 0.25}
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
+@pytest.fixture(scope="module", params=MODELS)
 def exported(request, tmp_path_factory):
     """A variant's name, its pipeline and its ONNX file."""
     file = tmp_path_factory.mktemp("onnx") / f"{request.param}.onnx"

@@ -1,6 +1,10 @@
 import doctest
 import os
+import re
+import shutil
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -144,6 +148,11 @@ def test_a_model_without_threshold_asks_for_one():
         segmenter("cssr", threshold=None).segment(photo(32, 32))
 
 
+def test_a_threshold_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"the threshold 1.5 is not in \[0, 1\]"):
+        segmenter("cssr").segment(photo(32, 32), threshold=1.5)
+
+
 def test_a_saved_model_is_loaded_with_its_threshold(tmp_path):
     save_model(tmp_path, pipeline("cssr"), {"variant": "cssr", "scale": 4, "threshold": 0.37})
     model = cssr.load(tmp_path)
@@ -163,6 +172,15 @@ def test_the_documented_example_runs_with_a_trained_model(reproduced, monkeypatc
     monkeypatch.chdir(reproduced)
     assert doctest.testmod(cssr).attempted > 0
     assert doctest.testmod(cssr).failed == 0
+
+
+def test_the_python_of_the_docs_runs_with_a_trained_model(reproduced, monkeypatch, tmp_path):
+    text = Path("docs/inspection.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    shutil.copytree(reproduced / "runs/cssr", tmp_path / "runs/cssr")
+    cv2.imwrite(str(tmp_path / "wall.jpg"), photo(64, 64))
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
 
 
 def test_importing_the_package_does_not_import_pytorch():

@@ -1,0 +1,251 @@
+"""Test the paper's claims on the numbers in docs/results/PRESET/, and write them to claims.md.
+
+A model's score of an image is its mean over the seeds. Intervals hold 95 % of 9,999 bootstrap
+samples of the test images, the same images for both of two models that are compared (SciPy). One
+is called better where the interval of the difference is above 0 and so is the difference of every
+seed.
+"""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from benchmarks.collect_cells import FIRST, RESULTS
+from cssr.files import write_whole
+from cssr.report.results import LOSSES, MODELS
+from stages.common import run_stage
+
+RESAMPLES = 9999
+CONVENTIONAL = ("dice", "boundary_gdice")
+PAIRS = (
+    ("cssr", "ss_hr"),
+    ("cssr", "bicubic_ss"),
+    ("cssr", "sr_ss"),
+    ("cssr", "ss_bicubic"),
+    ("cssr", "ss_sr"),
+    ("cssr", "inverse"),
+    ("inverse", "ss_hr"),
+    ("sr_ss", "bicubic_ss"),
+)
+
+
+class Estimate(NamedTuple):
+    """A mean over images and seeds, with its interval and the mean of each seed."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: tuple[float, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Of a difference: better, worse or undecided."""
+        if self.low > 0 and min(self.seeds) > 0:
+            return "better"
+        if self.high < 0 and max(self.seeds) < 0:
+            return "worse"
+        return "undecided"
+
+
+class Scores:
+    """One metric of each test image and cell.
+
+    Args:
+        file: aiu.csv or psnr.csv of a preset.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.table = pd.read_csv(file)
+
+    def of(self, cell: str, place: str = "seed") -> pd.DataFrame:
+        """A column for each seed of a cell, such as `cssr` or `sweep/bc2-0.1`.
+
+        Args:
+            cell: its name.
+            place: `seed`, or the variation in whose workplaces it was run.
+        """
+        found = {}
+        for title in self.table.columns:
+            workplace, _, name = title.partition("/")
+            variation, _, seed = workplace.rpartition("-")
+            if (variation, name) == (place, cell):
+                found[int(seed)] = self.table[title]
+        return pd.DataFrame(found)
+
+
+def estimate(scores: pd.DataFrame) -> Estimate:
+    """The mean of scores, (images, seeds), or of differences of scores of the same images."""
+    images = scores.mean(axis=1).to_numpy()
+    found = bootstrap(
+        (images,), np.mean, n_resamples=RESAMPLES, method="percentile", vectorized=True, rng=0
+    )
+    interval = found.confidence_interval
+    return Estimate(images.mean(), interval.low, interval.high, tuple(scores.mean()))
+
+
+def compare(one: pd.DataFrame, other: pd.DataFrame) -> Estimate:
+    """The difference of two cells on the seeds that both have."""
+    seeds = one.columns.intersection(other.columns)
+    return estimate(one[seeds] - other[seeds])
+
+
+def preferred(cells: pd.DataFrame) -> dict[str, float]:
+    """The β of each loss that the first seed's validation prefers."""
+    sweep = cells[(cells["place"] == FIRST) & cells["cell"].str.startswith("sweep/")]
+    best = sweep.loc[sweep.groupby("loss", sort=False)["val_aiu"].idxmax()]
+    return dict(zip(best["loss"], best["beta"], strict=True))
+
+
+def model_rows(aiu: Scores, psnr: Scores, cells: pd.DataFrame) -> Iterable[list[str]]:
+    """Each model: AIU, AIU of each seed, AIU over crack images, greatest IoU, PSNR."""
+    crack = aiu.table["crack"] == 1
+    for model in MODELS:
+        scores, rows = aiu.of(model), cells[cells["cell"] == model]
+        rows = rows[rows["place"].str.startswith("seed-")]
+        psnrs = psnr.of(model)
+        yield [
+            title(model),
+            shown(estimate(scores)),
+            seeds_shown(scores.mean()),
+            shown(estimate(scores[crack])),
+            f"{rows['test_iou_max'].mean():.3f}",
+            f"{psnrs.to_numpy().mean():.2f}" if len(psnrs.columns) else "–",
+        ]
+
+
+def pair_rows(pairs: Iterable[tuple[str, pd.DataFrame, pd.DataFrame]]) -> Iterable[list[str]]:
+    """What is compared, the difference with its interval, that of each seed, the verdict."""
+    for name, one, other in pairs:
+        found = compare(one, other)
+        yield [name, shown(found, sign="+"), seeds_shown(found.seeds, sign="+"), found.verdict]
+
+
+def beta_rows(psnr: Scores, aiu: Scores, cells: pd.DataFrame) -> Iterable[list[str]]:
+    """Each loss: PSNR and AIU at each β (the first seed), and whether PSNR falls."""
+    sweep = cells[(cells["place"] == FIRST) & cells["cell"].str.startswith("sweep/")]
+    for loss, rows in sweep.groupby("loss", sort=False):
+        rows = rows.sort_values("beta")
+        names = [f"sweep/{loss}-{beta:g}" for beta in rows["beta"]]
+        first, last = (psnr.of(name)[[0]] for name in (names[0], names[-1]))
+        falls = "yes" if (np.diff(rows["test_psnr"]) < 0).all() else "no"
+        yield [
+            loss_title(loss),
+            *(f"{value:.2f}" for value in rows["test_psnr"]),
+            shown(compare(last, first), sign="+", digits=2),
+            falls,
+            *(f"{value:.3f}" for value in rows["test_aiu"]),
+        ]
+
+
+def title(model: str) -> str:
+    """The paper's letter and name of a model."""
+    return f"({MODELS[model][0]}) {MODELS[model][1]}"
+
+
+def loss_title(loss: str) -> str:
+    """The paper's letter and name of a loss."""
+    return f"({LOSSES[loss][0]}) {LOSSES[loss][1]}"
+
+
+def shown(found: Estimate, *, sign: str = "", digits: int = 3) -> str:
+    """A mean with its interval."""
+    form = f"{sign}.{digits}f"
+    return f"{found.mean:{form}} [{found.low:{form}}, {found.high:{form}}]"
+
+
+def seeds_shown(values: Iterable[float], *, sign: str = "") -> str:
+    """The means of the seeds."""
+    return ", ".join(f"{value:{sign}.3f}" for value in values)
+
+
+def markdown(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [heading, ["---", *["--:"] * (len(heading) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def render(folder: Path) -> str:
+    """All tables, as Markdown.
+
+    Args:
+        folder: docs/results/PRESET/.
+    """
+    aiu, psnr = Scores(folder / "aiu.csv"), Scores(folder / "psnr.csv")
+    cells = pd.read_csv(folder / "cells.csv")
+    best = preferred(cells)
+    losses = {loss: aiu.of(f"sweep/{loss}-{beta:g}") for loss, beta in best.items()}
+    betas = sorted(cells.loc[cells["cell"].str.startswith("sweep/"), "beta"].unique())
+    variations = dict.fromkeys(place.rpartition("-")[0] for place in cells["place"])
+    compared = ["what", "difference of AIU", "of each seed", "the first is"]
+    models = [(f"{title(a)} − {title(b)}", aiu.of(a), aiu.of(b)) for a, b in PAIRS]
+    sr = [
+        (f"{title(a)} − {title(b)}", psnr.of(a), psnr.of(b))
+        for a, b in (("cssr", "bicubic_ss"), ("cssr", "sr_ss"))
+    ]
+    proposed = [
+        (f"{loss_title(a)} − {loss_title(b)}", losses[a], losses[b])
+        for a in losses
+        if a not in CONVENTIONAL
+        for b in losses
+        if b in CONVENTIONAL
+    ]
+    varied = [
+        (variation, aiu.of("cssr", variation), aiu.of("cssr"))
+        for variation in variations
+        if variation != "seed"
+    ]
+    at_betas = [f"PSNR, β = {beta:g}" for beta in betas]
+    sections = {
+        "Models": markdown(
+            ["model", "AIU", "of each seed", "AIU, crack images", "IoU_max", "PSNR [dB]"],
+            model_rows(aiu, psnr, cells),
+        ),
+        "Models compared: AIU": markdown(compared, pair_rows(models)),
+        "Models compared: PSNR": markdown(
+            ["what", "difference of PSNR [dB]", *compared[2:]], pair_rows(sr)
+        ),
+        "Losses, each at the β that the first seed's validation prefers": markdown(
+            ["loss", "β", "AIU", "of each seed"],
+            (
+                [
+                    loss_title(loss),
+                    f"{best[loss]:g}",
+                    shown(estimate(scores)),
+                    seeds_shown(scores.mean()),
+                ]
+                for loss, scores in losses.items()
+            ),
+        ),
+        "Losses compared": markdown(compared, pair_rows(proposed)),
+        "Over β (the first seed)": markdown(
+            [
+                "loss",
+                *at_betas,
+                f"PSNR at {betas[-1]:g} − at {betas[0]:g}",
+                "falls with each step",
+                *(name.replace("PSNR", "AIU") for name in at_betas),
+            ],
+            beta_rows(psnr, aiu, cells),
+        ),
+        "Variations of (f), less (f) itself": markdown(compared, pair_rows(varied)),
+    }
+    blocks = [f"# The claims in numbers: preset {folder.name}", " ".join(__doc__.split())]
+    blocks += [f"## {name}\n\n{table}" for name, table in sections.items()]
+    return "\n\n".join(block.rstrip("\n") for block in blocks) + "\n"
+
+
+def main() -> None:
+    """Write docs/results/PRESET/claims.md."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.claims", description=__doc__)
+    parser.add_argument("--preset", default="real_small")
+    folder = RESULTS / parser.parse_args().preset
+    write_whole(folder / "claims.md", render(folder).encode())
+
+
+if __name__ == "__main__":
+    run_stage(main)

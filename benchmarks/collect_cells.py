@@ -1,0 +1,131 @@
+"""Gather what `benchmarks.run_cells` made in cells/PRESET/ as a few small files.
+
+They go to docs/results/PRESET/: cells.csv has the metrics of each cell, aiu.csv and psnr.csv those
+of each test image, curves.csv the IoU at each threshold; beside them the parameters, what they were
+computed with, and the first seed's reports, without those that show photos.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from cssr.files import new_folder
+from cssr.report.results import Cell, read_cell
+from stages.common import run_stage
+
+RESULTS = Path("docs/results")
+# figures with photos are left out, since their terms do not allow to show them
+REPORTS = ("table1.md", "table_measure.md", *(f"fig{k}.png" for k in (3, 4, 5, 6)))
+FIRST = "seed-0"
+
+
+class Run(NamedTuple):
+    """A cell with where it was run.
+
+    Attributes:
+        place: the workplace's name, a seed's or a variation's, such as `seed-0` or `phi_pixels-0`.
+        name: the cell's, such as `cssr` or `sweep/bc2-0.1`.
+        cell: its results.
+        hours: that its training and its evaluation took.
+    """
+
+    place: str
+    name: str
+    cell: Cell
+    hours: float
+
+    @property
+    def title(self) -> str:
+        """What its column is called."""
+        return f"{self.place}/{self.name}"
+
+
+def read_runs(folder: Path) -> Iterator[Run]:
+    """All cells of a preset's workplaces."""
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        seconds = read_seconds(place)
+        for file in sorted(place.glob("results/**/metrics.json")):
+            name = file.parent.relative_to(place / "results").as_posix()
+            took = seconds.get(f"runs/{name}", 0.0) + seconds.get(f"results/{name}", 0.0)
+            yield Run(place.name, name, read_cell(file.parent), took / 3600)
+
+
+def read_seconds(place: Path) -> pd.Series:
+    """Seconds that it took to make each thing in a workplace, all attempts together."""
+    table = pd.read_csv(place / "seconds.csv", names=["job", "makes", "seconds", "threads"])
+    return table.groupby("makes")["seconds"].sum()
+
+
+def cells_table(runs: list[Run]) -> pd.DataFrame:
+    """A row for each cell: where, what, its metrics on test and validation images, hours."""
+    return pd.DataFrame(
+        {
+            "place": run.place,
+            "cell": run.name,
+            "seed": run.cell.run["seed"],
+            "loss": run.cell.run["loss"],
+            "beta": run.cell.run["beta"],
+            **{f"test_{name}": value for name, value in run.cell.test.items()},
+            **{f"val_{name}": value for name, value in run.cell.val.items()},
+            "hours": run.hours,
+        }
+        for run in runs
+    )
+
+
+def images_table(runs: list[Run], metric: str) -> pd.DataFrame:
+    """A row for each test image, a column for each cell that has the metric."""
+    tables = {run.title: pd.read_csv(run.cell.folder / "per_image.csv") for run in runs}
+    first = next(iter(tables.values()))
+    columns = {title: table[metric] for title, table in tables.items() if metric in table}
+    return pd.DataFrame({"name": first["name"], "crack": first["crack"], **columns})
+
+
+def curves_table(runs: list[Run]) -> pd.DataFrame:
+    """A row for each threshold, a column for each cell: mean IoU over the test images."""
+    thresholds = runs[0].cell.curve["threshold"]
+    return pd.DataFrame(
+        {"threshold": thresholds, **{run.title: run.cell.curve["iou"] for run in runs}}
+    )
+
+
+def environment(folder: Path, runs: list[Run]) -> dict[str, object]:
+    """Devices, versions and hours of all jobs."""
+    described = [run.cell.run for run in runs]
+    seconds = sum(read_seconds(place).sum() for place in folder.iterdir() if place.is_dir())
+    return {
+        "device": sorted({run["device"] for run in described}),
+        "versions": described[0]["versions"],
+        "images": described[0]["images"],
+        "hours_of_all_jobs": round(seconds / 3600, 2),
+    }
+
+
+def main() -> None:
+    """Write docs/results/PRESET/."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.collect_cells", description=__doc__)
+    parser.add_argument("--preset", default="real_small")
+    preset = parser.parse_args().preset
+    folder = Path("cells", preset)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not there; `python -m benchmarks.run_cells` makes it")
+    runs = list(read_runs(folder))
+    with new_folder(RESULTS / preset) as out:
+        cells_table(runs).round(4).to_csv(out / "cells.csv", index=False)
+        for metric in ("aiu", "psnr"):
+            images_table(runs, metric).round(4).to_csv(out / f"{metric}.csv", index=False)
+        curves_table(runs).round(4).to_csv(out / "curves.csv", index=False)
+        shutil.copy(folder / FIRST / "params.yaml", out)
+        text = json.dumps(environment(folder, runs), indent=2)
+        (out / "environment.json").write_text(text + "\n", encoding="utf-8")
+        for name in REPORTS:
+            shutil.copy(folder / FIRST / "reports" / name, out)
+
+
+if __name__ == "__main__":
+    run_stage(main)

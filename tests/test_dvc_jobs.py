@@ -1,0 +1,43 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from benchmarks.dvc_jobs import jobs_of, order_of, with_earlier
+
+ROOT = Path(__file__).parents[1]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def jobs_for(preset: str):
+    return jobs_of(STAGES, yaml.safe_load((ROOT / f"presets/{preset}.yaml").read_text()))
+
+
+@pytest.mark.parametrize("preset", ["demo", "own", "paper", "real_small"])
+def test_jobs_and_their_order_are_those_of_dvc(preset, tmp_path, monkeypatch):
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    shutil.copy(ROOT / f"presets/{preset}.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)  # DVC names stages as seen from there
+    jobs = jobs_for(preset)
+    with Repo.init(tmp_path, no_scm=True) as repo:
+        index = repo.index
+        assert {name: " ".join(job.command) for name, job in jobs.items()} == {
+            stage.addressing: stage.cmd for stage in index.stages
+        }
+        assert {name: sorted(job.makes) for name, job in jobs.items()} == {
+            stage.addressing: sorted(out.def_path for out in stage.outs) for stage in index.stages
+        }
+        assert order_of(jobs) == {
+            stage.addressing: {other.addressing for other in index.graph.successors(stage)}
+            for stage in index.stages
+        }
+
+
+def test_what_is_wanted_comes_with_all_before_it_and_no_more():
+    order = order_of(jobs_for("own"))
+    assert with_earlier(["evaluate@cssr"], order) == {
+        *("watch@own", "fetch", "split", "prepare", "train_sr", "train_joint@cssr"),
+        "evaluate@cssr",
+    }

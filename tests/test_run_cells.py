@@ -1,0 +1,108 @@
+"""Cells without DVC, as real processes, on the smoke preset."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+from shell import environment, run
+
+from cssr.checkpoint import load_model
+
+RUN = "-m benchmarks.run_cells --preset smoke --seeds 0 1 --variations sr_random"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def repo(clone) -> Path:
+    """A clone in which all cells have run, with an interruption; not to be changed."""
+    folder = clone("smoke")
+    command = [sys.executable, *RUN.split()]
+    process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.PIPE)
+    logs = folder / "cells/smoke/seed-0/logs"
+    while not (logs / "train_sr.txt").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    interrupted = set(seconds(folder, "seed-0")["job"])
+    assert "prepare" in interrupted
+    assert "train_ss@ss_hr" not in interrupted
+    run(f"python {RUN} --at-once 2 --pack packed.zip", folder)
+    return folder
+
+
+def seconds(repo: Path, place: str) -> pd.DataFrame:
+    columns = ["job", "makes", "seconds", "threads"]
+    return pd.read_csv(repo / f"cells/smoke/{place}/seconds.csv", names=columns)
+
+
+def metrics(folder: Path) -> dict[str, str]:
+    found = folder.rglob("results/**/metrics.json")
+    return {file.relative_to(folder).as_posix(): file.read_text() for file in found}
+
+
+def test_the_first_seed_has_the_results_of_dvc_repro(repo, reproduced):
+    assert metrics(repo / "cells/smoke/seed-0") == metrics(reproduced)
+
+
+def test_another_seed_has_the_seven_models_and_the_best_cell_of_each_loss(repo):
+    place = repo / "cells/smoke/seed-1"
+    assert len(metrics(place)) == 7 + 2
+    assert metrics(place) != metrics(repo / "cells/smoke/seed-0")
+
+
+def test_a_variation_trains_one_cell_more_from_the_seeds_data(repo):
+    place = repo / "cells/smoke/sr_random-1"
+    assert list(seconds(repo, "sr_random-1")["job"]) == ["train_joint@cssr", "evaluate@cssr"]
+    assert (place / "data").resolve() == (repo / "cells/smoke/seed-1/data").resolve()
+    name = "results/cssr/metrics.json"
+    assert metrics(place)[name] != metrics(place.parent / "seed-1")[name]
+
+
+def test_what_is_done_is_not_done_again(repo):
+    before = len(seconds(repo, "seed-0"))
+    assert run(f"python {RUN}", repo).stdout == ""
+    assert len(seconds(repo, "seed-0")) == before
+
+
+def test_the_pack_holds_results_and_weights_that_load(repo, tmp_path):
+    with zipfile.ZipFile(repo / "packed.zip") as packed:
+        packed.extractall(tmp_path)
+    assert metrics(tmp_path) == metrics(repo / "cells/smoke")
+    half = load_file(tmp_path / "seed-0/runs/cssr/weights.safetensors")
+    whole = load_file(repo / "cells/smoke/seed-0/runs/cssr/weights.safetensors")
+    assert half.keys() == whole.keys()
+    assert load_model(tmp_path / "seed-0/runs/cssr")[1]["variant"] == "cssr"
+
+
+def test_a_job_that_fails_ends_all_with_one_line(clone):
+    folder = clone("smoke")
+    (folder / "cssr/data/synthetic.py").write_text("raise ValueError('broken')\n")
+    done = run(f"python {RUN}", folder, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: fetch ended with 1: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_collected_numbers_are_those_of_the_cells(repo):
+    run("python -m benchmarks.collect_cells --preset smoke", repo)
+    run("python -m benchmarks.claims --preset smoke", repo)
+    folder = repo / "docs/results/smoke"
+    cells = pd.read_csv(folder / "cells.csv").set_index(["place", "cell"])
+    assert len(cells) == len(metrics(repo / "cells/smoke"))
+    found = json.loads((repo / "cells/smoke/seed-1/results/sr_ss/metrics.json").read_text())
+    row = cells.loc["seed-1", "sr_ss"]
+    assert row["test_psnr"] == pytest.approx(found["test"]["psnr"], abs=1e-4)
+    assert pd.read_csv(folder / "psnr.csv")["seed-1/sr_ss"].mean() == pytest.approx(
+        found["test"]["psnr"], abs=1e-3
+    )
+    assert row["hours"] > 0
+    assert "sr_random" in (folder / "claims.md").read_text()
