@@ -11,16 +11,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from scipy.stats import bootstrap
 
 from benchmarks.collect_cells import FIRST, RESULTS
 from cssr.files import write_whole
+from cssr.report.figures import DPI, FAINT, LOSS_LOOKS, MODEL_LOOKS, STYLE
+from cssr.report.figures import render as render_figure
 from cssr.report.results import LOSSES, MODELS
 from stages.common import run_stage
 
 RESAMPLES = 9999
+FOOTER = {"x": 0.01, "ha": "left", "fontsize": 6.5, "color": FAINT}
 CONVENTIONAL = ("dice", "boundary_gdice")
 PAIRS = (
     ("cssr", "ss_hr"),
@@ -102,7 +107,7 @@ def preferred(cells: pd.DataFrame) -> dict[str, float]:
 
 
 def model_rows(aiu: Scores, psnr: Scores, cells: pd.DataFrame) -> Iterable[list[str]]:
-    """Each model: AIU, AIU of each seed, AIU over crack images, greatest IoU, PSNR."""
+    """Each model: AIU, that of each seed, AIU over crack images, IoU_max, PSNR, crack errors."""
     crack = aiu.table["crack"] == 1
     for model in MODELS:
         scores, rows = aiu.of(model), cells[cells["cell"] == model]
@@ -115,6 +120,8 @@ def model_rows(aiu: Scores, psnr: Scores, cells: pd.DataFrame) -> Iterable[list[
             shown(estimate(scores[crack])),
             f"{rows['test_iou_max'].mean():.3f}",
             f"{psnrs.to_numpy().mean():.2f}" if len(psnrs.columns) else "–",
+            f"{rows['test_length_mae'].mean():.0%}",
+            f"{rows['test_width_mae'].mean():.2f}",
         ]
 
 
@@ -202,7 +209,10 @@ def render(folder: Path) -> str:
     at_betas = [f"PSNR, β = {beta:g}" for beta in betas]
     sections = {
         "Models": markdown(
-            ["model", "AIU", "of each seed", "AIU, crack images", "IoU_max", "PSNR [dB]"],
+            [
+                *("model", "AIU", "of each seed", "AIU, crack images", "IoU_max", "PSNR [dB]"),
+                *("error of crack length", "of crack width [px]"),
+            ],
             model_rows(aiu, psnr, cells),
         ),
         "Models compared: AIU": markdown(compared, pair_rows(models)),
@@ -239,12 +249,47 @@ def render(folder: Path) -> str:
     return "\n\n".join(block.rstrip("\n") for block in blocks) + "\n"
 
 
+def draw(folder: Path) -> Figure:
+    """AIU of the models and of the losses, with intervals and each seed.
+
+    Args:
+        folder: docs/results/PRESET/.
+    """
+    aiu, best = Scores(folder / "aiu.csv"), preferred(pd.read_csv(folder / "cells.csv"))
+    models = {title(model): (aiu.of(model), MODEL_LOOKS[model].colour) for model in MODELS}
+    losses = {
+        f"{loss_title(loss)}, β = {beta:g}": (
+            aiu.of(f"sweep/{loss}-{beta:g}"),
+            LOSS_LOOKS[loss].colour,
+        )
+        for loss, beta in best.items()
+    }
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.0), layout="constrained")
+        for axes, rows in zip(figure.subplots(1, 2, sharex=True), (models, losses), strict=True):
+            for y, (scores, colour) in enumerate(rows.values()):
+                found = estimate(scores)
+                axes.plot((found.low, found.high), (y, y), color=colour, lw=2)
+                axes.plot(found.mean, y, "o", color=colour)
+                axes.plot(found.seeds, [y] * len(found.seeds), "|", color="black", ms=9, mew=0.8)
+            axes.set_yticks(range(len(rows)), rows)
+            axes.invert_yaxis()
+            axes.set_xlabel("AIU")
+        figure.supxlabel(
+            "point and line: mean over seeds and images, 95 % interval over images · ticks: the "
+            f"seeds · preset: {folder.name}",
+            **FOOTER,
+        )
+    return figure
+
+
 def main() -> None:
-    """Write docs/results/PRESET/claims.md."""
+    """Write claims.md and claims.png to docs/results/PRESET/."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.claims", description=__doc__)
     parser.add_argument("--preset", default="real_small")
     folder = RESULTS / parser.parse_args().preset
     write_whole(folder / "claims.md", render(folder).encode())
+    write_whole(folder / "claims.png", render_figure(draw(folder), dpi=DPI)[".png"])
 
 
 if __name__ == "__main__":

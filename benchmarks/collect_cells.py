@@ -48,17 +48,16 @@ class Run(NamedTuple):
 def read_runs(folder: Path) -> Iterator[Run]:
     """All cells of a preset's workplaces."""
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        seconds = read_seconds(place)
+        seconds = read_seconds(place / "seconds.csv").groupby("makes")["seconds"].sum()
         for file in sorted(place.glob("results/**/metrics.json")):
             name = file.parent.relative_to(place / "results").as_posix()
             took = seconds.get(f"runs/{name}", 0.0) + seconds.get(f"results/{name}", 0.0)
             yield Run(place.name, name, read_cell(file.parent), took / 3600)
 
 
-def read_seconds(place: Path) -> pd.Series:
-    """Seconds that it took to make each thing in a workplace, all attempts together."""
-    table = pd.read_csv(place / "seconds.csv", names=["job", "makes", "seconds", "threads"])
-    return table.groupby("makes")["seconds"].sum()
+def read_seconds(file: Path) -> pd.DataFrame:
+    """What the jobs of a workplace made, and the seconds and threads that each attempt took."""
+    return pd.read_csv(file, names=["job", "makes", "seconds", "threads"])
 
 
 def cells_table(runs: list[Run]) -> pd.DataFrame:
@@ -97,12 +96,14 @@ def curves_table(runs: list[Run]) -> pd.DataFrame:
 def environment(folder: Path, runs: list[Run]) -> dict[str, object]:
     """Devices, versions and hours of all jobs."""
     described = [run.cell.run for run in runs]
-    seconds = sum(read_seconds(place).sum() for place in folder.iterdir() if place.is_dir())
+    tables = [read_seconds(file) for file in folder.glob("*/seconds.csv")]
+    seconds = pd.concat(tables)
     return {
         "device": sorted({run["device"] for run in described}),
+        "threads_per_job": sorted(seconds["threads"].unique().tolist()),
         "versions": described[0]["versions"],
         "images": described[0]["images"],
-        "hours_of_all_jobs": round(seconds / 3600, 2),
+        "hours_of_all_jobs": round(seconds["seconds"].sum() / 3600, 2),
     }
 
 

@@ -4,19 +4,13 @@ import math
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from cssr.errors import os_error_line, ran_out_of_memory
-
-if TYPE_CHECKING:
-    from cssr.inspection.photos import Header
-    from cssr.inspection.results import Settings
-    from cssr.inspection.segmenter import Segmenter, Tiling
 
 BAD_INPUT, SOME_FAILED = 2, 3
 
@@ -124,13 +118,14 @@ def segment(
 
     Exits with 3 if some photos could not be read, and with 2 if none could.
     """
+    from cssr.inspection.folders import check_free, make_folder, read_headers, segment_all
     from cssr.inspection.gallery import write_gallery
     from cssr.inspection.photos import find_photos
     from cssr.inspection.results import Settings, fingerprint
     from cssr.inspection.segmenter import load
 
     photos = find_photos(paths, recursive=recursive, leave_out=out)
-    headers, failed = _read_headers(photos)
+    headers, failed = read_headers(photos)
     segmenter = load(model, device=device)
     if threshold is None and segmenter.threshold is None:
         raise ValueError(f"{model} has no threshold of its own; give --threshold")
@@ -144,11 +139,11 @@ def segment(
         min_area=min_area,
         mm_per_px=mm_per_px,
     )
-    _check_free(out, headers)
+    check_free(out, headers)
     made = not out.exists()
-    _make_folder(out)
+    make_folder(out)
     try:
-        failed |= _segment_all(segmenter, photos, headers, out, settings, tiling, resume=resume)
+        failed |= segment_all(segmenter, photos, headers, out, settings, tiling, resume=resume)
     finally:
         if any(out.iterdir()):
             write_gallery(out, failed)
@@ -157,97 +152,6 @@ def segment(
             out.rmdir()
     if failed:
         sys.exit(SOME_FAILED if len(failed) < len(photos) else BAD_INPUT)
-
-
-def _check_free(out: Path, names: Iterable[str]) -> None:
-    """Refuse to replace what no earlier run has written."""
-    from cssr.inspection.results import SUMMARY, read_summary
-
-    foreign = [
-        out / name for name in names if (out / name).exists() and read_summary(out / name) is None
-    ]
-    common = [out / name for name in ("index.html", "cracks.csv") if (out / name).exists()]
-    if common and not any(out.rglob(SUMMARY)):
-        foreign += common
-    if foreign:
-        raise ValueError(f"--out: {foreign[0]} is there, and not of an earlier run; name another")
-
-
-def _make_folder(out: Path) -> None:
-    """Make a folder, or refuse one that cannot be written."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise ValueError(f"--out: {os_error_line(error)}") from None
-
-
-def _segment_all(
-    segmenter: "Segmenter",
-    photos: dict[str, Path],
-    headers: dict[str, "Header"],
-    out: Path,
-    settings: "Settings",
-    tiling: "Tiling",
-    *,
-    resume: bool,
-) -> dict[str, str]:
-    """Segment photos one by one; what is wrong with those that could not be read."""
-    from tqdm import tqdm
-
-    from cssr.inspection.photos import PhotoError, shown
-    from cssr.inspection.results import inspect_photo, is_done
-
-    todo = [
-        name for name in headers if not (resume and is_done(out / name, photos[name], settings))
-    ]
-    if len(todo) < len(headers):
-        click.echo(f"{len(headers) - len(todo)} of {len(photos)} photos are done")
-    steps = {name: 2 * segmenter.steps(headers[name], tiling) for name in todo}
-    failed = {}
-    with tqdm(total=sum(steps.values()), unit="tile", disable=None) as bar:
-        for name in todo:
-            bar.set_description(name)
-            end = bar.n + steps[name]
-            try:
-                found = inspect_photo(
-                    segmenter,
-                    photos[name],
-                    out / name,
-                    settings=settings,
-                    batch=tiling.batch,
-                    advance=bar.update,
-                )
-                bar.write(f"{name}: {found['cracks']:,} cracks, {found['length_px']:,.0f} px")
-            except PhotoError as error:
-                failed[name] = str(error)
-                bar.write(f"{shown(photos[name])}: {error}; skipped", file=sys.stderr)
-            bar.update(end - bar.n)
-    return failed
-
-
-def _read_headers(photos: dict[str, Path]) -> tuple[dict[str, "Header"], dict[str, str]]:
-    """Headers of the photos, and what is wrong with those that have none.
-
-    Raises:
-        ValueError: if none has one.
-    """
-    from cssr.inspection.photos import PhotoError, read_header, shown
-
-    headers, failed = {}, {}
-    for name, file in photos.items():
-        try:
-            headers[name] = read_header(file)
-        except PhotoError as error:
-            failed[name] = str(error)
-    if not headers:
-        (name, why), *others = failed.items()
-        more = f", and {len(others)} more" if others else ""
-        raise ValueError(f"no readable photo: {shown(photos[name])}: {why}{more}")
-    for name, why in failed.items():
-        click.echo(f"{shown(photos[name])}: {why}; skipped", err=True)
-    return headers, failed
 
 
 @cli.command()
@@ -273,13 +177,14 @@ def measure(
 
     Exits with 3 if some masks could not be read, and with 2 if none could.
     """
+    from cssr.inspection.folders import make_folder, read_headers
     from cssr.inspection.photos import PhotoError, find_photos, shown
     from cssr.inspection.results import measure_mask, read_summary, write_measurements
 
     masks = find_photos(paths, recursive=recursive, leave_out=out)
-    _, failed = _read_headers(masks)
+    _, failed = read_headers(masks)
     if out is not None:
-        _make_folder(out)
+        make_folder(out)
     found = {}
     for name in masks.keys() - failed.keys():
         try:

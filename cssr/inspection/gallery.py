@@ -5,13 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cssr.files import new_files
-from cssr.inspection.results import SUMMARY, read_summary
+from cssr.inspection.results import PREVIEW, SUMMARY, read_summary
 
 TEMPLATES = Path(__file__).parent / "templates"
+PICTURES = 50_000_000  # bytes of pictures in a page; of many photos they are smaller
+SMALLEST = 160  # px, but no smaller
 
 
 def write_gallery(folder: Path, failed: Mapping[str, str]) -> None:
@@ -47,15 +51,22 @@ def _page(folder: Path, photos: Mapping[str, Any], failed: Mapping[str, str]) ->
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
     )
+    side = _picture_side([folder / name for name in photos])
     return environment.get_template("gallery.html").render(
-        photos=[_card(folder, name, summary) for name, summary in photos.items()],
+        photos=[_card(folder, name, summary, side) for name, summary in photos.items()],
         totals=_totals(list(photos.values())),
         settings=_settings(list(photos.values())),
         failed=failed,
     )
 
 
-def _card(folder: Path, name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _picture_side(folders: Sequence[Path]) -> int:
+    """Side of the page's pictures, px."""
+    size = sum(file.stat().st_size for folder in folders for file in folder.glob("preview*.jpg"))
+    return PREVIEW if size <= PICTURES else max(SMALLEST, int(PREVIEW * (PICTURES / size) ** 0.5))
+
+
+def _card(folder: Path, name: str, summary: Mapping[str, Any], side: int) -> dict[str, Any]:
     size = f"{summary['width']:,} × {summary['height']:,} px"
     facts = f"no crack · {size}"
     if summary["cracks"]:
@@ -71,8 +82,8 @@ def _card(folder: Path, name: str, summary: Mapping[str, Any]) -> dict[str, Any]
         "facts": facts,
         "length": summary["length_px"],
         "width": summary["width_max_px"] or 0,
-        "plain": _embedded(folder / name / "preview.jpg"),
-        "marked": _embedded(folder / name / "preview_overlay.jpg"),
+        "plain": _embedded(folder / name / "preview.jpg", side),
+        "marked": _embedded(folder / name / "preview_overlay.jpg", side),
     }
 
 
@@ -115,5 +126,16 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _embedded(jpeg: Path) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.read_bytes()).decode()
+def _embedded(file: Path, side: int) -> str:
+    """A picture of at most so many px a side as a data URI."""
+    jpeg = file.read_bytes() if side == PREVIEW else _reduced(cv2.imread(str(file)), side)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
+def _reduced(picture: np.ndarray, side: int) -> bytes:
+    """A picture, (H, W, 3) BGR, with its longer side reduced to `side` px."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from cssr.checkpoint import load_model
 from cssr.data.arrays import to_unit
 from cssr.device import choose_device, keep_freed_memory
+from cssr.inspection.moments import Moments
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, Header, open_photo
-from cssr.inspection.tiles import Span, batches, cut
+from cssr.inspection.tiles import Span, batches, cut, kept
 from cssr.models.reach import reach
 from cssr.models.variants import Statistics
 
@@ -194,24 +195,28 @@ class Segmenter:
         Raises:
             PhotoError: if the photo is damaged.
         """
-        rows, columns = (self._cut(side, tiling) for side in (photo.height, photo.width))
+        size = photo.height, photo.width
+        rows, columns = (self._cut(side, tiling) for side in size)
         keeps = 12 * self.scale**2 * photo.height * photo.width <= KEPT  # three float32
-        moments, keys, kept = Moments(), count(), {}
+        moments, keys, held = Moments(), count(), {}
         for row in rows:
             for images, group in _tiles(photo, row, columns, tiling.batch):
                 key, seen = next(keys), self.network.ss_input(images)
-                moments.add(seen, row, group, photo)
+                for k, column in enumerate(group):
+                    moments.add(kept(seen[k], row, column, size))
                 if keeps:
-                    kept[key] = seen
+                    held[key] = seen
                 advance()
         statistics, keys = moments.statistics(), count()
         for row in rows:
             band = self._empty_band(photo, row, wants_sr=wants_sr)
             for images, group in _tiles(photo, row, columns, tiling.batch):
                 key = next(keys)
-                seen = kept.pop(key) if key in kept else self.network.ss_input(images)
+                seen = held.pop(key) if key in held else self.network.ss_input(images)
                 probs = self.network.probs(images, seen, statistics)
-                self._fill(band, seen, probs, row, group)
+                for k, column in enumerate(group):
+                    parts = (kept(values[k], row, column, size) for values in (probs[:, 0], seen))
+                    self._fill(band, column, *parts)
                 advance()
             yield band
 
@@ -230,46 +235,14 @@ class Segmenter:
         sr = np.empty((height, width, 3), np.uint8) if self.has_sr and wants_sr else None
         return Band(row.first, pixels, np.empty((height, width), np.float32), sr)
 
-    def _fill(self, band: Band, seen: Tensor, probs: Tensor, row: Span, batch: list[Span]) -> None:
-        """Put what is kept of tiles into their band."""
-        for k, column in enumerate(batch):
-            left = column.first * self.scale
-            width = min(column.last * self.scale, band.probs.shape[1]) - left
-            height, area = len(band.probs), slice(left, left + width)
-            rows, columns = (_scaled(span.kept, self.scale) for span in (row, column))
-            kept = probs[k, 0, rows, columns][:height, :width]
-            band.probs[:, area] = kept.cpu().numpy()
-            if band.sr is not None:
-                sr = seen[k, :, rows, columns][:, :height, :width]
-                pixels = (sr.clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-                band.sr[:, area] = pixels.cpu().numpy()
-
-
-class Moments:
-    """Mean and variance of each channel of what SS sees of a photo."""
-
-    def __init__(self) -> None:
-        self.n = 0
-        self.sums = torch.zeros(2, 3, dtype=torch.float64)
-
-    def add(
-        self, seen: Tensor, row: Span, batch: list[Span], photo: ArrayPhoto | FilePhoto
-    ) -> None:
-        """Count what is kept of tiles, (B, 3, H, W), as far as it is not padding."""
-        for k, column in enumerate(batch):
-            scale = seen.shape[-1] // (column.stop - column.start)
-            rows, columns = (_scaled(span.kept, scale) for span in (row, column))
-            height = (min(row.last, photo.height) - row.first) * scale
-            width = (min(column.last, photo.width) - column.first) * scale
-            values = seen[k, :, rows, columns][:, :height, :width].double().flatten(1)
-            self.n += values.shape[1]
-            self.sums += torch.stack([values.sum(1), values.square().sum(1)]).cpu()
-
-    def statistics(self) -> Statistics:
-        """Both, (1, 3, 1, 1) float32."""
-        mean, square = self.sums / self.n
-        variance = (square - mean.square()).clamp(min=0)
-        return mean.float().view(1, 3, 1, 1), variance.float().view(1, 3, 1, 1)
+    def _fill(self, band: Band, column: Span, probs: Tensor, sr: Tensor) -> None:
+        """Put what is kept of a tile into its band: probabilities (h, w) and SR image (3, h, w)."""
+        left = column.first * self.scale
+        area = slice(left, left + probs.shape[1])
+        band.probs[:, area] = probs.cpu().numpy()
+        if band.sr is not None:
+            pixels = (sr.clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+            band.sr[:, area] = pixels.cpu().numpy()
 
 
 def load(path: str | Path, *, device: str = "auto") -> Segmenter:
@@ -321,10 +294,6 @@ def _tiles(
     for group in batches(columns, batch):
         images = np.stack([pixels[:, column.start : column.stop] for column in group])
         yield to_unit(torch.from_numpy(images)), group
-
-
-def _scaled(kept: slice, scale: int) -> slice:
-    return slice(kept.start * scale, kept.stop * scale)
 
 
 def _as_rgb(image: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from itertools import groupby, islice, pairwise
 from typing import NamedTuple
 
+from torch import Tensor
+
 
 class Span(NamedTuple):
     """A piece of one side of an image, px.
@@ -20,10 +22,15 @@ class Span(NamedTuple):
     first: int
     last: int
 
-    @property
-    def kept(self) -> slice:
-        """What is kept, relative to `start`."""
-        return slice(self.first - self.start, self.last - self.start)
+    def kept(self, side: int, scale: int) -> slice:
+        """What is kept, counted from `start` in px of `scale` times as many.
+
+        Args:
+            side: of the image; what lies beyond is padding, and not kept.
+            scale: pixels for each of the image's.
+        """
+        stop = min(self.last, side)
+        return slice((self.first - self.start) * scale, (stop - self.start) * scale)
 
 
 def cut(side: int, *, tile: int, overlap: int, step: int) -> list[Span]:
@@ -60,3 +67,16 @@ def batches(spans: list[Span], size: int) -> Iterator[list[Span]]:
     for _, same in groupby(spans, key=lambda span: span.stop - span.start):
         while batch := list(islice(same, size)):
             yield batch
+
+
+def kept(values: Tensor, row: Span, column: Span, size: tuple[int, int]) -> Tensor:
+    """What is kept of a tile, as far as it lies on the image.
+
+    Args:
+        values: of the tile, (…, H, W), at the image's resolution or a multiple of it.
+        row: where the tile lies.
+        column: likewise.
+        size: height and width of the image, px.
+    """
+    scale = values.shape[-1] // (column.stop - column.start)
+    return values[..., row.kept(size[0], scale), column.kept(size[1], scale)]

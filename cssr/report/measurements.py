@@ -26,6 +26,13 @@ NOTES = (
     "an image's width is the mean over its cracks, weighted by their lengths.",
     "Only (a) is given the HR images.",
 )
+# by whether (f) measures length, and width, as well as (a)
+ANSWERS = {
+    (True, True): "as well as (a) from the HR images",
+    (True, False): "length as well as (a) from the HR images, but width less well",
+    (False, True): "width as well as (a) from the HR images, but length less well",
+    (False, False): "less well than (a) from the HR images",
+}
 
 
 def measurement_table(cells: Mapping[str, Cell], *, header: Sequence[str]) -> str:
@@ -62,12 +69,11 @@ def _answer(cells: Mapping[str, Cell]) -> list[str]:
     low, high = ([cells[name].test.get(key) for key in names] for name in ("cssr", "ss_hr"))
     if None in (*low, *high):
         return []
-    as_well = all(one <= other for one, other in zip(low, high, strict=True))
+    as_well = tuple(one <= other for one, other in zip(low, high, strict=True))
     return [
         f"(f), from images of 1/{cells['cssr'].run['scale']} of the side, measures "
-        f"{'as well as' if as_well else 'less well than'} (a) from the HR images: the length of an "
-        f"image is off by {100 * low[0]:.1f} % against {100 * high[0]:.1f} %, its mean width by "
-        f"{low[1]:.2f} px against {high[1]:.2f} px."
+        f"{ANSWERS[as_well]}: the length of an image is off by {100 * low[0]:.1f} % against "
+        f"{100 * high[0]:.1f} %, its mean width by {low[1]:.2f} px against {high[1]:.2f} px."
     ]
 
 

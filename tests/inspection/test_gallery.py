@@ -1,10 +1,15 @@
+import base64
 import json
+import re
+import shutil
+from io import BytesIO
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from cssr.inspection import gallery
 from cssr.inspection.gallery import write_gallery
 
 NAMES = ("a <b>.png", "b.png", "sub/c.png")
@@ -52,6 +57,17 @@ def test_the_page_tells_totals_and_failures(page):
     assert page.locator(".totals dd").all_inner_texts() == ["2 of 3", "2", "510 px", "3.0 px"]
     assert "bad.jpg: damaged" in page.locator(".failed").inner_text()
     assert names(page) == list(NAMES)
+
+
+def test_of_many_photos_the_pictures_are_smaller(folder, monkeypatch, tmp_path):
+    shutil.copytree(folder, tmp_path / "many")
+    monkeypatch.setattr(gallery, "PICTURES", 1)
+    monkeypatch.setattr(gallery, "SMALLEST", 20)
+    gallery.write_gallery(tmp_path / "many", {})
+    text = (tmp_path / "many/index.html").read_text()
+    pictures = re.findall(r"data:image/jpeg;base64,([^\"']+)", text)
+    sizes = [Image.open(BytesIO(base64.b64decode(picture))).size for picture in pictures]
+    assert sizes == [(20, 15)] * 6
 
 
 @pytest.mark.parametrize(("order", "first"), [("length", 1), ("width", 0), ("name", 0)])

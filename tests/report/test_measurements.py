@@ -1,3 +1,5 @@
+import pytest
+
 from cssr.report.measurements import measurement_table
 from cssr.report.results import MODELS
 
@@ -39,3 +41,18 @@ def test_the_header_and_the_notes_say_what_the_numbers_are(cells):
     table = measurement_table(cells, header=["preset: demo"])
     assert "\n- preset: demo\n" in table
     assert "best on validation" in table
+
+
+@pytest.mark.parametrize(
+    ("length", "width", "answer"),
+    [
+        (0.2, 1.0, "measures as well as (a)"),
+        (0.2, 1.2, "measures length as well as (a) from the HR images, but width less well"),
+        (0.3, 1.0, "measures width as well as (a) from the HR images, but length less well"),
+        (0.3, 1.2, "measures less well than (a)"),
+    ],
+)
+def test_the_table_says_in_what_cssr_measures_as_well_as_ss_in_hr(cells, length, width, answer):
+    cells["ss_hr"].test.update(length_mae=0.2, width_mae=1.0)
+    cells["cssr"].test.update(length_mae=length, width_mae=width)
+    assert answer in measurement_table(cells, header=[])

@@ -1,0 +1,117 @@
+"""A folder of photos, one after the other."""
+
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from cssr.errors import os_error_line
+from cssr.inspection.photos import Header, PhotoError, read_header, shown
+from cssr.inspection.results import SUMMARY, Settings, inspect_photo, is_done, read_summary
+from cssr.inspection.segmenter import Segmenter, Tiling
+
+
+def check_free(out: Path, names: Iterable[str]) -> None:
+    """Refuse to replace what no earlier run has written.
+
+    Raises:
+        ValueError: if there is such a thing in the folder, under one of the names.
+    """
+    foreign = [
+        out / name for name in names if (out / name).exists() and read_summary(out / name) is None
+    ]
+    common = [out / name for name in ("index.html", "cracks.csv") if (out / name).exists()]
+    if common and not any(out.rglob(SUMMARY)):
+        foreign += common
+    if foreign:
+        raise ValueError(f"--out: {foreign[0]} is there, and not of an earlier run; name another")
+
+
+def make_folder(out: Path) -> None:
+    """Make a folder.
+
+    Raises:
+        ValueError: if it cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out: {os_error_line(error)}") from None
+
+
+def segment_all(
+    segmenter: Segmenter,
+    photos: dict[str, Path],
+    headers: dict[str, Header],
+    out: Path,
+    settings: Settings,
+    tiling: Tiling,
+    *,
+    resume: bool,
+) -> dict[str, str]:
+    """Segment photos one by one, with a progress bar.
+
+    Args:
+        segmenter: the model.
+        photos: files by name.
+        headers: of those that have one; the others are left out.
+        out: gets a folder for each photo.
+        settings: what the results depend on.
+        tiling: how they are computed.
+        resume: leave out those that are done with the same settings.
+
+    Returns:
+        What is wrong with photos that could not be read, by name.
+    """
+    todo = [
+        name for name in headers if not (resume and is_done(out / name, photos[name], settings))
+    ]
+    if len(todo) < len(headers):
+        click.echo(f"{len(headers) - len(todo)} of {len(photos)} photos are done")
+    steps = {name: 2 * segmenter.steps(headers[name], tiling) for name in todo}
+    failed = {}
+    with tqdm(total=sum(steps.values()), unit="tile", disable=None) as bar:
+        for name in todo:
+            bar.set_description(name)
+            end = bar.n + steps[name]
+            try:
+                found = inspect_photo(
+                    segmenter,
+                    photos[name],
+                    out / name,
+                    settings=settings,
+                    batch=tiling.batch,
+                    advance=bar.update,
+                )
+                bar.write(f"{name}: {found['cracks']:,} cracks, {found['length_px']:,.0f} px")
+            except PhotoError as error:
+                failed[name] = str(error)
+                bar.write(f"{shown(photos[name])}: {error}; skipped", file=sys.stderr)
+            bar.update(end - bar.n)
+    return failed
+
+
+def read_headers(photos: dict[str, Path]) -> tuple[dict[str, Header], dict[str, str]]:
+    """Headers of the photos, and what is wrong with those that have none.
+
+    Raises:
+        ValueError: if none has one.
+    """
+    headers, failed = {}, {}
+    for name, file in photos.items():
+        try:
+            headers[name] = read_header(file)
+        except PhotoError as error:
+            failed[name] = str(error)
+    if not headers:
+        (name, why), *others = failed.items()
+        more = f", and {len(others)} more" if others else ""
+        raise ValueError(f"no readable photo: {shown(photos[name])}: {why}{more}")
+    for name, why in failed.items():
+        click.echo(f"{shown(photos[name])}: {why}; skipped", err=True)
+    return headers, failed
