@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup repro test test-long test-all lint lock browser clean
+.PHONY: setup repro test test-long test-all lint lock results browser clean
 
 setup: .venv/installed
 
@@ -29,6 +29,13 @@ test-all: test test-long
 lint: setup
 	ruff check
 	ruff format --check
+
+# The paper's claims on real cracks, in docs/results/; needs the images as real.zip.
+PRESET ?= real_small
+results: setup
+	python -m benchmarks.run_cells --preset $(PRESET)
+	python -m benchmarks.collect_cells --preset $(PRESET)
+	python -m benchmarks.claims --preset $(PRESET)
 
 # A browser in which the tests try reports/index.html; without one they are skipped.
 browser:

@@ -46,8 +46,9 @@ class Run(NamedTuple):
 
 
 def read_runs(folder: Path) -> Iterator[Run]:
-    """All cells of a preset's workplaces."""
-    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+    """All cells that are done in a preset's workplaces, those of the seeds first."""
+    places = sorted(file.parent for file in folder.glob("*/seconds.csv"))
+    for place in sorted(places, key=lambda place: not place.name.startswith("seed-")):
         seconds = read_seconds(place / "seconds.csv").groupby("makes")["seconds"].sum()
         for file in sorted(place.glob("results/**/metrics.json")):
             name = file.parent.relative_to(place / "results").as_posix()

@@ -1,9 +1,9 @@
 """The console command `cssr`: photos in, crack maps and measurements out."""
 
-import math
 import signal
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -13,6 +13,7 @@ import click
 from cssr.errors import os_error_line, ran_out_of_memory
 
 BAD_INPUT, SOME_FAILED = 2, 3
+MM_MAX = 1e6  # mm of a pixel
 
 
 def _check_unit(context: click.Context, option: click.Parameter, value: float | None) -> Any:
@@ -22,8 +23,8 @@ def _check_unit(context: click.Context, option: click.Parameter, value: float | 
 
 
 def _check_positive(context: click.Context, option: click.Parameter, value: float | None) -> Any:
-    if value is not None and not 0 < value < math.inf:
-        raise click.BadParameter(f"{value:g} is not above 0")
+    if value is not None and not 0 < value <= MM_MAX:
+        raise click.BadParameter(f"{value:g} is not in (0, {MM_MAX:g}]")
     return value
 
 
@@ -86,7 +87,7 @@ def cli() -> None:
     "sees, so that no seam shows]",
 )
 @click.option(
-    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Tiles at a time."
+    "--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Tiles at a time."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @MM_PER_PX
@@ -118,7 +119,7 @@ def segment(
 
     Exits with 3 if some photos could not be read, and with 2 if none could.
     """
-    from cssr.inspection.folders import check_free, make_folder, read_headers, segment_all
+    from cssr.inspection.folders import check_free, folder_to_write, read_headers, segment_all
     from cssr.inspection.gallery import write_gallery
     from cssr.inspection.photos import find_photos
     from cssr.inspection.results import Settings, fingerprint
@@ -140,16 +141,13 @@ def segment(
         mm_per_px=mm_per_px,
     )
     check_free(out, headers)
-    made = not out.exists()
-    make_folder(out)
-    try:
-        failed |= segment_all(segmenter, photos, headers, out, settings, tiling, resume=resume)
-    finally:
-        if any(out.iterdir()):
-            write_gallery(out, failed)
-            click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
-        elif made:
-            out.rmdir()
+    with folder_to_write(out):
+        try:
+            failed |= segment_all(segmenter, photos, headers, out, settings, tiling, resume=resume)
+        finally:
+            if any(out.iterdir()):
+                write_gallery(out, failed)
+                click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
     if failed:
         sys.exit(SOME_FAILED if len(failed) < len(photos) else BAD_INPUT)
 
@@ -177,26 +175,25 @@ def measure(
 
     Exits with 3 if some masks could not be read, and with 2 if none could.
     """
-    from cssr.inspection.folders import make_folder, read_headers
+    from cssr.inspection.folders import folder_to_write, read_headers
     from cssr.inspection.photos import PhotoError, find_photos, shown
     from cssr.inspection.results import measure_mask, read_summary, write_measurements
 
     masks = find_photos(paths, recursive=recursive, leave_out=out)
     _, failed = read_headers(masks)
-    if out is not None:
-        make_folder(out)
-    found = {}
-    for name in masks.keys() - failed.keys():
-        try:
-            found[name] = measure_mask(masks[name], min_area=min_area)
-        except PhotoError as error:
-            failed[name] = str(error)
-            click.echo(f"{shown(masks[name])}: {error}; skipped", err=True)
-    if not found:
-        sys.exit(BAD_INPUT)
-    scales = {name: (read_summary(masks[name].parent) or {}).get("scale", 1) for name in found}
-    mm = {name: mm_per_px and mm_per_px / scale for name, scale in scales.items()}
-    table = write_measurements(out, dict(sorted(found.items())), mm_per_px=mm)
+    with nullcontext() if out is None else folder_to_write(out):
+        found = {}
+        for name in masks.keys() - failed.keys():
+            try:
+                found[name] = measure_mask(masks[name], min_area=min_area)
+            except PhotoError as error:
+                failed[name] = str(error)
+                click.echo(f"{shown(masks[name])}: {error}; skipped", err=True)
+        if not found:
+            sys.exit(BAD_INPUT)
+        scales = {name: (read_summary(masks[name].parent) or {}).get("scale", 1) for name in found}
+        mm = {name: mm_per_px and mm_per_px / scale for name, scale in scales.items()}
+        table = write_measurements(out, dict(sorted(found.items())), mm_per_px=mm)
     if out is None:
         click.echo(table.to_csv(index=False), nl=False)
     sys.exit(SOME_FAILED if failed else 0)
@@ -243,6 +240,8 @@ def main() -> NoReturn:
         _end(f"error: {error.format_message()}", BAD_INPUT)
     except FileNotFoundError as error:
         _end(f"error: {os_error_line(error)}", BAD_INPUT)
+    except ModuleNotFoundError as error:
+        _end(f"error: {error.name} is not installed; the extra cssr[onnx] brings it", BAD_INPUT)
     except ValueError as error:
         _end(f"error: {' '.join(str(error).split())}", BAD_INPUT)
     except OSError as error:

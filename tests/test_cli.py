@@ -37,6 +37,8 @@ def folder(tmp_path_factory) -> Path:
     (folder / "empty").mkdir()
     (folder / "broken").mkdir()
     (folder / "broken/a.jpg").write_text("no photo")
+    (folder / "soft").mkdir()
+    Image.fromarray(np.full((8, 8), 90, np.uint8)).save(folder / "soft/a.png")
     return folder
 
 
@@ -175,11 +177,18 @@ def test_an_exported_model_finds_the_same_cracks(inspected, folder):
         ("segment photos --threshold nan", "nan is not in [0, 1]"),
         ("segment photos --threshold x", "'x' is not a valid float"),
         ("segment photos --device cuda:99", "cuda:99 is not here"),
-        ("segment photos --device abacus", "abacus"),
+        ("segment photos --device abacus", "abacus is not auto, cpu, cuda or cuda:N"),
+        ("segment photos --device mps", "mps is not auto, cpu, cuda or cuda:N"),
+        ("segment photos --device cpu:3", "cpu:3 is not auto, cpu, cuda or cuda:N"),
         ("segment photos --out /sys/x", "--out: /sys/x"),
         ("segment photos --out model/model.json", "--out: model/model.json"),
         ("segment photos --tile 16", "a tile of 16 px is too small"),
-        ("segment photos --mm-per-px 0", "0 is not above 0"),
+        ("segment photos --mm-per-px 0", "0 is not in (0, 1e+06]"),
+        ("segment photos --mm-per-px 1e300", "1e+300 is not in (0, 1e+06]"),
+        ("segment photos --batch 99999999999", "99999999999 is not in the range"),
+        ("segment photos --out photos", "photos lies in the folder to write, photos"),
+        ("segment broken/a.jpg --model model --out bad/worse", "broken/a.jpg: not a readable JPEG"),
+        ("measure soft/a.png --out bad/worse", "soft/a.png: values up to 90"),
         ("segment", "Missing argument 'PATHS...'"),
         ("measure nothing", "nothing: no such file or folder"),
         ("export --onnx model.txt", "the name must end in .onnx"),
@@ -248,3 +257,54 @@ def test_ctrl_c_loses_the_photo_under_way_and_resume_goes_on(folder):
     again = run(f"{command} --resume", folder)
     assert f"{len(done)} of 6 photos are done" in again.stdout
     assert len(list((folder / "stopped").rglob("photo.json"))) == 6
+
+
+def test_masks_of_16_bits_are_judged_by_all_their_bits(tmp_path):
+    Image.fromarray(np.full((8, 8), 255, np.uint16)).save(tmp_path / "dark.png")
+    done = run("cssr measure dark.png", tmp_path, check=False)
+    assert done.returncode == 2
+    assert "values up to 1; those of crack are 128 to 255" in done.stderr
+
+
+def test_soft_values_beside_a_crack_do_not_matter(tmp_path):
+    mask = np.zeros((600, 40), np.uint8)
+    mask[20:24], mask[500:504] = 255, 90
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    table = pd.read_csv(io.StringIO(run("cssr measure mask.png", tmp_path).stdout))
+    assert list(table.area_px) == [160]
+
+
+def test_masks_whose_names_differ_in_a_slash_get_a_file_each(tmp_path):
+    (tmp_path / "masks/a").mkdir(parents=True)
+    for name in ("a/b.png", "a_b.png"):
+        Image.fromarray(np.full((8, 8), 255, np.uint8)).save(tmp_path / "masks" / name)
+    run("cssr measure masks -r --out out", tmp_path)
+    files = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert files == ["a_b.png.geojson", "a_b.png_.geojson", "cracks.csv"]
+
+
+def test_a_name_too_long_for_its_results_costs_that_photo_alone(folder, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("n" * 246 + ".png", "z.png"):
+        Image.open(folder / "photos/a.png").save(tmp_path / "photos" / name)
+    done = run(f"cssr segment photos --model {folder}/model --out out", tmp_path, check=False)
+    assert done.returncode == 3
+    assert "File name too long; skipped" in done.stderr
+    assert (tmp_path / "out/z.png/photo.json").exists()
+
+
+def test_results_that_are_not_whole_are_made_again_and_cost_no_other_photo(folder, tmp_path):
+    command = f"cssr segment {{}} --model {folder}/model --out out"
+    run(command.format(folder / "photos/a.png"), tmp_path)
+    (tmp_path / "out/a.png/preview.jpg").unlink()
+    run(command.format(folder / "photos/b.jpg"), tmp_path)
+    assert "a.png" not in (tmp_path / "out/index.html").read_text()
+    again = run(command.format(folder / "photos/a.png") + " --resume", tmp_path)
+    assert "photos are done" not in again.stdout
+    assert "a.png" in (tmp_path / "out/index.html").read_text()
+
+
+def test_pictures_among_results_are_no_photos(inspected, folder):
+    done = run("cssr segment . -r --model model --out other", folder, check=False)
+    assert "probability.tif" not in done.stdout + done.stderr
+    assert "photos/a.png" in done.stdout

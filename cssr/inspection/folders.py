@@ -1,17 +1,21 @@
 """A folder of photos, one after the other."""
 
+import errno
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from tqdm import tqdm
 
 from cssr.errors import os_error_line
-from cssr.inspection.photos import Header, PhotoError, read_header, shown
-from cssr.inspection.results import SUMMARY, Settings, inspect_photo, is_done, read_summary
+from cssr.inspection.photos import SUMMARY, Header, PhotoError, read_header, shown
+from cssr.inspection.results import Settings, inspect_photo, is_done, read_summary
 from cssr.inspection.segmenter import Segmenter, Tiling
+
+OF_THE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)  # errors of one photo alone
 
 
 def check_free(out: Path, names: Iterable[str]) -> None:
@@ -30,18 +34,26 @@ def check_free(out: Path, names: Iterable[str]) -> None:
         raise ValueError(f"--out: {foreign[0]} is there, and not of an earlier run; name another")
 
 
-def make_folder(out: Path) -> None:
-    """Make a folder.
+@contextmanager
+def folder_to_write(out: Path) -> Iterator[None]:
+    """Make a folder, and remove it again, with those above it that were made, if it stays empty.
 
     Raises:
         ValueError: if it cannot be written.
     """
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
         raise ValueError(f"--out: {os_error_line(error)}") from None
+    try:
+        yield
+    finally:
+        if made and not any(out.iterdir()):
+            for folder in made:
+                folder.rmdir()
 
 
 def segment_all(
@@ -88,10 +100,13 @@ def segment_all(
                     batch=tiling.batch,
                     advance=bar.update,
                 )
-                bar.write(f"{name}: {found['cracks']:,} cracks, {found['length_px']:,.0f} px")
-            except PhotoError as error:
-                failed[name] = str(error)
-                bar.write(f"{shown(photos[name])}: {error}; skipped", file=sys.stderr)
+                cracks = f"{found['cracks']:,} crack{'' if found['cracks'] == 1 else 's'}"
+                bar.write(f"{name}: {cracks}, {found['length_px']:,.0f} px")
+            except (PhotoError, OSError) as error:
+                if isinstance(error, OSError) and error.errno not in OF_THE_NAME:
+                    raise
+                failed[name] = os_error_line(error) if isinstance(error, OSError) else str(error)
+                bar.write(f"{shown(photos[name])}: {failed[name]}; skipped", file=sys.stderr)
             bar.update(end - bar.n)
     return failed
 

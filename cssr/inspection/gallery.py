@@ -11,7 +11,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cssr.files import new_files
-from cssr.inspection.results import PREVIEW, SUMMARY, read_summary
+from cssr.inspection.photos import SUMMARY
+from cssr.inspection.results import PREVIEW, PREVIEWS, is_whole, read_summary
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = 50_000_000  # bytes of pictures in a page; of many photos they are smaller
@@ -32,7 +33,7 @@ def write_gallery(folder: Path, failed: Mapping[str, str]) -> None:
     for file in sorted(folder.rglob(SUMMARY)):
         summary = read_summary(file.parent)
         name = file.parent.relative_to(folder).as_posix()
-        if summary is not None and name not in failed:
+        if summary is not None and is_whole(file.parent) and name not in failed:
             photos[name] = summary
     with new_files(folder) as out:
         table = pd.concat([pd.DataFrame(), *_tables(folder, photos)], ignore_index=True)
@@ -62,7 +63,7 @@ def _page(folder: Path, photos: Mapping[str, Any], failed: Mapping[str, str]) ->
 
 def _picture_side(folders: Sequence[Path]) -> int:
     """Side of the page's pictures, px."""
-    size = sum(file.stat().st_size for folder in folders for file in folder.glob("preview*.jpg"))
+    size = sum((folder / name).stat().st_size for folder in folders for name in PREVIEWS)
     return PREVIEW if size <= PICTURES else max(SMALLEST, int(PREVIEW * (PICTURES / size) ** 0.5))
 
 
@@ -82,8 +83,8 @@ def _card(folder: Path, name: str, summary: Mapping[str, Any], side: int) -> dic
         "facts": facts,
         "length": summary["length_px"],
         "width": summary["width_max_px"] or 0,
-        "plain": _embedded(folder / name / "preview.jpg", side),
-        "marked": _embedded(folder / name / "preview_overlay.jpg", side),
+        "plain": _embedded(folder / name / PREVIEWS[0], side),
+        "marked": _embedded(folder / name / PREVIEWS[1], side),
     }
 
 

@@ -1,6 +1,7 @@
 """Photos of any size, read in bands of rows."""
 
 import os
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ DRIVERS = {
 FORMATS = [name for name in DRIVERS if name != "MPO"]  # opened as JPEG
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 ORIENTATION = 274  # the tag of EXIF
+SUMMARY = "photo.json"  # of a photo's results, which are in a folder of their own
 # of GDAL: progressive JPEGs beyond 500 MB of coefficients; damaged ones are not filled up with gray
 OPTIONS = {
     "GDAL_ALLOW_LARGE_LIBJPEG_MEM_ALLOC": True,
@@ -76,7 +78,7 @@ class ArrayPhoto:
 class FilePhoto:
     """A photo in a file, of which only the rows that are asked for are in memory.
 
-    16 bits are read by their upper 8; alpha is left out.
+    16 bits are read by their upper 8, but what is not 0 stays above 0; alpha is left out.
 
     Args:
         source: opened by rasterio, 8 or 16 bits, gray or RGB.
@@ -99,7 +101,7 @@ class FilePhoto:
         except RasterioError as error:
             raise PhotoError(f"damaged ({_said(error)})") from None
         if pixels.dtype == np.uint16:
-            pixels = (pixels >> 8).astype(np.uint8)
+            pixels = np.maximum(pixels >> 8, pixels > 0).astype(np.uint8)
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
@@ -108,7 +110,7 @@ def open_photo(file: Path) -> Iterator[ArrayPhoto | FilePhoto]:
     """Open a photo, upright as its EXIF says.
 
     Gray and RGB of 8 or 16 bits, with or without alpha, are read row by row; a photo that is to be
-    turned, or of another kind (palette, CMYK, one bit), is read whole.
+    turned, or of another kind (palette, CMYK, one bit), or that GDAL does not know, is read whole.
 
     Raises:
         PhotoError: if it is not a readable JPEG, PNG, TIFF, BMP or WebP.
@@ -118,19 +120,17 @@ def open_photo(file: Path) -> Iterator[ArrayPhoto | FilePhoto]:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             source = rasterio.open(file, driver=header.driver)
-            plain = _is_plain(source)
-        except PhotoError:
-            raise
-        except Exception as error:  # those of GDAL have no public class in common
-            raise PhotoError(f"not a readable image ({_said(error)})") from None
+        except RasterioError:
+            yield ArrayPhoto(_read_whole(file))
+            return
         with source:
-            if not plain:
+            if not _is_plain(source):
                 yield ArrayPhoto(_read_whole(file))
             elif header.orientation == 1:
                 yield FilePhoto(source)
             else:
-                stored = FilePhoto(source).rows(0, source.height)
-                yield ArrayPhoto(_turn(stored, header.orientation))
+                upright = _turn(FilePhoto(source).rows(0, source.height), header.orientation)
+                yield ArrayPhoto(upright)
 
 
 def read_header(file: Path) -> Header:
@@ -145,7 +145,7 @@ def read_header(file: Path) -> Header:
             warnings.catch_warnings(action="ignore"),
             Image.open(file, formats=FORMATS) as image,
         ):
-            orientation = image.getexif().get(ORIENTATION, 1)
+            orientation = _exif(image, file).get(ORIENTATION, 1)
             turned = orientation >= 5 and image.format != "TIFF"  # whose size is the upright one
             width, height = image.size[::-1] if turned else image.size
             return Header(height, width, orientation, DRIVERS[image.format])
@@ -178,10 +178,12 @@ def find_photos(
         if not path.exists():
             raise ValueError(f"{path}: no such file or folder")
         photos = _photos_in(path, recursive=recursive) if path.is_dir() else [path]
-        if leave_out is not None:
-            photos = [
-                photo for photo in photos if leave_out.resolve() not in photo.resolve().parents
-            ]
+        outside = [photo for photo in photos if not _lies_in(photo, leave_out)]
+        if photos and not outside:
+            raise ValueError(
+                f"{path}: lies in the folder to write, {leave_out}; name another --out"
+            )
+        photos = outside
         if not photos:
             hint = "" if recursive else "; --recursive looks in its folders"
             raise ValueError(f"{path}: no photo ({', '.join(SUFFIXES)}) in this folder{hint}")
@@ -200,8 +202,35 @@ def shown(path: Path) -> str:
 
 
 def _photos_in(folder: Path, *, recursive: bool) -> list[Path]:
+    """Photos in a folder; the pictures among the results of photos are none."""
     files = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(file for file in files if file.suffix.lower() in SUFFIXES and file.is_file())
+    return sorted(
+        file
+        for file in files
+        if file.suffix.lower() in SUFFIXES
+        and file.is_file()
+        and not (file.parent / SUMMARY).exists()
+    )
+
+
+def _lies_in(file: Path, folder: Path | None) -> bool:
+    return folder is not None and folder.resolve() in file.resolve().parents
+
+
+def _exif(image: Image.Image, file: Path) -> Image.Exif:
+    """The EXIF data of an image; Pillow would decode a PNG to look for it behind the pixels."""
+    if image.format != "PNG" or "exif" in image.info:
+        return image.getexif()
+    exif = Image.Exif()
+    with file.open("rb") as stream:
+        stream.seek(8)  # the signature
+        while len(head := stream.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"eXIf":
+                exif.load(stream.read(length))
+                break
+            stream.seek(length + 4, os.SEEK_CUR)  # and the checksum
+    return exif
 
 
 @contextmanager
@@ -217,9 +246,12 @@ def _unlimited() -> Iterator[None]:
 def _is_plain(source: rasterio.DatasetReader) -> bool:
     if not set(source.dtypes) <= {"uint8", "uint16"}:
         raise PhotoError(f"{source.dtypes[0]} pixels; 8 or 16 bits are read")
-    colours = (_GRAY, _GRAY + _ALPHA, _RGB, _RGB + _ALPHA)
     one_bit = "NBITS" in source.tags(1, ns="IMAGE_STRUCTURE")
-    return tuple(source.colorinterp) in colours and not one_bit
+    try:
+        colours = tuple(source.colorinterp)
+    except Exception as error:  # those of GDAL have no public class in common
+        raise PhotoError(f"not a readable image ({_said(error)})") from None
+    return colours in (_GRAY, _GRAY + _ALPHA, _RGB, _RGB + _ALPHA) and not one_bit
 
 
 def _read_whole(file: Path) -> np.ndarray:

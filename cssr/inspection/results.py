@@ -17,11 +17,13 @@ from cssr.checkpoint import WEIGHTS
 from cssr.data.arrays import CRACK
 from cssr.files import new_files, new_folder
 from cssr.inspection.overlay import Overlay
-from cssr.inspection.photos import PhotoError, open_photo
+from cssr.inspection.photos import SUMMARY, ArrayPhoto, FilePhoto, PhotoError, open_photo
 from cssr.inspection.segmenter import Band, Segmenter, Tiling
 from cssr.measurement.cracks import Crack, crack_table, geojson, measure_bands
 
-SUMMARY = "photo.json"  # written last
+# what a photo's folder holds, beside its summary, which is written last, and perhaps an SR image
+WRITTEN = ("probability.tif", "mask.tif", "cracks.csv", "cracks.geojson", "overlay.jpg")
+PREVIEWS = ("preview.jpg", "preview_overlay.jpg")
 ROWS = 256  # of a mask that are read or written at a time
 PREVIEW = 800  # side of the pictures for the page, px
 RASTER = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
@@ -114,18 +116,20 @@ def measure_mask(file: Path, *, min_area: int) -> list[Crack]:
     Raises:
         PhotoError: if it cannot be read.
     """
+    greatest = 0
+
+    def crack_pixels(mask: ArrayPhoto | FilePhoto) -> Iterator[np.ndarray]:
+        nonlocal greatest
+        for start in range(0, mask.height, ROWS):
+            values = mask.rows(start, min(start + ROWS, mask.height)).max(axis=2)
+            greatest = max(greatest, int(values.max()))
+            yield values >= CRACK
+
     with open_photo(file) as mask:
-        starts = range(0, mask.height, ROWS)
-        bands = (mask.rows(start, min(start + ROWS, mask.height)) for start in starts)
-        return measure_bands(map(_crack_pixels, bands), min_area=min_area)
-
-
-def _crack_pixels(band: np.ndarray) -> np.ndarray:
-    """Crack pixels of some rows of a mask, (rows, W, 3)."""
-    values = band.max(axis=2)
-    if 0 < values.max() < CRACK:
-        raise PhotoError(f"values up to {values.max()}; those of crack are {CRACK} to 255")
-    return values >= CRACK
+        cracks = measure_bands(crack_pixels(mask), min_area=min_area)
+    if 0 < greatest < CRACK:
+        raise PhotoError(f"values up to {greatest}; those of crack are {CRACK} to 255")
+    return cracks
 
 
 def write_measurements(
@@ -152,6 +156,8 @@ def write_measurements(
             table.to_csv(out / "cracks.csv", index=False)
             for name, found in cracks.items():
                 file = out / f"{name.replace('/', '_')}.geojson"
+                while file.exists():  # a_b beside a/b
+                    file = file.with_stem(f"{file.stem}_")
                 file.write_text(
                     json.dumps(geojson(found, mm_per_px=mm_per_px[name])), encoding="utf-8"
                 )
@@ -159,19 +165,23 @@ def write_measurements(
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
-    """The summary of a photo that is done; None if there is none."""
+    """The summary of a photo that is done; None if there is none of ours."""
     try:
-        return json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return summary if isinstance(summary, dict) and "settings" in summary else None
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds all results of a photo (but for an SR image)."""
+    return all((folder / name).is_file() for name in (*WRITTEN, *PREVIEWS))
 
 
 def is_done(folder: Path, file: Path, settings: Settings) -> bool:
     """Whether a folder holds the results of this very photo with these settings."""
     summary = read_summary(folder) or {}
-    written = ["probability.tif", "mask.tif", "cracks.csv", "cracks.geojson", "overlay.jpg"]
-    written += ["sr.tif"] * settings.sr
-    if not all((folder / name).is_file() for name in written):
+    if not is_whole(folder) or (settings.sr and not (folder / "sr.tif").is_file()):
         return False
     return summary.get("settings") == asdict(settings) and summary.get("photo") == stamp(file)
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from cssr.inspection import gallery
 from cssr.inspection.gallery import write_gallery
+from cssr.inspection.results import WRITTEN
 
 NAMES = ("a <b>.png", "b.png", "sub/c.png")
 LENGTHS = (10.0, 500.0, 0.0)
@@ -25,6 +26,8 @@ def folder(tmp_path_factory):
         (folder / name).mkdir(parents=True)
         for picture in ("preview.jpg", "preview_overlay.jpg"):
             Image.fromarray(np.full((30, 40, 3), 60 * k, np.uint8)).save(folder / name / picture)
+        for written in WRITTEN:
+            (folder / name / written).touch()
         cracks = int(length > 0)
         pd.DataFrame({"crack": [1] * cracks, "length_px": [length] * cracks}).to_csv(
             folder / name / "cracks.csv", index=False

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 
 from cssr.inspection.photos import SUFFIXES, PhotoError, find_photos, open_photo, read_header
 
@@ -48,6 +49,35 @@ def test_a_photo_is_upright_as_exif_says(tmp_path, orientation, suffix):
     assert (header.height, header.width) == expected.shape[:2]
 
 
+@pytest.mark.parametrize("header", [108, 124])
+def test_a_bmp_with_a_long_header_is_read(tmp_path, header):
+    Image.fromarray(PIXELS).save(tmp_path / "a.bmp")
+    short, room = (tmp_path / "a.bmp").read_bytes(), header - 40
+    size, pixels = (int.from_bytes(short[at : at + 4], "little") + room for at in (2, 10))
+    numbers = [number.to_bytes(4, "little") for number in (size, 0, pixels, header)]
+    (tmp_path / "b.bmp").write_bytes(
+        short[:2] + b"".join(numbers) + short[18:54] + bytes(room) + short[54:]
+    )
+    assert np.array_equal(read(tmp_path / "b.bmp"), PIXELS)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_the_exif_of_a_png_is_found_without_decoding_it(tmp_path, behind, monkeypatch):
+    exif = Image.Exif()
+    exif[274] = 6
+    file = save(Image.fromarray(PIXELS), tmp_path / "a.png", exif=exif)
+    if behind:
+        whole = file.read_bytes()
+        start = whole.index(b"eXIf") - 4
+        stop = start + 12 + int.from_bytes(whole[start : start + 4], "big")
+        end = whole.index(b"IEND") - 4
+        file.write_bytes(whole[:start] + whole[stop:end] + whole[start:stop] + whole[end:])
+    with monkeypatch.context() as patch:
+        patch.setattr(PngImageFile, "load", None)
+        assert read_header(file)[:3] == (56, 40, 6)
+    assert np.array_equal(read(file), np.rot90(PIXELS, -1))
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1"])
 def test_other_kinds_become_rgb(tmp_path, mode):
     file = save(Image.fromarray(PIXELS).convert(mode), tmp_path / "a.png")
@@ -60,10 +90,14 @@ def test_cmyk_becomes_rgb(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_of_16_bits_the_upper_8_count(tmp_path, suffix):
+def test_of_16_bits_the_upper_8_count_but_what_is_not_0_stays_above_0(tmp_path, suffix):
     file = tmp_path / f"a{suffix}"
-    cv2.imwrite(str(file), ((PIXELS.astype(np.uint16) << 8) | 200)[..., ::-1])
-    assert np.array_equal(read(file), PIXELS)
+    wide = (PIXELS.astype(np.uint16) << 8) | 200
+    wide[0] = 0
+    cv2.imwrite(str(file), wide[..., ::-1])
+    expected = np.maximum(PIXELS, 1)
+    expected[0] = 0
+    assert np.array_equal(read(file), expected)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
