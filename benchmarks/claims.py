@@ -126,6 +126,20 @@ def model_rows(aiu: Scores, psnr: Scores, cells: pd.DataFrame) -> Iterable[list[
         ]
 
 
+def loss_rows(aiu: Scores, cells: pd.DataFrame) -> Iterable[list[str]]:
+    """Each loss: its best β, AIU, AIU of each seed, greatest IoU."""
+    for loss, beta in preferred(cells).items():
+        name = f"sweep/{loss}-{beta:g}"
+        scores, greatest = aiu.of(name), cells.loc[cells["cell"] == name, "test_iou_max"]
+        yield [
+            loss_title(loss),
+            f"{beta:g}",
+            shown(estimate(scores)),
+            seeds_shown(scores.mean()),
+            f"{greatest.mean():.3f}",
+        ]
+
+
 def pair_rows(pairs: Iterable[tuple[str, pd.DataFrame, pd.DataFrame]]) -> Iterable[list[str]]:
     """What is compared, the difference with its interval, that of each seed, the verdict."""
     for name, one, other in pairs:
@@ -221,16 +235,7 @@ def render(folder: Path) -> str:
             ["what", "difference of PSNR [dB]", *compared[2:]], pair_rows(sr)
         ),
         "Losses, each at the β that the first seed's validation prefers": markdown(
-            ["loss", "β", "AIU", "of each seed"],
-            (
-                [
-                    loss_title(loss),
-                    f"{best[loss]:g}",
-                    shown(estimate(scores)),
-                    seeds_shown(scores.mean()),
-                ]
-                for loss, scores in losses.items()
-            ),
+            ["loss", "β", "AIU", "of each seed", "IoU_max"], loss_rows(aiu, cells)
         ),
         "Losses compared": markdown(compared, pair_rows(proposed)),
         "Over β (the first seed)": markdown(
