@@ -35,3 +35,9 @@ def test_arguments_out_of_range_are_refused(iteration, n_train, batch_size):
     message = f"iteration={iteration}, n_train={n_train}, batch_size={batch_size}"
     with pytest.raises(ValueError, match=message):
         epoch_at(iteration, n_train=n_train, batch_size=batch_size)
+
+
+def test_alpha_that_falls_stops_at_0():
+    falling = {"n_train": 8, "batch_size": 4, "start": 0.5, "per_epoch": -0.2}
+    found = [alpha_at(iteration, **falling) for iteration in (0, 2, 4, 6)]
+    assert found == pytest.approx([0.5, 0.3, 0.1, 0.0])
