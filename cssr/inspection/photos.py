@@ -180,9 +180,7 @@ def find_photos(
         photos = _photos_in(path, recursive=recursive) if path.is_dir() else [path]
         outside = [photo for photo in photos if not _lies_in(photo, leave_out)]
         if photos and not outside:
-            raise ValueError(
-                f"{path}: lies in the folder to write, {leave_out}; name another --out"
-            )
+            raise ValueError(f"{path} lies in the folder to write, {leave_out}; name another --out")
         photos = outside
         if not photos:
             hint = "" if recursive else "; --recursive looks in its folders"
