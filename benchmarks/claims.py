@@ -1,7 +1,7 @@
 """Test the paper's claims on the numbers in docs/results/PRESET/, to claims.md and claims.png."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +13,18 @@ from scipy.stats import bootstrap
 
 from benchmarks.collect_cells import FIRST, RESULTS
 from cssr.files import write_whole
-from cssr.report.figures import DPI, FAINT, LOSS_LOOKS, MODEL_LOOKS, STYLE
+from cssr.report.figures import (
+    DPI,
+    FAINT,
+    LOSS_LOOKS,
+    MODEL_LOOKS,
+    STYLE,
+    loss_labels,
+    model_labels,
+)
 from cssr.report.figures import render as render_figure
-from cssr.report.results import LOSSES, MODELS
+from cssr.report.results import LOSSES, MODELS, loss_title, model_title
+from cssr.report.tables import markdown_lines
 from stages.common import run_stage
 
 RESAMPLES = 9999
@@ -100,9 +109,14 @@ def compare(one: pd.DataFrame, other: pd.DataFrame) -> Estimate:
     return estimate(one[seeds] - other[seeds])
 
 
+def first_sweep(cells: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the first seed's sweep."""
+    return cells[(cells["place"] == FIRST) & cells["cell"].str.startswith("sweep/")]
+
+
 def preferred(cells: pd.DataFrame) -> dict[str, float]:
     """The β of each loss that the first seed's validation prefers."""
-    sweep = cells[(cells["place"] == FIRST) & cells["cell"].str.startswith("sweep/")]
+    sweep = first_sweep(cells)
     best = sweep.loc[sweep.groupby("loss")["val_aiu"].idxmax()].set_index("loss")["beta"]
     return {loss: best[loss] for loss in LOSSES if loss in best}
 
@@ -115,7 +129,7 @@ def model_rows(aiu: Scores, psnr: Scores, cells: pd.DataFrame) -> Iterable[list[
         rows = rows[rows["place"].str.startswith("seed-")]
         psnrs = psnr.of(model)
         yield [
-            title(model),
+            model_title(model),
             shown(estimate(scores)),
             seeds_shown(scores.mean()),
             shown(estimate(scores[crack])),
@@ -147,9 +161,9 @@ def pair_rows(pairs: Iterable[tuple[str, pd.DataFrame, pd.DataFrame]]) -> Iterab
         yield [name, shown(found, sign="+"), seeds_shown(found.seeds, sign="+"), found.verdict]
 
 
-def beta_rows(psnr: Scores, aiu: Scores, cells: pd.DataFrame) -> Iterable[list[str]]:
+def beta_rows(psnr: Scores, cells: pd.DataFrame) -> Iterable[list[str]]:
     """Each loss: PSNR and AIU at each β (the first seed), and whether PSNR falls."""
-    sweep = cells[(cells["place"] == FIRST) & cells["cell"].str.startswith("sweep/")]
+    sweep = first_sweep(cells)
     for loss in preferred(cells):
         rows = sweep[sweep["loss"] == loss].sort_values("beta")
         names = [f"sweep/{loss}-{beta:g}" for beta in rows["beta"]]
@@ -164,16 +178,6 @@ def beta_rows(psnr: Scores, aiu: Scores, cells: pd.DataFrame) -> Iterable[list[s
         ]
 
 
-def title(model: str) -> str:
-    """The paper's letter and name of a model."""
-    return f"({MODELS[model][0]}) {MODELS[model][1]}"
-
-
-def loss_title(loss: str) -> str:
-    """The paper's letter and name of a loss."""
-    return f"({LOSSES[loss][0]}) {LOSSES[loss][1]}"
-
-
 def shown(found: Estimate, *, sign: str = "", digits: int = 3) -> str:
     """A mean with its interval."""
     form = f"{sign}.{digits}f"
@@ -183,12 +187,6 @@ def shown(found: Estimate, *, sign: str = "", digits: int = 3) -> str:
 def seeds_shown(values: Iterable[float], *, sign: str = "") -> str:
     """The means of the seeds."""
     return ", ".join(f"{value:{sign}.3f}" for value in values)
-
-
-def markdown(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
-    lines = [heading, ["---", *["--:"] * (len(heading) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def render(folder: Path) -> str:
@@ -201,12 +199,12 @@ def render(folder: Path) -> str:
     cells = pd.read_csv(folder / "cells.csv")
     best = preferred(cells)
     losses = {loss: aiu.of(f"sweep/{loss}-{beta:g}") for loss, beta in best.items()}
-    betas = sorted(cells.loc[cells["cell"].str.startswith("sweep/"), "beta"].unique())
+    betas = sorted(first_sweep(cells)["beta"].unique())
     variations = dict.fromkeys(place.rpartition("-")[0] for place in cells["place"])
     compared = ["what", "difference of AIU", "of each seed", "the first is"]
-    models = [(f"{title(a)} − {title(b)}", aiu.of(a), aiu.of(b)) for a, b in PAIRS]
+    models = [(f"{model_title(a)} − {model_title(b)}", aiu.of(a), aiu.of(b)) for a, b in PAIRS]
     sr = [
-        (f"{title(a)} − {title(b)}", psnr.of(a), psnr.of(b))
+        (f"{model_title(a)} − {model_title(b)}", psnr.of(a), psnr.of(b))
         for a, b in (("cssr", "bicubic_ss"), ("cssr", "sr_ss"))
     ]
     proposed = [
@@ -223,22 +221,24 @@ def render(folder: Path) -> str:
     ]
     at_betas = [f"PSNR, β = {beta:g}" for beta in betas]
     sections = {
-        "Models": markdown(
+        "Models": (
             [
                 *("model", "AIU", "of each seed", "AIU, crack images", "IoU_max", "PSNR [dB]"),
                 *("error of crack length", "of crack width [px]"),
             ],
             model_rows(aiu, psnr, cells),
         ),
-        "Models compared: AIU": markdown(compared, pair_rows(models)),
-        "Models compared: PSNR": markdown(
-            ["what", "difference of PSNR [dB]", *compared[2:]], pair_rows(sr)
+        "Models compared: AIU": (compared, pair_rows(models)),
+        "Models compared: PSNR": (
+            ["what", "difference of PSNR [dB]", *compared[2:]],
+            pair_rows(sr),
         ),
-        "Losses, each at the β that the first seed's validation prefers": markdown(
-            ["loss", "β", "AIU", "of each seed", "IoU_max"], loss_rows(aiu, cells)
+        "Losses, each at the β that the first seed's validation prefers": (
+            ["loss", "β", "AIU", "of each seed", "IoU_max"],
+            loss_rows(aiu, cells),
         ),
-        "Losses compared": markdown(compared, pair_rows(proposed)),
-        "Over β (the first seed)": markdown(
+        "Losses compared": (compared, pair_rows(proposed)),
+        "Over β (the first seed)": (
             [
                 "loss",
                 *at_betas,
@@ -246,13 +246,14 @@ def render(folder: Path) -> str:
                 "falls with each step",
                 *(name.replace("PSNR", "AIU") for name in at_betas),
             ],
-            beta_rows(psnr, aiu, cells),
+            beta_rows(psnr, cells),
         ),
-        "Variations of (f), less (f) itself": markdown(compared, pair_rows(varied)),
+        "Variations of (f), less (f) itself": (compared, pair_rows(varied)),
     }
     blocks = [f"# The claims in numbers: preset {folder.name}", INTRO]
-    blocks += [f"## {name}\n\n{table}" for name, table in sections.items()]
-    return "\n\n".join(block.rstrip("\n") for block in blocks) + "\n"
+    for name, (heading, rows) in sections.items():
+        blocks += [f"## {name}", "\n".join(markdown_lines(heading, rows))]
+    return "\n\n".join(blocks) + "\n"
 
 
 def draw(folder: Path) -> Figure:
@@ -262,13 +263,12 @@ def draw(folder: Path) -> Figure:
         folder: docs/results/PRESET/.
     """
     aiu, best = Scores(folder / "aiu.csv"), preferred(pd.read_csv(folder / "cells.csv"))
-    models = {title(model): (aiu.of(model), MODEL_LOOKS[model].colour) for model in MODELS}
+    models = {
+        label: (aiu.of(model), MODEL_LOOKS[model].colour) for model, label in model_labels().items()
+    }
     losses = {
-        f"{loss_title(loss)}, β = {beta:g}": (
-            aiu.of(f"sweep/{loss}-{beta:g}"),
-            LOSS_LOOKS[loss].colour,
-        )
-        for loss, beta in best.items()
+        label: (aiu.of(f"sweep/{loss}-{best[loss]:g}"), LOSS_LOOKS[loss].colour)
+        for loss, label in loss_labels(best).items()
     }
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.0), layout="constrained")

@@ -26,12 +26,12 @@ from safetensors.torch import load_file, save
 
 from benchmarks.dvc_jobs import jobs_of, order_of, with_earlier
 from cssr.checkpoint import DESCRIPTION, WEIGHTS
-from cssr.files import write_whole
+from cssr.files import new_folder
 from cssr.report.results import MODELS, best_betas, read_cell
 from stages.common import load_params, run_stage
 
 ROOT = Path(__file__).parents[1]
-CODE = ("cssr", "stages", "presets", "dvc.yaml")
+CODE = ("cssr", "stages", "presets")
 SHARED = ("data", "runs/sr")  # of a seed, with its variations
 PACKED = ("params.yaml", "seconds.csv", "results/**/*.json", "results/**/*.csv", "reports/*")
 
@@ -93,17 +93,20 @@ class Workplace:
         variation: Variation = UNVARIED,
         base: Path | None = None,
     ) -> None:
-        self.folder, file = folder, folder / "params.yaml"
-        if not file.exists():
-            copy_code(folder)
-            if variation.edit:
-                edit(folder, *variation.edit)
-            elif base:
-                share(folder, base)
-            (folder / "data/sources").mkdir(parents=True, exist_ok=True)
-            values = changed(params, {"seed": seed, **variation.params})
-            write_whole(file, yaml.safe_dump(values, sort_keys=False).encode())
-        self.params = yaml.safe_load(file.read_text(encoding="utf-8"))
+        self.folder = folder
+        if not folder.exists():
+            with new_folder(folder) as new:
+                copy_code(new)
+                if variation.edit:
+                    edit(new, *variation.edit)
+                if base and not variation.edit:
+                    share(new, folder, base)
+                else:
+                    (new / "data/sources").mkdir(parents=True)
+                values = changed(params, {"seed": seed, **variation.params})
+                text = yaml.safe_dump(values, sort_keys=False)
+                (new / "params.yaml").write_text(text, encoding="utf-8")
+        self.params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
         stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
         self.jobs = jobs_of(stages, self.params)
         self.order = order_of(self.jobs)
@@ -133,13 +136,10 @@ class Workplace:
 
 def copy_code(folder: Path) -> None:
     """Copy what a pipeline runs, so that edits do not touch it any more."""
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "dvc.yaml", folder)
     for name in CODE:
-        if (ROOT / name).is_file():
-            shutil.copy(ROOT / name, folder)
-            continue
         ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True, ignore=ignore)
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
 
 
 def edit(folder: Path, name: str, old: str, new: str) -> None:
@@ -154,12 +154,11 @@ def edit(folder: Path, name: str, old: str, new: str) -> None:
     (folder / name).write_text(text.replace(old, new), encoding="utf-8")
 
 
-def share(folder: Path, other: Path) -> None:
-    """Let a workplace have the data and the SR network of another one."""
+def share(new: Path, folder: Path, other: Path) -> None:
+    """Let a new workplace, which will be `folder`, have the data and the SR network of another."""
     for name in SHARED:
-        link = folder / name
-        link.parent.mkdir(exist_ok=True)
-        link.symlink_to(os.path.relpath(other / name, link.parent))
+        (new / name).parent.mkdir(exist_ok=True)
+        (new / name).symlink_to(os.path.relpath(other / name, (folder / name).parent))
 
 
 def changed(params: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,12 +185,13 @@ class Runner:
         self.running: set[subprocess.Popen] = set()
         self.lock = threading.Lock()
 
-    def run(self, plan: Mapping[Key, list[Key]]) -> None:
-        """Run the jobs of a plan that are not done, each after those that it needs.
+    def run(self, *plans: Mapping[Key, list[Key]]) -> None:
+        """Run the jobs of plans that are not done, each after those that it needs.
 
         Raises:
             ValueError: if a job fails; the others are ended then, and save their state.
         """
+        plan = {key: after for plan in plans for key, after in plan.items()}
         left = sum(not self.workplaces[folder].done(name) for folder, name in plan)
         sorter, waiting = TopologicalSorter(plan), {}
         sorter.prepare()
@@ -289,9 +289,8 @@ def main() -> None:
     runner = Runner([*seeds, *varied], args.at_once)
     runner.run(first.plan(first.jobs))
     wanted = [*(f"evaluate@{model}" for model in MODELS), *first.preferred()]
-    runner.run({key: after for place in others for key, after in place.plan(wanted).items()})
-    plans = (place.plan(["evaluate@cssr"]) for place in varied)
-    runner.run({key: after for plan in plans for key, after in plan.items()})
+    runner.run(*(place.plan(wanted) for place in others))
+    runner.run(*(place.plan(["evaluate@cssr"]) for place in varied))
     if args.pack:
         pack(args.pack, folder, args.weights)
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from cssr.errors import os_error_line
 from cssr.inspection.photos import SUMMARY, Header, PhotoError, read_header, shown
-from cssr.inspection.results import Settings, inspect_photo, is_done, read_summary
+from cssr.inspection.results import Settings, counted, inspect_photo, is_done, read_summary
 from cssr.inspection.segmenter import Segmenter, Tiling
 
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)  # errors of one photo alone
@@ -100,12 +100,15 @@ def segment_all(
                     batch=tiling.batch,
                     advance=bar.update,
                 )
-                cracks = f"{found['cracks']:,} crack{'' if found['cracks'] == 1 else 's'}"
+                cracks = counted(found["cracks"], "crack")
                 bar.write(f"{name}: {cracks}, {found['length_px']:,.0f} px")
-            except (PhotoError, OSError) as error:
-                if isinstance(error, OSError) and error.errno not in OF_THE_NAME:
+            except PhotoError as error:
+                failed[name] = str(error)
+            except OSError as error:
+                if error.errno not in OF_THE_NAME:
                     raise
-                failed[name] = os_error_line(error) if isinstance(error, OSError) else str(error)
+                failed[name] = os_error_line(error)
+            if name in failed:
                 bar.write(f"{shown(photos[name])}: {failed[name]}; skipped", file=sys.stderr)
             bar.update(end - bar.n)
     return failed

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cssr.files import new_files
 from cssr.inspection.photos import SUMMARY
-from cssr.inspection.results import PREVIEW, PREVIEWS, is_whole, read_summary
+from cssr.inspection.results import PREVIEW, PREVIEWS, counted, is_whole, read_summary
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = 50_000_000  # bytes of pictures in a page; of many photos they are smaller
@@ -73,7 +73,7 @@ def _card(folder: Path, name: str, summary: Mapping[str, Any], side: int) -> dic
     if summary["cracks"]:
         unit = _unit(summary)
         facts = (
-            f"{_counted(summary['cracks'], 'crack')}, "
+            f"{counted(summary['cracks'], 'crack')}, "
             f"{summary[f'length_{unit}']:,.0f} {unit} long, "
             f"{summary[f'width_mean_{unit}']:.1f} {unit} wide, "
             f"at most {summary[f'width_max_{unit}']:.1f} · {size}"
@@ -121,10 +121,6 @@ def _settings(summaries: Sequence[Mapping[str, Any]]) -> str:
 
 def _unit(summary: Mapping[str, Any]) -> str:
     return "px" if summary["settings"]["mm_per_px"] is None else "mm"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _embedded(file: Path, side: int) -> str:

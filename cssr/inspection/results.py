@@ -132,6 +132,11 @@ def measure_mask(file: Path, *, min_area: int) -> list[Crack]:
     return cracks
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as `1 crack`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def write_measurements(
     folder: Path | None,
     cracks: Mapping[str, Sequence[Crack]],

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cssr.report.results import LOSSES, MODELS
+from cssr.report.results import MODELS, loss_title, model_title
 
 
 class Look(NamedTuple):
@@ -86,7 +86,7 @@ def draw_over_beta(
     offsets = _ASIDE * (np.arange(len(series)) - (len(series) - 1) / 2) * (np.ptp(x) or 0.2)
     for (loss, values), offset in zip(series.items(), offsets, strict=True):
         y = np.asarray(values, dtype=float)[order]
-        _draw_line(axes, x + offset, y, LOSS_LOOKS[loss], label=_title(LOSSES[loss]))
+        _draw_line(axes, x + offset, y, LOSS_LOOKS[loss], label=loss_title(loss))
         if ringed:
             at = x == ringed[loss]
             look = {"ms": 14, "mfc": "none", "mec": LOSS_LOOKS[loss].colour, "mew": 1.2}
@@ -128,12 +128,12 @@ def draw_over_threshold(
 
 def loss_labels(betas: Mapping[str, float]) -> dict[str, str]:
     """Legend texts of losses at a β each."""
-    return {loss: f"{_title(LOSSES[loss])}, β = {beta:g}" for loss, beta in betas.items()}
+    return {loss: f"{loss_title(loss)}, β = {beta:g}" for loss, beta in betas.items()}
 
 
 def model_labels() -> dict[str, str]:
     """Legend texts of the seven models."""
-    return {name: _title(model) for name, model in MODELS.items()}
+    return {name: model_title(name) for name in MODELS}
 
 
 def save(figure: Figure, file: Path, *, dpi: float = DPI) -> None:
@@ -205,8 +205,3 @@ def _ticks(x: np.ndarray) -> np.ndarray:
         if value - ticks[-1] >= 0.05 * np.ptp(x):
             ticks.append(value)
     return np.array(ticks)
-
-
-def _title(item: tuple[str, str]) -> str:
-    letter, name = item
-    return f"({letter}) {name}"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from cssr.report.results import MODELS, Cell
-from cssr.report.tables import ABSENT, MARKDOWN, rank_marks
+from cssr.report.results import Cell, model_title
+from cssr.report.tables import ABSENT, MARKDOWN, markdown_lines, rank_marks
 
 TITLE = "Measurements of the cracks that the models find on the test images"
 # metric: (heading, factor to its unit, decimals, whether it has a sign)
@@ -43,19 +43,17 @@ def measurement_table(cells: Mapping[str, Cell], *, header: Sequence[str]) -> st
         header: what the numbers are, lines of plain text.
     """
     headings = ["Model", "threshold", *(heading for heading, *_ in COLUMNS.values())]
-    names = [f"({MODELS[name][0]}) {MODELS[name][1]}" for name in cells]
+    names = [model_title(name) for name in cells]
     limits = [cell.test.get("val_threshold") for cell in cells.values()]
     shown = [ABSENT if limit is None else f"{limit:.2f}" for limit in limits]
     columns = [_column(cells, metric) for metric in COLUMNS]
-    rows = [headings, ["---", *["--:"] * (len(headings) - 1)]]
-    rows += zip(names, shown, *columns, strict=True)
     return "\n".join(
         [
             f"# {TITLE}",
             "",
             *(f"- {line}" for line in header),
             "",
-            *(f"| {' | '.join(row)} |" for row in rows),
+            *markdown_lines(headings, zip(names, shown, *columns, strict=True)),
             "",
             *(f"- {note}" for note in [*_answer(cells), *NOTES]),
             "",

@@ -37,6 +37,18 @@ METRICS = {"test": ("aiu", "iou_max", "threshold"), "val": ("aiu",)}  # those ev
 RUN_KEYS = ("loss", "beta", "iterations", "device", "versions", "images", "size", "scale")
 
 
+def model_title(name: str) -> str:
+    """The paper's letter and name of a model, such as `(a) SS in HR`."""
+    letter, title = MODELS[name]
+    return f"({letter}) {title}"
+
+
+def loss_title(name: str) -> str:
+    """The paper's letter and name of a loss, such as `(A) Dice`."""
+    letter, title = LOSSES[name]
+    return f"({letter}) {title}"
+
+
 @dataclass(frozen=True)
 class Cell:
     """The results of one trained pipeline.

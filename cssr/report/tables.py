@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cssr.report.results import LOSSES, MODELS, Cell
+from cssr.report.results import LOSSES, Cell, model_title
 
 TITLE = "Quantitative evaluation of the models on the test images"
 # metric: (heading, decimals, the threshold shown behind it)
@@ -115,10 +115,16 @@ def rank_marks(values: Sequence[float | None], decimals: int) -> list[str]:
 def table_entries(cells: Mapping[str, Cell]) -> tuple[list[str], list[list[Entry]]]:
     """The headings of Table 1, and the fields of each model below them."""
     headings = [heading for heading, *_ in (*COLUMNS.values(), *PAPER_COLUMNS.values())]
-    names = [Entry(f"({MODELS[name][0]}) {MODELS[name][1]}") for name in cells]
+    names = [Entry(model_title(name)) for name in cells]
     ours = [_ranked_column(cells, metric) for metric in COLUMNS]
     paper = [_paper_column(cells, metric) for metric in PAPER_COLUMNS]
     return ["Model", *headings], [list(row) for row in zip(names, *ours, *paper, strict=True)]
+
+
+def markdown_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown, its first column to the left, the others to the right."""
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def markdown_table(
@@ -126,14 +132,13 @@ def markdown_table(
 ) -> str:
     """Table 1 in Markdown, best bold and second underlined, the paper's numbers beside ours."""
     head, *rows = _lines(cells, MARKDOWN, str)
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
     return "\n".join(
         [
             f"# Table 1. {TITLE}",
             "",
             *(f"- {line}" for line in header),
             "",
-            *(f"| {' | '.join(line)} |" for line in lines),
+            *markdown_lines(head, rows),
             "",
             "- **Best** and <ins>second-best</ins> of each column.",
             *(f"- {note}" for note in notes),
