@@ -30,6 +30,7 @@ def main() -> None:
             photo = Path(folder, "photo.tif")
             write_photo(photo, round(megapixels**0.5 * 1000))
             rows.append(segment(photo, args.model, args.options.split()))
+            print(rows[-1], file=sys.stderr)  # large photos take hours: what is done, is told
     report("cssr segment", rows, device, args)
 
 

@@ -12,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cssr.files import new_files
 from cssr.inspection.photos import SUMMARY
-from cssr.inspection.results import PREVIEW, PREVIEWS, counted, is_whole, read_summary
+from cssr.inspection.results import PREVIEW, PREVIEWS, WRITTEN, counted, is_whole, read_summary
 
 TEMPLATES = Path(__file__).parent / "templates"
+FILES = (*WRITTEN, "sr.tif")  # which the page links
 PICTURES = 50_000_000  # bytes of pictures in a page; of many photos they are smaller
 SMALLEST = 160  # px, but no smaller
 
@@ -80,6 +81,7 @@ def _card(folder: Path, name: str, summary: Mapping[str, Any], side: int) -> dic
         )
     return {
         "name": name,
+        "files": [file for file in FILES if (folder / name / file).is_file()],
         "facts": facts,
         "length": summary["length_px"],
         "width": summary["width_max_px"] or 0,

@@ -17,7 +17,7 @@ class Stretch(NamedTuple):
         line: from tip to tip, (K, 2).
         area: of the middle, px.
         length: of the middle, px.
-        widths: local ones of the middle, px.
+        widths: local ones of the middle, px, smoothed like the line.
     """
 
     line: np.ndarray
@@ -52,7 +52,8 @@ def measure_branch(
     if branch.ends[1] == FREE:
         ahead = pixels[limits[stop - 1] :]
         line = np.concatenate([line, [_tip(line, points[-1, 2], ahead)]])
-    return Stretch(line, area, steps[chosen].sum(), points[chosen, 2])
+    widths = gaussian_filter1d(points[chosen, 2], SIGMA, mode="nearest")
+    return Stretch(line, area, steps[chosen].sum(), widths)
 
 
 def _smooth(line: np.ndarray) -> np.ndarray:

@@ -88,6 +88,12 @@ def test_marks_are_switched_by_key_and_box(page):
     assert card.locator("img.marked").is_visible()
 
 
+def test_a_photo_shown_large_has_links_to_its_files(page, folder):
+    page.locator("#photos li button").first.click()
+    links = page.locator("dialog nav a").evaluate_all("links => links.map(link => link.href)")
+    assert links == [(folder / NAMES[0] / name).as_uri() for name in WRITTEN]
+
+
 def test_a_photo_is_shown_large_and_arrows_go_on(page):
     page.locator("#photos li button").first.focus()
     page.keyboard.press("Enter")

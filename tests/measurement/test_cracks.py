@@ -66,6 +66,8 @@ def only(mask: np.ndarray) -> Crack:
 def check(crack: Crack, length: float, width: float, branches: int = 1) -> None:
     assert crack.length == pytest.approx(length, rel=0.05)
     assert crack.width_mean == pytest.approx(width, abs=0.5)
+    assert crack.width_median == pytest.approx(width, abs=0.5)
+    assert crack.width_max == pytest.approx(width, abs=0.75)
     assert crack.branches == branches
 
 

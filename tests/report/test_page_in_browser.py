@@ -1,5 +1,8 @@
 """The page in a real Chromium: `make browser` installs one."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,7 @@ from cssr.report.results import MODELS, read_cell, read_examples
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 SVG = '<svg width="490pt" height="266pt" xmlns="http://www.w3.org/2000/svg"/>'
+COMMITTED = Path(__file__).parents[2] / "reports" / "index.html"
 NAMES = list(MODELS)
 CSSR, INVERSE = NAMES.index("cssr"), NAMES.index("inverse")
 OUTCOMES = ("tp", "fp", "fn", "tn")
@@ -247,4 +251,24 @@ def test_dark_and_light_have_their_own_background(visit):
 @pytest.mark.parametrize("width", [320, 360, 720, 1280])
 def test_the_body_does_not_scroll_sideways(visit, width):
     page = visit(viewport={"width": width, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_committed_page_shows_its_figures_and_every_image_of_every_model(open_page, width):
+    page = open_page(COMMITTED.as_uri(), viewport={"width": width, "height": 740})
+    figures = page.locator("#figures img")
+    loaded = figures.evaluate_all("all => all.map(image => image.complete && image.naturalWidth)")
+    assert len(loaded) == len(FIGURES)
+    assert min(loaded) > 100
+    seen = set()
+    for image in range(page.locator("input[name=image]").count()):
+        choose(page, "image", image)
+        for model in range(len(NAMES)):
+            choose(page, "model", model)
+            playwright.expect(page.locator("#iou")).to_have_text(re.compile(r"0\.\d{3}"))
+            counts = {name: count(page, name) for name in OUTCOMES}
+            seen.add((image, *counts.values()))
+    assert len({sum(counts) for _, *counts in seen}) == 1
+    assert len(seen) > 7
     assert page.evaluate("document.documentElement.scrollWidth") <= width
