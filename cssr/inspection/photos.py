@@ -1,6 +1,7 @@
 """Photos of any size, read in bands of rows."""
 
 import os
+import re
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ DRIVERS = {
 FORMATS = [name for name in DRIVERS if name != "MPO"]  # opened as JPEG
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 ORIENTATION = 274  # the tag of EXIF
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 SUMMARY = "photo.json"  # of a photo's results, which are in a folder of their own
 # of GDAL: progressive JPEGs beyond 500 MB of coefficients; damaged ones are not filled up with gray
 OPTIONS = {
@@ -195,8 +197,9 @@ def find_photos(
 
 
 def shown(path: Path) -> str:
-    """A path as text that can be written anywhere, also where it is not UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as text of one line that can be written anywhere, also where it is not UTF-8."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _photos_in(folder: Path, *, recursive: bool) -> list[Path]:

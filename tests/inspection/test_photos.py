@@ -157,11 +157,13 @@ def test_two_photos_of_one_name_are_told_apart_by_their_folders(tmp_path):
     assert list(found) == ["one/a.png", "two/a.png"]
 
 
-def test_a_name_that_is_not_utf_8_is_written_with_backslashes(tmp_path):
-    file = os.fsencode(tmp_path) + b"/\xff.png"
-    with open(file, "wb"):  # noqa: PTH123
+@pytest.mark.parametrize(
+    ("name", "written"), [(b"\xff.png", "\\xff.png"), (b"a\n.png", "a\\n.png")]
+)
+def test_a_name_that_is_not_one_line_of_utf_8_is_written_with_backslashes(tmp_path, name, written):
+    with open(os.fsencode(tmp_path) + b"/" + name, "wb"):  # noqa: PTH123
         pass
-    assert list(find_photos([tmp_path], recursive=False)) == ["\\xff.png"]
+    assert list(find_photos([tmp_path], recursive=False)) == [written]
 
 
 def test_a_damaged_exif_block_is_refused(tmp_path):
