@@ -1,42 +1,37 @@
 """Test the paper's claims on the numbers in docs/results/PRESET/, to claims.md and claims.png."""
 
 import argparse
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import yaml
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import bootstrap
 
-from benchmarks.collect_cells import FIRST, RESULTS
+from benchmarks.collect_cells import METRICS, RESULTS
+from benchmarks.paired import Estimate, Scores, compare, estimate
+from benchmarks.workplaces import variations_of
 from cssr.files import write_whole
-from cssr.report.figures import (
-    DPI,
-    FAINT,
-    LOSS_LOOKS,
-    MODEL_LOOKS,
-    STYLE,
-    loss_labels,
-    model_labels,
-)
+from cssr.report.figures import DPI, FAINT, LOSS_LOOKS, MODEL_LOOKS, STYLE
 from cssr.report.figures import render as render_figure
 from cssr.report.results import LOSSES, MODELS, loss_title, model_title
 from cssr.report.tables import markdown_lines
 from stages.common import run_stage
 
-RESAMPLES = 9999
 INTRO = (
     "Made by `python -m benchmarks.claims` from the tables beside it. A model's score of an image "
-    "is its mean over the seeds; intervals hold 95 % of 9,999 bootstrap samples of the test "
-    "images, the same images for both of two models that are compared (SciPy). One is called "
-    "better, or worse, where the interval of the difference does not hold 0 and the difference "
-    "has the same sign on every seed; else it is undecided."
+    "is its mean over the seeds. Intervals hold 95 % of 9,999 bootstrap samples of the test "
+    "photos (images of one photo are drawn together), the same photos for both of two models that "
+    "are compared (SciPy). One is called better, or worse, where the interval of the difference "
+    "does not hold 0 and the difference has the same sign on every seed; else it is undecided."
 )
-FOOTER = {"x": 0.01, "ha": "left", "fontsize": 6.5, "color": FAINT}
 CONVENTIONAL = ("dice", "boundary_gdice")
+PROPOSED = ("bc1", "bc2", "gbc1", "gbc2")
 PAIRS = (
     ("cssr", "ss_hr"),
     ("cssr", "bicubic_ss"),
@@ -47,146 +42,154 @@ PAIRS = (
     ("inverse", "ss_hr"),
     ("sr_ss", "bicubic_ss"),
 )
+FLAT = (0.1, 0.9)  # thresholds between which the IoU of a loss is called flat or not
+MEASURES = (
+    "AIU",
+    "of each seed",
+    "AIU, images with crack",
+    "IoU at validation's threshold",
+    "PSNR [dB]",
+)
+Rows = Iterable[list[str]]
 
 
-class Estimate(NamedTuple):
-    """A mean over images and seeds, with its interval and the mean of each seed."""
-
-    mean: float
-    low: float
-    high: float
-    seeds: tuple[float, ...]
-
-    @property
-    def verdict(self) -> str:
-        """Of a difference: better, worse or undecided."""
-        if self.low > 0 and min(self.seeds) > 0:
-            return "better"
-        if self.high < 0 and max(self.seeds) < 0:
-            return "worse"
-        return "undecided"
-
-
-class Scores:
-    """One metric of each test image and cell.
+class Results:
+    """The numbers of docs/results/PRESET/.
 
     Args:
-        file: aiu.csv or psnr.csv of a preset.
+        folder: where they are.
     """
 
-    def __init__(self, file: Path) -> None:
-        self.table = pd.read_csv(file)
+    def __init__(self, folder: Path) -> None:
+        aiu, iou, psnr = (Scores.read(folder / f"{metric}.csv") for metric in METRICS)
+        self.aiu, self.psnr = aiu, psnr
+        self.measures = (aiu, aiu.with_crack(), iou, psnr)
+        self.cells = pd.read_csv(folder / "cells.csv")
+        self.curves = pd.read_csv(folder / "curves.csv", index_col="threshold")
+        params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+        self.betas, self.losses = sorted(params["sweep"]["betas"]), params["sweep"]["losses"]
+        self.variations = variations_of(params)
+        val = self.cells.groupby("cell")["val_aiu"].mean()
+        self.best = {
+            loss: max(self.betas, key=lambda beta: val[cell_of(loss, beta)])
+            for loss in LOSSES
+            if loss in self.losses
+        }
 
-    def of(self, cell: str, place: str = "seed") -> pd.DataFrame:
-        """A column for each seed of a cell, such as `cssr` or `sweep/bc2-0.1`.
+    def best_cell(self, loss: str) -> str:
+        """The cell of a loss at the β that validation prefers in the mean over the seeds."""
+        return cell_of(loss, self.best[loss])
 
-        Args:
-            cell: its name.
-            place: `seed`, or the variation in whose workplaces it was run.
-        """
-        found = {}
-        for title in self.table.columns:
-            workplace, _, name = title.partition("/")
-            variation, _, seed = workplace.rpartition("-")
-            if (variation, name) == (place, cell):
-                found[int(seed)] = self.table[title]
-        return pd.DataFrame(found)
+    def mean(self, cell: str, column: str) -> float:
+        """Mean over the seeds of a column of cells.csv."""
+        chosen = self.cells["place"].str.startswith("seed-") & (self.cells["cell"] == cell)
+        return self.cells.loc[chosen, column].mean()
 
+    def spread(self, cell: str) -> float:
+        """By how much a cell's IoU varies between the thresholds of FLAT, mean over the seeds."""
+        columns = self.curves.filter(regex=rf"^seed-\d+/{re.escape(cell)}$").columns
+        return np.ptp(self.curves.loc[slice(*FLAT), columns].to_numpy(), axis=0).mean()
 
-def estimate(scores: pd.DataFrame) -> Estimate:
-    """The mean of scores, (images, seeds), or of differences of scores of the same images."""
-    images = scores.mean(axis=1).to_numpy()
-    found = bootstrap(
-        (images,), np.mean, n_resamples=RESAMPLES, method="percentile", vectorized=True, rng=0
-    )
-    interval = found.confidence_interval
-    return Estimate(images.mean(), interval.low, interval.high, tuple(scores.mean()))
-
-
-def compare(one: pd.DataFrame, other: pd.DataFrame) -> Estimate:
-    """The difference of two cells on the seeds that both have."""
-    seeds = one.columns.intersection(other.columns)
-    return estimate(one[seeds] - other[seeds])
-
-
-def first_sweep(cells: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the first seed's sweep."""
-    return cells[(cells["place"] == FIRST) & cells["cell"].str.startswith("sweep/")]
-
-
-def preferred(cells: pd.DataFrame) -> dict[str, float]:
-    """The β of each loss that the first seed's validation prefers."""
-    sweep = first_sweep(cells)
-    best = sweep.loc[sweep.groupby("loss")["val_aiu"].idxmax()].set_index("loss")["beta"]
-    return {loss: best[loss] for loss in LOSSES if loss in best}
+    def differences(self, one: str, other: str, place: str = "seed") -> list[str]:
+        """One cell less another by all measures: fields of a row under MEASURES."""
+        found = [(scores.of(one, place), scores.of(other)) for scores in self.measures]
+        aiu, *others = [
+            None if left.empty or right.empty else compare(left, right) for left, right in found
+        ]
+        return [judged(aiu), seeds_shown(aiu.seeds, sign="+"), *map(judged, others)]
 
 
-def model_rows(aiu: Scores, psnr: Scores, cells: pd.DataFrame) -> Iterable[list[str]]:
-    """Each model: AIU, that of each seed, AIU over crack images, IoU_max, PSNR, crack errors."""
-    crack = aiu.table["crack"] == 1
+def cell_of(loss: str, beta: float) -> str:
+    """The name of a cell of the sweep."""
+    return f"sweep/{loss}-{beta:g}"
+
+
+def model_rows(results: Results) -> Rows:
+    """Each model: its measures and its errors of measuring."""
     for model in MODELS:
-        scores, rows = aiu.of(model), cells[cells["cell"] == model]
-        rows = rows[rows["place"].str.startswith("seed-")]
-        psnrs = psnr.of(model)
         yield [
             model_title(model),
-            shown(estimate(scores)),
-            seeds_shown(scores.mean()),
-            shown(estimate(scores[crack])),
-            f"{rows['test_iou_max'].mean():.3f}",
-            f"{psnrs.to_numpy().mean():.2f}" if len(psnrs.columns) else "–",
-            f"{rows['test_length_mae'].mean():.0%}",
-            f"{rows['test_width_mae'].mean():.2f}",
+            *scores_shown(results, model),
+            f"{results.mean(model, 'test_length_mae'):.0%}",
+            f"{results.mean(model, 'test_width_mae'):.2f}",
         ]
 
 
-def loss_rows(aiu: Scores, cells: pd.DataFrame) -> Iterable[list[str]]:
-    """Each loss: its best β, AIU, AIU of each seed, greatest IoU."""
-    for loss, beta in preferred(cells).items():
-        name = f"sweep/{loss}-{beta:g}"
-        scores, greatest = aiu.of(name), cells.loc[cells["cell"] == name, "test_iou_max"]
+def loss_rows(results: Results) -> Rows:
+    """Each loss at its best β: its measures, and how flat its IoU is."""
+    for loss, beta in results.best.items():
+        cell = results.best_cell(loss)
         yield [
             loss_title(loss),
             f"{beta:g}",
-            shown(estimate(scores)),
-            seeds_shown(scores.mean()),
-            f"{greatest.mean():.3f}",
+            *scores_shown(results, cell),
+            f"{results.spread(cell):.3f}",
         ]
 
 
-def pair_rows(pairs: Iterable[tuple[str, pd.DataFrame, pd.DataFrame]]) -> Iterable[list[str]]:
-    """What is compared, the difference with its interval, that of each seed, the verdict."""
-    for name, one, other in pairs:
-        found = compare(one, other)
-        yield [name, shown(found, sign="+"), seeds_shown(found.seeds, sign="+"), found.verdict]
+def scores_shown(results: Results, cell: str) -> Iterator[str]:
+    """A cell's measures with their intervals; AIU also of each seed."""
+    for scores in results.measures:
+        found = scores.of(cell)
+        digits = 2 if scores is results.psnr else 3
+        yield "–" if found.empty else shown(estimate(found), digits=digits)
+        if scores is results.aiu:
+            yield seeds_shown(found.mean())
 
 
-def beta_rows(psnr: Scores, cells: pd.DataFrame) -> Iterable[list[str]]:
-    """Each loss: PSNR and AIU at each β (the first seed), and whether PSNR falls."""
-    sweep = first_sweep(cells)
-    for loss in preferred(cells):
-        rows = sweep[sweep["loss"] == loss].sort_values("beta")
-        names = [f"sweep/{loss}-{beta:g}" for beta in rows["beta"]]
-        first, last = (psnr.of(name)[[0]] for name in (names[0], names[-1]))
-        falls = "yes" if (np.diff(rows["test_psnr"]) < 0).all() else "no"
+def model_pair_rows(results: Results) -> Rows:
+    """Pairs of models."""
+    for one, other in PAIRS:
+        yield [f"{model_title(one)} − {model_title(other)}", *results.differences(one, other)]
+
+
+def loss_pair_rows(results: Results) -> Rows:
+    """The paper's losses against the conventional ones, each at its best β."""
+    for one, other in product(PROPOSED, CONVENTIONAL):
+        if one in results.best and other in results.best:
+            cells = map(results.best_cell, (one, other))
+            yield [f"{loss_title(one)} − {loss_title(other)}", *results.differences(*cells)]
+
+
+def beta_rows(results: Results) -> Rows:
+    """Each loss: PSNR and AIU at each β, and whether PSNR falls."""
+    for loss in results.best:
+        cells = [cell_of(loss, beta) for beta in results.betas]
+        psnr = [results.psnr.of(cell) for cell in cells]
+        steps = np.diff(np.stack([values.mean() for values in psnr]), axis=0)  # (steps, seeds)
         yield [
             loss_title(loss),
-            *(f"{value:.2f}" for value in rows["test_psnr"]),
-            shown(compare(last, first), sign="+", digits=2),
-            falls,
-            *(f"{value:.3f}" for value in rows["test_aiu"]),
+            *(f"{values.to_numpy().mean():.2f}" for values in psnr),
+            shown(compare(psnr[-1], psnr[0]), sign="+", digits=2),
+            f"{(steps < 0).all(axis=0).sum()} of {steps.shape[1]}",
+            *(f"{results.aiu.of(cell).to_numpy().mean():.3f}" for cell in cells),
         ]
+
+
+def variation_rows(results: Results) -> Rows:
+    """Each variation less the same model without it."""
+    for name, variation in results.variations.items():
+        for model in variation.models:
+            if not results.aiu.of(model, name).empty:
+                title = f"{variation.title}: {model_title(model)}"
+                yield [title, *results.differences(model, model, name)]
 
 
 def shown(found: Estimate, *, sign: str = "", digits: int = 3) -> str:
     """A mean with its interval."""
     form = f"{sign}.{digits}f"
-    return f"{found.mean:{form}} [{found.low:{form}}, {found.high:{form}}]"
+    text = f"{found.mean:{form}} [{found.low:{form}}, {found.high:{form}}]"
+    return text.replace("-", "−")
+
+
+def judged(found: Estimate | None) -> str:
+    """A difference with its interval and its verdict."""
+    return "–" if found is None else f"{shown(found, sign='+')} {found.verdict}"
 
 
 def seeds_shown(values: Iterable[float], *, sign: str = "") -> str:
     """The means of the seeds."""
-    return ", ".join(f"{value:{sign}.3f}" for value in values)
+    return ", ".join(f"{value:{sign}.3f}" for value in values).replace("-", "−")
 
 
 def render(folder: Path) -> str:
@@ -195,60 +198,27 @@ def render(folder: Path) -> str:
     Args:
         folder: docs/results/PRESET/.
     """
-    aiu, psnr = Scores(folder / "aiu.csv"), Scores(folder / "psnr.csv")
-    cells = pd.read_csv(folder / "cells.csv")
-    best = preferred(cells)
-    losses = {loss: aiu.of(f"sweep/{loss}-{beta:g}") for loss, beta in best.items()}
-    betas = sorted(first_sweep(cells)["beta"].unique())
-    variations = dict.fromkeys(place.rpartition("-")[0] for place in cells["place"])
-    compared = ["what", "difference of AIU", "of each seed", "the first is"]
-    models = [(f"{model_title(a)} − {model_title(b)}", aiu.of(a), aiu.of(b)) for a, b in PAIRS]
-    sr = [
-        (f"{model_title(a)} − {model_title(b)}", psnr.of(a), psnr.of(b))
-        for a, b in (("cssr", "bicubic_ss"), ("cssr", "sr_ss"))
+    results = Results(folder)
+    compared = ["difference", *MEASURES]
+    at = [f"β = {beta:g}" for beta in results.betas]
+    errors = ["mean absolute error of crack length", "of crack width [px]"]
+    flat = "IoU varies from threshold {:g} to {:g} by".format(*FLAT)
+    over_beta = [
+        *(f"PSNR [dB], {name}" for name in at),
+        f"the last less the first of {len(at)}",
+        "falls at each step, seeds",
+        *(f"AIU, {name}" for name in at),
     ]
-    proposed = [
-        (f"{loss_title(a)} − {loss_title(b)}", losses[a], losses[b])
-        for a in losses
-        if a not in CONVENTIONAL
-        for b in losses
-        if b in CONVENTIONAL
-    ]
-    varied = [
-        (variation, aiu.of("cssr", variation), aiu.of("cssr"))
-        for variation in variations
-        if variation != "seed"
-    ]
-    at_betas = [f"PSNR, β = {beta:g}" for beta in betas]
-    sections = {
-        "Models": (
-            [
-                *("model", "AIU", "of each seed", "AIU, crack images", "IoU_max", "PSNR [dB]"),
-                *("error of crack length", "of crack width [px]"),
-            ],
-            model_rows(aiu, psnr, cells),
+    sections: dict[str, tuple[list[str], Rows]] = {
+        "Models": (["model", *MEASURES, *errors], model_rows(results)),
+        "Models compared": (compared, model_pair_rows(results)),
+        "Losses, each at the β that validation prefers in the mean over the seeds": (
+            ["loss", "β", *MEASURES, flat],
+            loss_rows(results),
         ),
-        "Models compared: AIU": (compared, pair_rows(models)),
-        "Models compared: PSNR": (
-            ["what", "difference of PSNR [dB]", *compared[2:]],
-            pair_rows(sr),
-        ),
-        "Losses, each at the β that the first seed's validation prefers": (
-            ["loss", "β", "AIU", "of each seed", "IoU_max"],
-            loss_rows(aiu, cells),
-        ),
-        "Losses compared": (compared, pair_rows(proposed)),
-        "Over β (the first seed)": (
-            [
-                "loss",
-                *at_betas,
-                f"PSNR at {betas[-1]:g} − at {betas[0]:g}",
-                "falls with each step",
-                *(name.replace("PSNR", "AIU") for name in at_betas),
-            ],
-            beta_rows(psnr, cells),
-        ),
-        "Variations of (f), less (f) itself": (compared, pair_rows(varied)),
+        "Losses compared": (compared, loss_pair_rows(results)),
+        "Over β": (["loss", *over_beta], beta_rows(results)),
+        "Variations, less the model without them": (compared, variation_rows(results)),
     }
     blocks = [f"# The claims in numbers: preset {folder.name}", INTRO]
     for name, (heading, rows) in sections.items():
@@ -257,36 +227,56 @@ def render(folder: Path) -> str:
 
 
 def draw(folder: Path) -> Figure:
-    """AIU of the models and of the losses, with intervals and each seed.
+    """AIU of models less that of (f), and of losses less that of Dice, with intervals and seeds.
 
     Args:
         folder: docs/results/PRESET/.
     """
-    aiu, best = Scores(folder / "aiu.csv"), preferred(pd.read_csv(folder / "cells.csv"))
+    results = Results(folder)
     models = {
-        label: (aiu.of(model), MODEL_LOOKS[model].colour) for model, label in model_labels().items()
+        model_title(model): (model, "cssr", MODEL_LOOKS[model].colour)
+        for model in MODELS
+        if model != "cssr"
     }
     losses = {
-        label: (aiu.of(f"sweep/{loss}-{best[loss]:g}"), LOSS_LOOKS[loss].colour)
-        for loss, label in loss_labels(best).items()
+        f"{loss_title(loss)}, β = {beta:g}": (
+            results.best_cell(loss),
+            results.best_cell("dice"),
+            LOSS_LOOKS[loss].colour,
+        )
+        for loss, beta in results.best.items()
+        if loss != "dice"
     }
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 3.0), layout="constrained")
-        for axes, rows in zip(figure.subplots(1, 2, sharex=True), (models, losses), strict=True):
-            for y, (scores, colour) in enumerate(rows.values()):
-                found = estimate(scores)
-                axes.plot((found.low, found.high), (y, y), color=colour, lw=2)
-                axes.plot(found.mean, y, "o", color=colour)
-                axes.plot(found.seeds, [y] * len(found.seeds), "|", color="black", ms=9, mew=0.8)
-            axes.set_yticks(range(len(rows)), rows)
-            axes.invert_yaxis()
-            axes.set_xlabel("AIU")
+        figure = Figure(figsize=(9, 3.1), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        _draw_differences(left, results, models, f"AIU, less that of {model_title('cssr')}")
+        _draw_differences(right, results, losses, f"AIU, less that of {loss_title('dice')}")
         figure.supxlabel(
-            "point and line: mean over seeds and images, 95 % interval over images · ticks: the "
-            f"seeds · preset: {folder.name}",
-            **FOOTER,
+            "line: 95 % interval over photos of the paired difference, point: its mean over seeds "
+            f"and images, ticks: the seeds · preset: {folder.name}",
+            x=0.01,
+            ha="left",
+            fontsize=6.5,
+            color=FAINT,
         )
     return figure
+
+
+def _draw_differences(
+    axes: Axes, results: Results, rows: dict[str, tuple[str, str, str]], label: str
+) -> None:
+    axes.axvline(0, color=FAINT, lw=0.8)
+    for y, (one, other, colour) in enumerate(rows.values()):
+        found = compare(results.aiu.of(one), results.aiu.of(other))
+        axes.plot((found.low, found.high), (y, y), color=colour, lw=2)
+        axes.plot(found.mean, y, "o", color=colour)
+        axes.plot(found.seeds, [y + 0.3] * len(found.seeds), "|", color="black", ms=6, mew=0.8)
+    means = [results.aiu.of(one).to_numpy().mean() for one, _, _ in rows.values()]
+    labels = [f"{name}  {mean:.3f}" for name, mean in zip(rows, means, strict=True)]
+    axes.set_yticks(range(len(rows)), labels)
+    axes.invert_yaxis()
+    axes.set_xlabel(label)
 
 
 def main() -> None:
@@ -294,6 +284,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.claims", description=__doc__)
     parser.add_argument("--preset", default="real_small")
     folder = RESULTS / parser.parse_args().preset
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not there; `python -m benchmarks.collect_cells` makes it")
     write_whole(folder / "claims.md", render(folder).encode())
     write_whole(folder / "claims.png", render_figure(draw(folder), dpi=DPI)[".png"])
 

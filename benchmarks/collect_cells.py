@@ -1,19 +1,22 @@
 """Gather what `benchmarks.run_cells` made in cells/PRESET/ as a few small files.
 
-They go to docs/results/PRESET/: cells.csv has the metrics of each cell, aiu.csv and psnr.csv those
-of each test image, curves.csv the IoU at each threshold; beside them the parameters, what they were
-computed with, and the first seed's reports, without those that show photos.
+They go to docs/results/PRESET/: cells.csv has the metrics of each cell, aiu.csv, iou.csv (at the
+threshold that validation prefers) and psnr.csv those of each test image, curves.csv the IoU at each
+threshold; beside them the parameters, what they were computed with, and the first seed's reports,
+without those that show photos.
 """
 
 import argparse
 import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from benchmarks.workplaces import BEGUN
 from cssr.files import new_folder
 from cssr.report.results import Cell, read_cell
 from stages.common import run_stage
@@ -22,6 +25,12 @@ RESULTS = Path("docs/results")
 # figures with photos are left out, since their terms do not allow to show them
 REPORTS = ("table1.md", "table_measure.md", *(f"fig{k}.png" for k in (3, 4, 5, 6)))
 FIRST = "seed-0"
+METRICS = ("aiu", "iou", "psnr")  # of each test image
+# of which photo a name's image is a crop; CRACK500's photos of a minute show the same pavement
+PHOTO = re.compile(
+    r"(noncrack_)?CFD_\d+|CRACK500_\d+_\d{4}|DeepCrack_(IMG_?)?\d+|Rissbilder_for_Florian_[^_]+"
+    r"|Volker_[^_]+|noncrack_concrete_wall_\d+|.+"
+)
 
 
 class Run(NamedTuple):
@@ -79,11 +88,14 @@ def cells_table(runs: list[Run]) -> pd.DataFrame:
 
 
 def images_table(runs: list[Run], metric: str) -> pd.DataFrame:
-    """A row for each test image, a column for each cell that has the metric."""
+    """A row for each test image with its photo, a column for each cell that has the metric."""
     tables = {run.title: pd.read_csv(run.cell.folder / "per_image.csv") for run in runs}
     first = next(iter(tables.values()))
     columns = {title: table[metric] for title, table in tables.items() if metric in table}
-    return pd.DataFrame({"name": first["name"], "crack": first["crack"], **columns})
+    photos = [PHOTO.match(name)[0] for name in first["name"]]
+    return pd.DataFrame(
+        {"name": first["name"], "photo": photos, "crack": first["crack"], **columns}
+    )
 
 
 def curves_table(runs: list[Run]) -> pd.DataFrame:
@@ -95,17 +107,28 @@ def curves_table(runs: list[Run]) -> pd.DataFrame:
 
 
 def environment(folder: Path, runs: list[Run]) -> dict[str, object]:
-    """Devices, versions and hours of all jobs."""
+    """Code, data, devices, versions and hours of all jobs."""
+    begun = [json.loads(file.read_text()) for file in sorted(folder.glob(f"*/{BEGUN}"))]
+    sources = [json.loads(file.read_text()) for file in folder.glob(f"{FIRST}/data/sources/*.json")]
     described = [run.cell.run for run in runs]
-    tables = [read_seconds(file) for file in folder.glob("*/seconds.csv")]
-    seconds = pd.concat(tables)
+    seconds = pd.concat([read_seconds(file) for file in folder.glob("*/seconds.csv")])
     return {
-        "device": sorted({run["device"] for run in described}),
-        "threads_per_job": sorted(seconds["threads"].unique().tolist()),
-        "versions": described[0]["versions"],
-        "images": described[0]["images"],
+        **{key: distinct(entry[key] for entry in begun) for key in begun[0]},
+        "threads_per_job": distinct(seconds["threads"].tolist()),
+        "versions": distinct(run["versions"] for run in described),
+        "images": distinct(run["images"] for run in described),
+        "data": sources,
         "hours_of_all_jobs": round(seconds["seconds"].sum() / 3600, 2),
     }
+
+
+def distinct(values: Iterable[Any]) -> list[Any]:
+    """Different values, in the order of their first occurrence."""
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
 
 
 def main() -> None:
@@ -119,7 +142,7 @@ def main() -> None:
     runs = list(read_runs(folder))
     with new_folder(RESULTS / preset) as out:
         cells_table(runs).round(4).to_csv(out / "cells.csv", index=False)
-        for metric in ("aiu", "psnr"):
+        for metric in METRICS:
             images_table(runs, metric).round(4).to_csv(out / f"{metric}.csv", index=False)
         curves_table(runs).round(4).to_csv(out / "curves.csv", index=False)
         shutil.copy(folder / FIRST / "params.yaml", out)

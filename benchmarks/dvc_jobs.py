@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,13 +57,15 @@ def order_of(jobs: Mapping[str, Job]) -> dict[str, set[str]]:
     }
 
 
-def with_earlier(wanted: Iterable[str], order: Mapping[str, set[str]]) -> set[str]:
-    """Jobs, and all that come before them."""
+def to_do(
+    wanted: Iterable[str], order: Mapping[str, set[str]], done: Callable[[str], bool]
+) -> set[str]:
+    """Of some jobs those that are not done, with what has to be done before them."""
     found: set[str] = set()
     left = list(wanted)
     while left:
         name = left.pop()
-        if name not in found:
+        if name not in found and not done(name):
             found.add(name)
             left.extend(order[name])
     return found

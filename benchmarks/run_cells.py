@@ -1,173 +1,34 @@
 """Run a preset's pipeline on several seeds without DVC, going on with what is done already.
 
-Each seed has a folder under cells/PRESET/, with a copy of the code. The first seed runs all of
-dvc.yaml; the others the seven models, and each loss at the β that the first seed's validation
-prefers; then each variation trains (f) on each seed.
+Each seed has a folder under cells/PRESET/, with a copy of the code, and runs all of dvc.yaml there;
+then each variation trains some models on each seed. `--pack` gathers results and weights to take
+them to another machine, where they are unpacked into cells/PRESET/ and gone on with.
 """
 
 import argparse
 import csv
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
 import zipfile
 from collections.abc import Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import yaml
 from safetensors.torch import load_file, save
 
-from benchmarks.dvc_jobs import jobs_of, order_of, with_earlier
-from cssr.checkpoint import DESCRIPTION, WEIGHTS
-from cssr.files import new_folder
-from cssr.report.results import MODELS, best_betas, read_cell
+from benchmarks.workplaces import BEGUN, CODE, ROOT, Key, Workplace, variations_of
+from cssr.checkpoint import WEIGHTS
+from cssr.files import write_whole
 from stages.common import load_params, run_stage
 
-ROOT = Path(__file__).parents[1]
-CODE = ("cssr", "stages", "presets")
-SHARED = ("data", "runs/sr")  # of a seed, with its variations
-PACKED = ("params.yaml", "seconds.csv", "results/**/*.json", "results/**/*.csv", "reports/*")
-
-
-class Variation(NamedTuple):
-    """What (f) is trained with beside the preset, to explain where it differs from the paper.
-
-    Attributes:
-        params: dotted parameters, and their values.
-        edit: of the code: the file, a text in it and what replaces it.
-    """
-
-    params: Mapping[str, Any]
-    edit: tuple[str, str, str] | None = None
-
-
-UNVARIED = Variation({})
-
-Key = tuple[Path, str]  # a workplace's folder, and DVC's name of a job in it
-
-
-def variations_of(params: Mapping[str, Any]) -> dict[str, Variation]:
-    """The variations of a preset, by name."""
-    falling = {
-        "objective.alpha_start": 0.66,  # where the paper's α ends
-        "objective.alpha_per_epoch": -params["objective"]["alpha_per_epoch"],
-    }
-    bilinear = (
-        "cssr/data/degrade.py",
-        "return bicubic(image, (height // scale, width // scale))",
-        'return F.interpolate(image, scale_factor=1 / scale, mode="bilinear", antialias=True)',
-    )
-    return {
-        "sr_random": Variation({"model.sr.init": "random"}),
-        "alpha_flat": Variation({"objective.alpha_per_epoch": 0.0}),
-        "alpha_falling": Variation(falling),
-        "phi_pixels": Variation({"objective.phi": "pixels"}),
-        "lr_bilinear": Variation({}, bilinear),
-    }
-
-
-class Workplace:
-    """A folder with a copy of the code, in which a pipeline runs.
-
-    Args:
-        folder: made if it is not there; else its code and parameters stay as they are.
-        params: those of the preset.
-        seed: of everything random.
-        variation: of the parameters and of the code.
-        base: the same seed without the variation, whose data and SR network serve where the code
-            is the same.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        params: Mapping[str, Any],
-        seed: int,
-        variation: Variation = UNVARIED,
-        base: Path | None = None,
-    ) -> None:
-        self.folder = folder
-        if not folder.exists():
-            with new_folder(folder) as new:
-                copy_code(new)
-                if variation.edit:
-                    edit(new, *variation.edit)
-                if base and not variation.edit:
-                    share(new, folder, base)
-                else:
-                    (new / "data/sources").mkdir(parents=True)
-                values = changed(params, {"seed": seed, **variation.params})
-                text = yaml.safe_dump(values, sort_keys=False)
-                (new / "params.yaml").write_text(text, encoding="utf-8")
-        self.params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-        stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-        self.jobs = jobs_of(stages, self.params)
-        self.order = order_of(self.jobs)
-
-    def plan(self, wanted: Iterable[str]) -> dict[Key, list[Key]]:
-        """Jobs with all that come before them, each with those that it comes after."""
-        names = with_earlier(wanted, self.order)
-        return {
-            (self.folder, name): [(self.folder, b) for b in self.jobs if b in self.order[name]]
-            for name in self.jobs
-            if name in names
-        }
-
-    def done(self, name: str) -> bool:
-        """Whether all that a job makes is there."""
-        return all((self.folder / made).exists() for made in self.jobs[name].makes)
-
-    def preferred(self) -> list[str]:
-        """The evaluations of each loss at the β that validation prefers."""
-        sweep = self.params["sweep"]
-        cells = {
-            (loss, beta): read_cell(self.folder / "results/sweep" / f"{loss}-{beta}")
-            for loss, beta in product(sweep["losses"], sweep["betas"])
-        }
-        return [f"evaluate_sweep@{loss}-{beta}" for loss, beta in best_betas(cells).items()]
-
-
-def copy_code(folder: Path) -> None:
-    """Copy what a pipeline runs, so that edits do not touch it any more."""
-    shutil.copy(ROOT / "dvc.yaml", folder)
-    for name in CODE:
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-
-
-def edit(folder: Path, name: str, old: str, new: str) -> None:
-    """Replace a text in a file of the code.
-
-    Raises:
-        ValueError: if it is not there just once.
-    """
-    text = (folder / name).read_text(encoding="utf-8")
-    if text.count(old) != 1:
-        raise ValueError(f"{name} does not hold {old!r} just once")
-    (folder / name).write_text(text.replace(old, new), encoding="utf-8")
-
-
-def share(new: Path, folder: Path, other: Path) -> None:
-    """Let a new workplace, which will be `folder`, have the data and the SR network of another."""
-    for name in SHARED:
-        (new / name).parent.mkdir(exist_ok=True)
-        (new / name).symlink_to(os.path.relpath(other / name, (folder / name).parent))
-
-
-def changed(params: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested parameters with other values of some dotted ones."""
-    result = dict(params)
-    for dotted, value in changes.items():
-        head, _, rest = dotted.partition(".")
-        result[head] = changed(result[head], {rest: value}) if rest else value
-    return result
+# of each workplace: enough to collect from, and to go on with
+PACKED = ("*.yaml", "*.csv", BEGUN, "results/**/*.json", "results/**/*.csv", "reports/*")
+PACKED += tuple(f"{name}/**/*" for name in CODE)
 
 
 class Runner:
@@ -186,24 +47,20 @@ class Runner:
         self.lock = threading.Lock()
 
     def run(self, *plans: Mapping[Key, list[Key]]) -> None:
-        """Run the jobs of plans that are not done, each after those that it needs.
+        """Run the jobs of plans, each after those that it needs.
 
         Raises:
             ValueError: if a job fails; the others are ended then, and save their state.
         """
         plan = {key: after for plan in plans for key, after in plan.items()}
-        left = sum(not self.workplaces[folder].done(name) for folder, name in plan)
-        sorter, waiting = TopologicalSorter(plan), {}
+        sorter, left, waiting = TopologicalSorter(plan), len(plan), {}
         sorter.prepare()
         with ThreadPoolExecutor(self.at_once) as pool:
             try:
                 while sorter.is_active():
-                    for folder, name in sorter.get_ready():
-                        if self.workplaces[folder].done(name):
-                            sorter.done((folder, name))
-                        else:
-                            waiting[pool.submit(self.execute, folder, name)] = folder, name
-                    for future in _first_done(waiting):
+                    for key in sorter.get_ready():
+                        waiting[pool.submit(self.execute, *key)] = key
+                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                         key, seconds, left = waiting.pop(future), future.result(), left - 1
                         print(f"{seconds:7.1f} s  {key[0].name}  {key[1]}, {left} left", flush=True)
                         sorter.done(key)
@@ -245,21 +102,25 @@ class Runner:
                 process.terminate()
 
 
-def _first_done(waiting: Mapping[Future, Key]) -> set[Future]:
-    return wait(waiting, return_when=FIRST_COMPLETED).done if waiting else set()
+def pack(folder: Path, out: Path, places: Iterable[Path], models: Iterable[str]) -> None:
+    """Write all results of a preset as one zip, and weights of models in half precision.
 
-
-def pack(file: Path, folder: Path, models: Iterable[str]) -> None:
-    """Write all results of a preset, and some models with weights in half precision, as one zip."""
-    parts = {path: path.read_bytes() for wanted in PACKED for path in folder.glob(f"*/{wanted}")}
-    for model in models:
-        for weights in folder.glob(f"*/runs/{model}/{WEIGHTS}"):
+    Args:
+        folder: cells/PRESET.
+        out: gets results.zip, and PLACE-MODEL.safetensors for each model that is trained.
+        places: workplaces whose models are packed.
+        models: their names.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    files = {file for wanted in PACKED for file in folder.glob(f"*/{wanted}") if file.is_file()}
+    with zipfile.ZipFile(out / "results.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        for file in sorted(files):
+            packed.write(file, file.relative_to(folder))
+    for place, model in product(places, models):
+        weights = place / "runs" / model / WEIGHTS
+        if weights.is_file():
             halves = {name: value.half() for name, value in load_file(weights).items()}
-            parts[weights] = save(halves)
-            parts[weights.parent / DESCRIPTION] = (weights.parent / DESCRIPTION).read_bytes()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
-        for path in sorted(parts):
-            out.writestr(str(path.relative_to(folder)), parts[path])
+            write_whole(out / f"{place.name}-{model}.safetensors", save(halves))
 
 
 def main() -> None:
@@ -267,32 +128,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run_cells", description=__doc__)
     parser.add_argument("--preset", default="real_small")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--variations", nargs="*", help="of (f); all by default")
+    parser.add_argument("--variations", nargs="*", help="all by default")
     parser.add_argument("--at-once", type=int, default=1, help="jobs at a time; cores are shared")
-    parser.add_argument("--pack", type=Path, help="zip to write in the end, for another machine")
+    parser.add_argument("--pack", type=Path, help="folder to write in the end, also if cut short")
     parser.add_argument("--weights", nargs="*", default=["cssr"], help="models, for --pack")
     args = parser.parse_args()
     params = load_params(ROOT / "presets" / f"{args.preset}.yaml").model_dump()
     folder = Path("cells", args.preset).resolve()
-    first, *others = seeds = [
-        Workplace(folder / f"seed-{seed}", params, seed) for seed in args.seeds
-    ]
     known = variations_of(params)
-    for name in args.variations or ():
+    variations = list(known) if args.variations is None else args.variations
+    for name in variations:
         if name not in known:
             raise ValueError(f"--variations: {name} is not one of {', '.join(known)}")
-    varied = [
-        Workplace(folder / f"{name}-{seed}", params, seed, known[name], place.folder)
-        for name in (known if args.variations is None else args.variations)
-        for seed, place in zip(args.seeds, seeds, strict=True)
-    ]
-    runner = Runner([*seeds, *varied], args.at_once)
-    runner.run(first.plan(first.jobs))
-    wanted = [*(f"evaluate@{model}" for model in MODELS), *first.preferred()]
-    runner.run(*(place.plan(wanted) for place in others))
-    runner.run(*(place.plan(["evaluate@cssr"]) for place in varied))
-    if args.pack:
-        pack(args.pack, folder, args.weights)
+    seeds = {seed: Workplace(folder / f"seed-{seed}", params, seed) for seed in args.seeds}
+    varied = {
+        (name, seed): Workplace(folder / f"{name}-{seed}", params, seed, known[name], base)
+        for name in variations
+        for seed, base in seeds.items()
+    }
+    runner = Runner([*seeds.values(), *varied.values()], args.at_once)
+    plans = [place.plan(place.jobs) for place in seeds.values()]
+    for (name, _), place in varied.items():
+        plans.append(place.plan(f"evaluate@{model}" for model in known[name].models))
+    try:
+        runner.run(*plans)
+    finally:
+        if args.pack:
+            pack(folder, args.pack, [place.folder for place in seeds.values()], args.weights)
 
 
 if __name__ == "__main__":

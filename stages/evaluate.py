@@ -44,10 +44,14 @@ def metrics(test: Scores, val: Scores, test_set: Arrays, val_set: Arrays) -> dic
     """Summaries of both splits, and the test IoU at the threshold that validation prefers."""
     summary = {"test": summarise(test, test_set.mask), "val": summarise(val, val_set.mask)}
     threshold = summary["val"]["threshold"]
-    index = int(np.argmin(np.abs(THRESHOLDS - threshold)))
     summary["test"]["val_threshold"] = threshold
-    summary["test"]["iou_at_val_threshold"] = float(test.curve[:, index].mean())
+    summary["test"]["iou_at_val_threshold"] = float(iou_at(threshold, test).mean())
     return summary
+
+
+def iou_at(threshold: float, scores: Scores) -> np.ndarray:
+    """IoU of each image at one of `THRESHOLDS`, (N,)."""
+    return scores.curve[:, int(np.argmin(np.abs(THRESHOLDS - threshold)))]
 
 
 def write_curve(file: Path, test: Scores, val: Scores, cracked: np.ndarray) -> None:
@@ -58,12 +62,15 @@ def write_curve(file: Path, test: Scores, val: Scores, cracked: np.ndarray) -> N
     pd.DataFrame({"threshold": thresholds, **means}).to_csv(file, index=False)
 
 
-def write_per_image(file: Path, test: Scores, arrays: Arrays, cracked: np.ndarray) -> None:
-    """Scores of each test image."""
+def write_per_image(
+    file: Path, test: Scores, arrays: Arrays, cracked: np.ndarray, threshold: float
+) -> None:
+    """Scores of each test image; IoU at the threshold that validation prefers."""
     columns = {
         "name": arrays.names,
         "crack": cracked.astype(int),
         "aiu": aiu(torch.from_numpy(test.curve)).numpy(),
+        "iou": iou_at(threshold, test),
     }
     if test.psnr is not None:
         columns |= {"psnr": test.psnr, "ssim": test.ssim}
@@ -165,14 +172,15 @@ def main() -> None:
     with new_folder(args.out) as folder:
         write_json(folder / "run.json", description)
         write_curve(folder / "curve.csv", scores["test"], scores["val"], cracked)
-        write_per_image(folder / "per_image.csv", scores["test"], test, cracked)
+        threshold = summary["test"]["val_threshold"]
+        write_per_image(folder / "per_image.csv", scores["test"], test, cracked, threshold)
         if args.examples:
             summary["test"] |= write_measurement(
                 folder / "measurement.csv",
                 pipeline,
                 test,
                 takes_hr=takes_hr,
-                threshold=summary["test"]["val_threshold"],
+                threshold=threshold,
                 device=device,
                 batch_size=params.evaluate.batch_size,
             )

@@ -1,6 +1,7 @@
 """Cells without DVC, as real processes, on the smoke preset."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from safetensors.torch import load_file
 from shell import environment, run
 
 from benchmarks.collect_cells import read_seconds
-from cssr.checkpoint import load_model
 
 RUN = "-m benchmarks.run_cells --preset smoke --seeds 0 1 --variations sr_random"
 
@@ -38,7 +39,7 @@ def repo(clone) -> Path:
     assert "train_ss@ss_hr" not in interrupted
     # as many threads as DVC's stages have, for the same rounding
     run("python -m benchmarks.run_cells --preset smoke --seeds 0 --variations", folder)
-    run(f"python {RUN} --at-once 2 --pack packed.zip", folder)
+    run(f"python {RUN} --at-once 2 --pack packed", folder)
     return folder
 
 
@@ -55,10 +56,11 @@ def test_the_first_seed_has_the_results_of_dvc_repro(repo, reproduced):
     assert metrics(repo / "cells/smoke/seed-0") == metrics(reproduced)
 
 
-def test_another_seed_has_the_seven_models_and_the_best_cell_of_each_loss(repo):
-    place = repo / "cells/smoke/seed-1"
-    assert len(metrics(place)) == 7 + 2
-    assert metrics(place) != metrics(repo / "cells/smoke/seed-0")
+def test_another_seed_has_the_same_cells_with_other_numbers(repo):
+    places = [repo / f"cells/smoke/seed-{seed}" for seed in (0, 1)]
+    first, second = map(metrics, places)
+    assert first.keys() == second.keys()
+    assert all(first[name] != second[name] for name in first)
 
 
 def test_a_variation_trains_one_cell_more_from_the_seeds_data(repo):
@@ -75,14 +77,23 @@ def test_what_is_done_is_not_done_again(repo):
     assert len(seconds(repo, "seed-0")) == before
 
 
-def test_the_pack_holds_results_and_weights_that_load(repo, tmp_path):
-    with zipfile.ZipFile(repo / "packed.zip") as packed:
-        packed.extractall(tmp_path)
-    assert metrics(tmp_path) == metrics(repo / "cells/smoke")
-    half = load_file(tmp_path / "seed-0/runs/cssr/weights.safetensors")
-    whole = load_file(repo / "cells/smoke/seed-0/runs/cssr/weights.safetensors")
+def test_weights_are_packed_in_half_precision(repo):
+    half = load_file(repo / "packed/seed-1-cssr.safetensors")
+    whole = load_file(repo / "cells/smoke/seed-1/runs/cssr/weights.safetensors")
+    assert {value.dtype for value in half.values()} == {torch.float16}
     assert half.keys() == whole.keys()
-    assert load_model(tmp_path / "seed-0/runs/cssr")[1]["variant"] == "cssr"
+    assert all(torch.equal(half[name], whole[name].half()) for name in whole)
+
+
+def test_another_machine_goes_on_from_the_pack(repo, clone):
+    folder = clone("smoke")
+    with zipfile.ZipFile(repo / "packed/results.zip") as packed:
+        packed.extractall(folder / "cells/smoke")
+    assert metrics(folder / "cells") == metrics(repo / "cells")
+    assert run(f"python {RUN}", folder).stdout == ""
+    shutil.rmtree(folder / "cells/smoke/sr_random-1/results/cssr")
+    assert run(f"python {RUN}", folder).stdout.strip().endswith("evaluate@cssr, 0 left")
+    assert metrics(folder / "cells") == metrics(repo / "cells")
 
 
 def test_a_job_that_fails_ends_all_with_one_line(clone):
