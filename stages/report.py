@@ -48,7 +48,7 @@ def read_setting(params: Params) -> Setting:
     preset = load_params(PRESETS / f"{params.preset}.yaml")
     source = ", ".join((params.data.source, *params.data.path))
     edits = find_edits(params.model_dump(), preset.model_dump())
-    return Setting(params.preset, edits, source, params.train_sr.iterations)
+    return Setting(params.preset, params.seed, edits, source, params.train_sr.iterations)
 
 
 def read_models(params: Params) -> dict[str, Cell]:

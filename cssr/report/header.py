@@ -15,12 +15,14 @@ class Setting:
 
     Attributes:
         preset: its name.
+        seed: of everything random.
         edits: how the parameters differ from the preset's, one text per key.
         data: where the images come from.
         sr_iterations: of the SR network alone, from which the others start.
     """
 
     preset: str
+    seed: int
     edits: tuple[str, ...]
     data: str
     sr_iterations: int
@@ -33,8 +35,8 @@ class Setting:
 
     @property
     def short(self) -> str:
-        """The preset and whether it is edited."""
-        return f"preset: {self.preset}{', edited' if self.edits else ''}"
+        """The preset, whether it is edited, and the seed."""
+        return f"preset: {self.preset}{', edited' if self.edits else ''} · seed {self.seed}"
 
     @property
     def comparable(self) -> bool:
@@ -88,6 +90,7 @@ def header_lines(setting: Setting, cells: Iterable[Cell]) -> list[str]:
         f"images: {images}",
         f"iterations per training: {_distinct(run['iterations'] for run in runs)}; "
         f"of the SR network alone before: {setting.sr_iterations}",
+        f"seed: {setting.seed}",
         f"device: {_distinct(run['device'] for run in runs)}",
         f"versions: {versions}",
     ]

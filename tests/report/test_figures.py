@@ -74,7 +74,7 @@ def test_the_preferred_beta_is_ringed():
 def test_the_legend_tells_the_maximum_and_its_threshold():
     figure = over_threshold(MODELS, MODEL_LOOKS, model_labels())
     _, labels = figure.axes[0].get_legend_handles_labels()
-    assert labels[0] == "(a) SS in HR\nmax 0.250 at 0.50"
+    assert labels[0] == "(a) SS in HR\nmax 0.250 at 0.50, AIU 0.168"
 
 
 def test_nothing_reaches_beyond_the_figure():

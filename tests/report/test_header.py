@@ -9,7 +9,7 @@ from cssr.report.header import (
 )
 from cssr.report.results import read_cell
 
-DEMO = Setting("demo", (), "synthetic", 1000)
+DEMO = Setting("demo", 0, (), "synthetic", 1000)
 WARNING = "NOT comparable with the paper's"
 
 
@@ -39,7 +39,7 @@ def test_the_preset_itself_has_no_edits():
 
 
 def test_an_edited_preset_says_so():
-    setting = Setting("demo", ("beta 0.7 (demo: 0.3)",), "synthetic", 1000)
+    setting = Setting("demo", 0, ("beta 0.7 (demo: 0.3)",), "synthetic", 1000)
     assert setting.title == "preset: demo, edited: beta 0.7 (demo: 0.3)"
 
 
@@ -50,6 +50,7 @@ def test_the_header_names_everything(cell):
         "data: synthetic; HR 64×64 px, LR 16×16 px (×4)",
         "images: 200 train, 40 val, 60 test",
         "iterations per training: 300; of the SR network alone before: 1000",
+        "seed: 0",
         "device: cpu",
         "versions: python 3.11.9, torch 2.11.0",
     ]
@@ -59,8 +60,8 @@ def test_the_header_names_everything(cell):
     ("setting", "warned"),
     [
         (DEMO, True),
-        (Setting("paper", (), "khanhha", 1000), False),
-        (Setting("paper", ("beta 0.7 (paper: 0.3)",), "khanhha", 1000), True),
+        (Setting("paper", 0, (), "khanhha", 1000), False),
+        (Setting("paper", 0, ("beta 0.7 (paper: 0.3)",), "khanhha", 1000), True),
     ],
 )
 def test_only_the_unedited_paper_preset_is_comparable(cell, setting, warned):
@@ -74,7 +75,7 @@ def test_different_devices_stand_side_by_side(fake, cell):
 
 
 def test_the_figures_name_the_preset(cell):
-    assert footer_line(DEMO, [cell]) == "preset: demo · 300 iterations · 60 test images"
+    assert footer_line(DEMO, [cell]) == "preset: demo · seed 0 · 300 iterations · 60 test images"
 
 
 @pytest.mark.parametrize(
