@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -140,10 +141,19 @@ def begin(folder: Path, params: Mapping[str, Any], variation: Variation) -> None
     begun = {
         "commit": (commit or "unknown").strip(),
         "device": device_name(choose_device(params["device"])),
+        "processor": processor(),
         "cores": os.cpu_count(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
     }
     (folder / BEGUN).write_text(json.dumps(begun, indent=2) + "\n", encoding="utf-8")
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    file = Path("/proc/cpuinfo")
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    named = re.search(r"model name\s*: (.+)", text)
+    return named[1] if named else platform.processor()
 
 
 def edit(folder: Path, name: str, old: str, new: str) -> None:
