@@ -51,7 +51,7 @@ def segment(photo: Path, model: Path, options: list[str]) -> dict[str, float]:
     command = [sys.executable, "-c", "from cssr.cli import main; main()", "segment", str(photo)]
     command += ["--model", str(model), "--out", str(photo.parent / "out"), *options]
     started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - started
     with rasterio.open(photo) as source:
         megapixels = source.width * source.height / 1e6
