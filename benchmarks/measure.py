@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import platform
+import re
 import statistics
 import threading
 import time
@@ -13,6 +15,7 @@ from typing import Any
 import torch
 
 from cssr.device import choose_device, device_name
+from cssr.report.tables import markdown_lines
 from stages.common import versions
 
 Row = dict[str, Any]
@@ -126,18 +129,26 @@ def report(
     """Print rows as a Markdown table below the device and the versions; write all as JSON."""
     facts = {
         "device": device_name(device),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         **versions(),
         **(facts or {}),
     }
     print(f"{title}: " + ", ".join(f"{key} {_shown(value)}" for key, value in facts.items()))
-    lines = [list(rows[0]), ["---"] * len(rows[0])]
-    lines += [[_shown(value) for value in row.values()] for row in rows]
-    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    lines = markdown_lines(list(rows[0]), ([_shown(v) for v in row.values()] for row in rows))
+    print("\n".join(lines))
     if args.json:
         content = {"benchmark": title, **facts, "repeats": args.repeats, "rows": list(rows)}
         args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    file = Path("/proc/cpuinfo")
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    named = re.search(r"model name\s*: (.+)", text)
+    return named[1] if named else platform.processor()
 
 
 def _shown(value: Any) -> str:

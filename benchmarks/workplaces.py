@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from benchmarks.dvc_jobs import jobs_of, order_of, to_do
+from benchmarks.measure import processor
 from cssr.device import choose_device, device_name
 from cssr.files import new_folder
 
@@ -146,14 +146,6 @@ def begin(folder: Path, params: Mapping[str, Any], variation: Variation) -> None
         "system": f"{platform.system()} {platform.machine()}",
     }
     (folder / BEGUN).write_text(json.dumps(begun, indent=2) + "\n", encoding="utf-8")
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    file = Path("/proc/cpuinfo")
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    named = re.search(r"model name\s*: (.+)", text)
-    return named[1] if named else platform.processor()
 
 
 def edit(folder: Path, name: str, old: str, new: str) -> None:

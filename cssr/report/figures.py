@@ -119,7 +119,9 @@ def draw_over_threshold(
     figure, axes = _new_figure("confidence threshold", "IoU, mean over images")
     for name, iou in series.items():
         peak = int(np.argmax(iou))
-        label = f"{labels[name]}\nmax {iou[peak]:.3f} at {thresholds[peak]:.2f}, AIU {iou.mean():.3f}"
+        label = (
+            f"{labels[name]}\nmax {iou[peak]:.3f} at {thresholds[peak]:.2f}, AIU {iou.mean():.3f}"
+        )
         _draw_line(axes, thresholds, iou, looks[name], label=label, at=[peak])
     axes.set_xlim(0, 1)
     axes.margins(y=0.06)
