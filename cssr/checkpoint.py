@@ -42,7 +42,8 @@ def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
         ValueError: if the folder does not hold a model.
     """
     if not folder.exists():
-        raise FileNotFoundError(ENOENT, "no such folder", str(folder))
+        why = "no such folder of a model (`make repro` makes the demo's, such as runs/cssr)"
+        raise FileNotFoundError(ENOENT, why, str(folder))
     try:
         text = (folder / DESCRIPTION).read_text(encoding="utf-8")
         description = json.loads(text)
@@ -54,6 +55,8 @@ def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
             scale=description["scale"],
         )
         pipeline.load_state_dict(load_weights(folder / WEIGHTS))
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder} is not a trained model: it has no {DESCRIPTION}") from error
     except (OSError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
         raise ValueError(f"{folder} is not a trained model: {error}") from None
     return pipeline, description

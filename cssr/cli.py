@@ -140,14 +140,18 @@ def segment(
         min_area=min_area,
         mm_per_px=mm_per_px,
     )
-    check_free(out, headers)
+    check_free(out, {name: photos[name] for name in headers})
+    unit = "" if mm_per_px else f"; lengths in px of the results, {segmenter.scale} × the photo's"
+    click.echo(f"{model}, threshold {settings.threshold:g}{unit}")
     with folder_to_write(out):
         try:
             failed |= segment_all(segmenter, photos, headers, out, settings, tiling, resume=resume)
         finally:
             if any(out.iterdir()):
-                write_gallery(out, failed)
+                same = write_gallery(out, failed)
                 click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
+                if not same:
+                    click.echo("note: not all results there are of the same settings", err=True)
     if failed:
         sys.exit(SOME_FAILED if len(failed) < len(photos) else BAD_INPUT)
 
@@ -171,16 +175,17 @@ def measure(
 ) -> None:
     """Measure the cracks in masks: images whose crack pixels are 128 or more.
 
-    PATHS are masks and folders of masks, of the formats and sizes that `cssr segment` reads.
+    PATHS are masks and folders of masks, of the formats and sizes that `cssr segment` reads; in
+    what it has written (with -r), its masks, with the size of a pixel that was given there.
 
     Exits with 3 if some masks could not be read, and with 2 if none could.
     """
     from cssr.inspection.folders import folder_to_write, read_headers
     from cssr.inspection.photos import PhotoError, find_photos, shown
-    from cssr.inspection.results import measure_mask, read_summary, write_measurements
+    from cssr.inspection.results import measure_mask, scale_of, write_measurements
 
-    masks = find_photos(paths, recursive=recursive, leave_out=out)
-    _, failed = read_headers(masks)
+    masks = find_photos(paths, recursive=recursive, leave_out=out, masks=True)
+    headers, failed = read_headers(masks)
     with nullcontext() if out is None else folder_to_write(out):
         found = {}
         for name in masks.keys() - failed.keys():
@@ -191,8 +196,12 @@ def measure(
                 click.echo(f"{shown(masks[name])}: {error}; skipped", err=True)
         if not found:
             sys.exit(BAD_INPUT)
-        scales = {name: (read_summary(masks[name].parent) or {}).get("scale", 1) for name in found}
-        mm = {name: mm_per_px and mm_per_px / scale for name, scale in scales.items()}
+        for name, cracks in found.items():
+            size = headers[name].height * headers[name].width
+            if (share := sum(crack.area for crack in cracks) / size) > 0.5:
+                hint = f"{share:.0%} of it is crack; is it a photo, or inverted?"
+                click.echo(f"note: {shown(masks[name])}: {hint}", err=True)
+        mm = {name: scale_of(masks[name], mm_per_px) for name in found}
         table = write_measurements(out, dict(sorted(found.items())), mm_per_px=mm)
     if out is None:
         click.echo(table.to_csv(index=False), nl=False)
@@ -200,7 +209,13 @@ def measure(
 
 
 @cli.command()
-@MODEL
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default="runs/cssr",
+    show_default=True,
+    help="Folder of a trained model.",
+)
 @click.option("--onnx", type=click.Path(path_type=Path), required=True, help="File to write.")
 def export(model: Path, onnx: Path) -> None:
     """Export a trained model as ONNX, and compare it with the model itself."""
@@ -235,7 +250,10 @@ def main() -> NoReturn:
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
-        _end("interrupted", 128 + signal.SIGINT)
+        hint = "; with --resume it goes on" if sys.argv[1:2] == ["segment"] else ""
+        _end(f"interrupted{hint}", 128 + signal.SIGINT)
+    except click.exceptions.NoArgsIsHelpError as error:
+        _end(error.format_message(), BAD_INPUT)
     except click.ClickException as error:
         _end(f"error: {error.format_message()}", BAD_INPUT)
     except FileNotFoundError as error:

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -117,17 +118,54 @@ def test_mm_are_px_of_the_results_times_their_size(inspected, folder):
 
 
 def test_measuring_a_mask_gives_what_segmenting_measured(inspected, folder):
-    printed = run("cssr measure out/b.jpg/mask.tif", folder).stdout
-    measured = [line.split(",", 1)[1] for line in printed.splitlines()]
-    assert measured == (folder / "out/b.jpg/cracks.csv").read_text().splitlines()
+    assert run("cssr measure out -r", folder).stdout == (folder / "out/cracks.csv").read_text()
 
 
 def test_measuring_knows_the_scale_of_what_segmenting_wrote(inspected, folder):
-    command = "cssr measure out/more/c.tif/mask.tif out/b.jpg/mask.tif --mm-per-px 2"
-    lines = run(command, folder).stdout.splitlines()
-    rows = pd.read_csv(io.StringIO("\n".join(lines)))
-    assert set(rows.photo) == {"more/c.tif/mask.tif", "b.jpg/mask.tif"}
+    command = "cssr measure out/more/c.tif/mask.tif out/b.jpg --mm-per-px 2"
+    rows = pd.read_csv(io.StringIO(run(command, folder).stdout))
+    assert set(rows.photo) == {"c.tif", "b.jpg"}
     np.testing.assert_allclose(rows.length_mm, rows.length_px * 2 / 4, atol=0.01)
+
+
+def test_measuring_knows_the_mm_that_segmenting_was_given(folder):
+    run("cssr segment photos/a.png --model model --out known --mm-per-px 0.5", folder)
+    assert run("cssr measure known -r", folder).stdout == (folder / "known/cracks.csv").read_text()
+
+
+def test_a_mask_that_is_mostly_crack_is_called_in_question(tmp_path):
+    mask = np.full((40, 40), 255, np.uint8)
+    mask[20:24] = 0
+    Image.fromarray(mask).save(tmp_path / "inverted.png")
+    done = run("cssr measure inverted.png", tmp_path)
+    assert done.stderr == "note: inverted.png: 90% of it is crack; is it a photo, or inverted?\n"
+
+
+def test_results_of_another_photo_of_the_same_name_are_not_replaced(inspected, folder):
+    (folder / "elsewhere").mkdir()
+    shutil.copy(folder / "photos/b.jpg", folder / "elsewhere/a.png")
+    command = "cssr segment elsewhere/a.png --model model --out out"
+    before = (folder / "out/a.png/photo.json").read_text()
+    done = run(command, folder, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: --out: out/a.png is of another photo of this name; name another folder\n"
+    )
+    assert (folder / "out/a.png/photo.json").read_text() == before
+
+
+def test_results_of_different_settings_are_called_so(folder):
+    command = "cssr segment photos/{} --model model --out mixed --threshold {}"
+    assert run(command.format("a.png", 0.06), folder).stderr == ""
+    done = run(command.format("b.jpg", 0.07), folder)
+    assert done.stderr == "note: not all results there are of the same settings\n"
+    assert "their numbers do not compare" in (folder / "mixed/index.html").read_text()
+
+
+def test_the_command_alone_shows_its_help(tmp_path):
+    done = run("cssr", tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: cssr")
 
 
 def test_a_mask_of_zeros_and_ones_is_refused(folder):
@@ -149,8 +187,8 @@ def test_a_file_of_the_user_in_the_out_folder_is_not_replaced(folder):
 def test_measurements_are_written_to_a_folder(inspected, folder):
     run("cssr measure out/b.jpg/mask.tif out/a.png/overlay.jpg --out measured", folder)
     assert sorted(file.name for file in (folder / "measured").iterdir()) == [
+        "b.jpg.geojson",
         "cracks.csv",
-        "mask.tif.geojson",
         "overlay.jpg.geojson",
     ]
 
@@ -171,7 +209,7 @@ def test_an_exported_model_finds_the_same_cracks(inspected, folder):
         ("segment broken", "no readable photo: broken/a.jpg: not a readable JPEG"),
         ("segment photos/broken.jpg", "photos/broken.jpg: damaged"),
         ("segment photos --model nothing", "nothing: no such"),
-        ("segment photos --model photos", "photos is not a trained model"),
+        ("segment photos --model photos", "photos is not a trained model: it has no model.json"),
         ("segment photos --model old", "old is not a trained model"),
         ("segment photos --threshold 1.5", "1.5 is not in [0, 1]"),
         ("segment photos --threshold nan", "nan is not in [0, 1]"),
@@ -181,7 +219,7 @@ def test_an_exported_model_finds_the_same_cracks(inspected, folder):
         ("segment photos --device mps", "mps is not auto, cpu, cuda or cuda:N"),
         ("segment photos --device cpu:3", "cpu:3 is not auto, cpu, cuda or cuda:N"),
         ("segment photos --out /sys/x", "--out: /sys/x"),
-        ("segment photos --out model/model.json", "--out: model/model.json"),
+        ("segment photos --out model/model.json", "model/model.json is a file, not a folder"),
         ("segment photos --tile 16", "a tile of 16 px is too small"),
         ("segment photos --mm-per-px 0", "0 is not in (0, 1e+06]"),
         ("segment photos --mm-per-px 1e300", "1e+300 is not in (0, 1e+06]"),
@@ -245,7 +283,7 @@ def test_ctrl_c_loses_the_photo_under_way_and_resume_goes_on(folder):
     process.send_signal(signal.SIGINT)
     stderr = process.communicate(timeout=30)[1]
     assert process.returncode == 130
-    assert "interrupted" in stderr
+    assert "interrupted; with --resume it goes on" in stderr
     assert "Traceback" not in stderr
     done = [file.parent.name for file in sorted((folder / "stopped").rglob("photo.json"))]
     assert 1 <= len(done) < 6

@@ -3,7 +3,7 @@
 import errno
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,26 +12,42 @@ from tqdm import tqdm
 
 from cssr.errors import os_error_line
 from cssr.inspection.photos import SUMMARY, Header, PhotoError, read_header, shown
-from cssr.inspection.results import Settings, counted, inspect_photo, is_done, read_summary
+from cssr.inspection.results import (
+    Settings,
+    counted,
+    inspect_photo,
+    is_done,
+    is_of_another,
+    read_summary,
+    unit_of,
+)
 from cssr.inspection.segmenter import Segmenter, Tiling
 
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)  # errors of one photo alone
 
 
-def check_free(out: Path, names: Iterable[str]) -> None:
-    """Refuse to replace what no earlier run has written.
+def check_free(out: Path, photos: Mapping[str, Path]) -> None:
+    """Refuse to replace what no earlier run has written, or has written for another photo.
+
+    Args:
+        out: the folder to write.
+        photos: files by name.
 
     Raises:
         ValueError: if there is such a thing in the folder, under one of the names.
     """
-    foreign = [
-        out / name for name in names if (out / name).exists() and read_summary(out / name) is None
-    ]
+    there = [name for name in photos if (out / name).exists()]
+    foreign = [out / name for name in there if read_summary(out / name) is None]
     common = [out / name for name in ("index.html", "cracks.csv") if (out / name).exists()]
     if common and not any(out.rglob(SUMMARY)):
         foreign += common
     if foreign:
         raise ValueError(f"--out: {foreign[0]} is there, and not of an earlier run; name another")
+    for name in there:
+        if is_of_another(out / name, photos[name]):
+            raise ValueError(
+                f"--out: {out / name} is of another photo of this name; name another folder"
+            )
 
 
 @contextmanager
@@ -46,6 +62,8 @@ def folder_to_write(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
+    except FileExistsError:
+        raise ValueError(f"--out: {out} is a file, not a folder") from None
     except OSError as error:
         raise ValueError(f"--out: {os_error_line(error)}") from None
     try:
@@ -100,8 +118,8 @@ def segment_all(
                     batch=tiling.batch,
                     advance=bar.update,
                 )
-                cracks = counted(found["cracks"], "crack")
-                bar.write(f"{name}: {cracks}, {found['length_px']:,.0f} px")
+                cracks, unit = counted(found["cracks"], "crack"), unit_of(found)
+                bar.write(f"{name}: {cracks}, {found[f'length_{unit}']:,.0f} {unit} long")
             except PhotoError as error:
                 failed[name] = str(error)
             except OSError as error:

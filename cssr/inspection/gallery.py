@@ -1,7 +1,7 @@
 """A folder of inspected photos as one table and one page."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cssr.files import new_files
 from cssr.inspection.photos import SUMMARY
-from cssr.inspection.results import PREVIEW, PREVIEWS, WRITTEN, counted, is_whole, read_summary
+from cssr.inspection.results import (
+    PREVIEW,
+    PREVIEWS,
+    WRITTEN,
+    counted,
+    is_whole,
+    read_summary,
+    unit_of,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = (*WRITTEN, "sr.tif")  # which the page links
@@ -20,12 +28,15 @@ PICTURES = 50_000_000  # bytes of pictures in a page; of many photos they are sm
 SMALLEST = 160  # px, but no smaller
 
 
-def write_gallery(folder: Path, failed: Mapping[str, str]) -> None:
+def write_gallery(folder: Path, failed: Mapping[str, str]) -> bool:
     """Write cracks.csv and index.html of all photos that a folder holds results of.
 
     Args:
         folder: with a folder for each photo.
         failed: what is wrong with photos that could not be read, by name.
+
+    Returns:
+        Whether all photos were inspected with the same settings.
 
     Raises:
         OSError: if the folder cannot be written.
@@ -40,6 +51,7 @@ def write_gallery(folder: Path, failed: Mapping[str, str]) -> None:
         table = pd.concat([pd.DataFrame(), *_tables(folder, photos)], ignore_index=True)
         table.to_csv(out / "cracks.csv", index=False)
         (out / "index.html").write_text(_page(folder, photos, failed), encoding="utf-8")
+    return len(_used(photos.values())) < 2
 
 
 def _tables(folder: Path, photos: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
@@ -69,10 +81,10 @@ def _picture_side(folders: Sequence[Path]) -> int:
 
 
 def _card(folder: Path, name: str, summary: Mapping[str, Any], side: int) -> dict[str, Any]:
-    size = f"{summary['width']:,} × {summary['height']:,} px"
+    size = f"photo of {summary['width']:,} × {summary['height']:,} px"
     facts = f"no crack · {size}"
     if summary["cracks"]:
-        unit = _unit(summary)
+        unit = unit_of(summary)
         facts = (
             f"{counted(summary['cracks'], 'crack')}, "
             f"{summary[f'length_{unit}']:,.0f} {unit} long, "
@@ -96,7 +108,7 @@ def _totals(summaries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         "photos with cracks": f"{len(cracked):,} of {len(summaries):,}",
         "cracks": f"{sum(summary['cracks'] for summary in cracked):,}",
     }
-    units = {_unit(summary) for summary in summaries}
+    units = {unit_of(summary) for summary in summaries}
     if len(units) == 1 and cracked:
         (unit,) = units
         length = sum(summary[f"length_{unit}"] for summary in cracked)
@@ -105,13 +117,11 @@ def _totals(summaries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return totals
 
 
-def _settings(summaries: Sequence[Mapping[str, Any]]) -> str:
-    """With what the photos were inspected, if all with the same."""
-    used = {
-        (summary["scale"], *summary["settings"].values()): summary for summary in summaries
-    }.values()
+def _settings(summaries: Sequence[Mapping[str, Any]]) -> str | None:
+    """With what the photos were inspected; None if not all with the same."""
+    used = _used(summaries)
     if len(used) != 1:
-        return "not all with the same settings" if used else ""
+        return None if used else ""
     (summary,) = used
     settings = summary["settings"]
     unit = "" if settings["mm_per_px"] else f"; px of the results, {summary['scale']} × the photo's"
@@ -121,8 +131,9 @@ def _settings(summaries: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _unit(summary: Mapping[str, Any]) -> str:
-    return "px" if summary["settings"]["mm_per_px"] is None else "mm"
+def _used(summaries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """One summary of each kind of settings."""
+    return list({(s["scale"], *s["settings"].values()): s for s in summaries}.values())
 
 
 def _embedded(file: Path, side: int) -> str:

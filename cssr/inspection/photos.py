@@ -29,7 +29,8 @@ FORMATS = [name for name in DRIVERS if name != "MPO"]  # opened as JPEG
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 ORIENTATION = 274  # the tag of EXIF
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-SUMMARY = "photo.json"  # of a photo's results, which are in a folder of their own
+# of a photo's results, which are in a folder of their own
+SUMMARY, MASK = "photo.json", "mask.tif"
 # of GDAL: progressive JPEGs beyond 500 MB of coefficients; damaged ones are not filled up with gray
 OPTIONS = {
     "GDAL_ALLOW_LARGE_LIBJPEG_MEM_ALLOC": True,
@@ -158,7 +159,11 @@ def read_header(file: Path) -> Header:
 
 
 def find_photos(
-    paths: Sequence[Path], *, recursive: bool, leave_out: Path | None = None
+    paths: Sequence[Path],
+    *,
+    recursive: bool,
+    leave_out: Path | None = None,
+    masks: bool = False,
 ) -> dict[str, Path]:
     """Photos in files and folders.
 
@@ -166,6 +171,7 @@ def find_photos(
         paths: photos, and folders of photos.
         recursive: look in folders of folders too.
         leave_out: a folder in which none is looked for.
+        masks: find, among the results of a photo, its mask, under the photo's name; else nothing.
 
     Returns:
         Files by name, which is relative to the folder that was given, or to the folder that all
@@ -179,17 +185,21 @@ def find_photos(
     for path in paths:
         if not path.exists():
             raise ValueError(f"{path}: no such file or folder")
-        photos = _photos_in(path, recursive=recursive) if path.is_dir() else [path]
+        in_folder = path.is_dir()
+        photos = _photos_in(path, recursive=recursive, masks=masks) if in_folder else [path]
         outside = [photo for photo in photos if not _lies_in(photo, leave_out)]
         if photos and not outside:
             raise ValueError(f"{path} lies in the folder to write, {leave_out}; name another --out")
         photos = outside
         if not photos:
             hint = "" if recursive else "; --recursive looks in its folders"
-            raise ValueError(f"{path}: no photo ({', '.join(SUFFIXES)}) in this folder{hint}")
+            kind = "mask" if masks else "photo"
+            raise ValueError(f"{path}: no {kind} ({', '.join(SUFFIXES)}) in this folder{hint}")
         for photo in photos:
-            given[photo.absolute()] = photo
-            names[photo.absolute()] = photo.relative_to(path if path.is_dir() else path.parent)
+            named = photo.parent if masks and _is_mask_of_results(photo) else photo
+            given[named.absolute()] = photo
+            top = path if path in named.parents else named.parent
+            names[named.absolute()] = named.relative_to(top)
     if len(set(names.values())) < len(names):
         common = os.path.commonpath(names)
         names = {place: place.relative_to(common) for place in names}
@@ -202,16 +212,20 @@ def shown(path: Path) -> str:
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def _photos_in(folder: Path, *, recursive: bool) -> list[Path]:
-    """Photos in a folder; the pictures among the results of photos are none."""
+def _photos_in(folder: Path, *, recursive: bool, masks: bool) -> list[Path]:
+    """Photos in a folder; of the pictures among a photo's results at most the mask."""
     files = folder.rglob("*") if recursive else folder.iterdir()
     return sorted(
         file
         for file in files
         if file.suffix.lower() in SUFFIXES
         and file.is_file()
-        and not (file.parent / SUMMARY).exists()
+        and (not (file.parent / SUMMARY).exists() or (masks and file.name == MASK))
     )
+
+
+def _is_mask_of_results(file: Path) -> bool:
+    return file.name == MASK and (file.parent / SUMMARY).exists()
 
 
 def _lies_in(file: Path, folder: Path | None) -> bool:

@@ -17,7 +17,7 @@ from cssr.checkpoint import WEIGHTS
 from cssr.data.arrays import CRACK
 from cssr.files import new_files, new_folder
 from cssr.inspection.overlay import Overlay
-from cssr.inspection.photos import SUMMARY, ArrayPhoto, FilePhoto, PhotoError, open_photo
+from cssr.inspection.photos import SUMMARY, ArrayPhoto, FilePhoto, PhotoError, open_photo, shown
 from cssr.inspection.segmenter import Band, Segmenter, Tiling
 from cssr.measurement.cracks import Crack, crack_table, geojson, measure_bands
 
@@ -95,6 +95,7 @@ def inspect_photo(
         _write_pictures(out, overlay)
         summary = {
             "photo": stamp(file),
+            "path": shown(file.absolute()),
             "height": photo.height,
             "width": photo.width,
             "scale": segmenter.scale,
@@ -178,6 +179,23 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     return summary if isinstance(summary, dict) and "settings" in summary else None
 
 
+def scale_of(mask: Path, mm_per_px: float | None) -> float | None:
+    """Mm per px of a mask.
+
+    Args:
+        mask: its file, perhaps among the results of a photo.
+        mm_per_px: of the photo, or of a mask that is no such result; None for that of the results.
+    """
+    summary = read_summary(mask.parent) or {"settings": {"mm_per_px": None}, "scale": 1}
+    known = mm_per_px or summary["settings"]["mm_per_px"]
+    return known and known / summary["scale"]
+
+
+def unit_of(summary: Mapping[str, Any]) -> str:
+    """In which unit a photo's lengths are best told."""
+    return "px" if summary["settings"]["mm_per_px"] is None else "mm"
+
+
 def is_whole(folder: Path) -> bool:
     """Whether a folder holds all results of a photo (but for an SR image)."""
     return all((folder / name).is_file() for name in (*WRITTEN, *PREVIEWS))
@@ -189,6 +207,12 @@ def is_done(folder: Path, file: Path, settings: Settings) -> bool:
     if not is_whole(folder) or (settings.sr and not (folder / "sr.tif").is_file()):
         return False
     return summary.get("settings") == asdict(settings) and summary.get("photo") == stamp(file)
+
+
+def is_of_another(folder: Path, file: Path) -> bool:
+    """Whether a folder holds the results of another photo: other content in another place."""
+    summary = read_summary(folder) or {}
+    return summary.get("photo") != stamp(file) and summary.get("path") != shown(file.absolute())
 
 
 def stamp(file: Path) -> dict[str, Any]:
