@@ -92,11 +92,12 @@ class Results:
 
     def differences(self, one: str, other: str, place: str = "seed") -> list[str]:
         """One cell less another by all measures: fields of a row under MEASURES."""
-        found = [(scores.of(one, place), scores.of(other)) for scores in self.measures]
-        aiu, *others = [
-            None if left.empty or right.empty else compare(left, right) for left, right in found
+        pairs = [(scores.of(one, place), scores.of(other)) for scores in self.measures]
+        aiu, *others, psnr = [
+            None if left.empty or right.empty else compare(left, right) for left, right in pairs
         ]
-        return [judged(aiu), seeds_shown(aiu.seeds, sign="+"), *map(judged, others)]
+        seeds = seeds_shown(aiu.seeds, sign="+")
+        return [judged(aiu), seeds, *map(judged, others), judged(psnr, digits=2)]
 
 
 def cell_of(loss: str, beta: float) -> str:
@@ -182,9 +183,9 @@ def shown(found: Estimate, *, sign: str = "", digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def judged(found: Estimate | None) -> str:
+def judged(found: Estimate | None, *, digits: int = 3) -> str:
     """A difference with its interval and its verdict."""
-    return "–" if found is None else f"{shown(found, sign='+')} {found.verdict}"
+    return "–" if found is None else f"{shown(found, sign='+', digits=digits)} {found.verdict}"
 
 
 def seeds_shown(values: Iterable[float], *, sign: str = "") -> str:
@@ -250,8 +251,8 @@ def draw(folder: Path) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.1), layout="constrained")
         left, right = figure.subplots(1, 2)
-        _draw_differences(left, results, models, f"AIU, less that of {model_title('cssr')}")
-        _draw_differences(right, results, losses, f"AIU, less that of {loss_title('dice')}")
+        _draw_differences(left, results, models, model_title("cssr"))
+        _draw_differences(right, results, losses, loss_title("dice"))
         figure.supxlabel(
             "line: 95 % interval over photos of the paired difference, point: its mean over seeds "
             f"and images, ticks: the seeds · preset: {folder.name}",
@@ -264,7 +265,7 @@ def draw(folder: Path) -> Figure:
 
 
 def _draw_differences(
-    axes: Axes, results: Results, rows: dict[str, tuple[str, str, str]], label: str
+    axes: Axes, results: Results, rows: dict[str, tuple[str, str, str]], reference: str
 ) -> None:
     axes.axvline(0, color=FAINT, lw=0.8)
     for y, (one, other, colour) in enumerate(rows.values()):
@@ -272,11 +273,11 @@ def _draw_differences(
         axes.plot((found.low, found.high), (y, y), color=colour, lw=2)
         axes.plot(found.mean, y, "o", color=colour)
         axes.plot(found.seeds, [y + 0.3] * len(found.seeds), "|", color="black", ms=6, mew=0.8)
-    means = [results.aiu.of(one).to_numpy().mean() for one, _, _ in rows.values()]
+    means = [results.mean(one, "test_aiu") for one, _, _ in rows.values()]
     labels = [f"{name}  {mean:.3f}" for name, mean in zip(rows, means, strict=True)]
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
-    axes.set_xlabel(label)
+    axes.set_xlabel(f"AIU, less that of {reference}, {results.mean(other, 'test_aiu'):.3f}")
 
 
 def main() -> None:
