@@ -147,11 +147,11 @@ def main() -> None:
         for seed, base in seeds.items()
     }
     runner = Runner([*seeds.values(), *varied.values()], args.at_once)
-    plans = [place.plan(place.jobs) for place in seeds.values()]
-    for (name, _), place in varied.items():
-        plans.append(place.plan(f"evaluate@{model}" for model in known[name].models))
     try:
-        runner.run(*plans)
+        for place in seeds.values():  # one is whole before the next, should it be cut short
+            runner.run(place.plan(place.jobs))
+        wanted = {key: [f"evaluate@{m}" for m in known[key[0]].models] for key in varied}
+        runner.run(*(place.plan(wanted[key]) for key, place in varied.items()))
     finally:
         if args.pack:
             pack(folder, args.pack, [place.folder for place in seeds.values()], args.weights)
