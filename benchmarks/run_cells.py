@@ -150,8 +150,11 @@ def main() -> None:
     try:
         for place in seeds.values():  # one is whole before the next, should it be cut short
             runner.run(place.plan(place.jobs))
-        wanted = {key: [f"evaluate@{m}" for m in known[key[0]].models] for key in varied}
-        runner.run(*(place.plan(wanted[key]) for key, place in varied.items()))
+        plans = [
+            place.plan(f"evaluate@{model}" for model in known[name].models)
+            for (name, _), place in varied.items()
+        ]
+        runner.run(*plans)
     finally:
         if args.pack:
             pack(folder, args.pack, [place.folder for place in seeds.values()], args.weights)
