@@ -69,9 +69,8 @@ class Results:
         params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
         self.betas, self.losses = sorted(params["sweep"]["betas"]), params["sweep"]["losses"]
         self.variations = variations_of(params)
-        val = self.cells.groupby("cell")["val_aiu"].mean()
         self.best = {
-            loss: max(self.betas, key=lambda beta: val[cell_of(loss, beta)])
+            loss: max(self.betas, key=lambda beta: self.mean(cell_of(loss, beta), "val_aiu"))
             for loss in LOSSES
             if loss in self.losses
         }
@@ -90,9 +89,18 @@ class Results:
         columns = self.curves.filter(regex=rf"^seed-\d+/{re.escape(cell)}$").columns
         return np.ptp(self.curves.loc[slice(*FLAT), columns].to_numpy(), axis=0).mean()
 
-    def differences(self, one: str, other: str, place: str = "seed") -> list[str]:
-        """One cell less another by all measures: fields of a row under MEASURES."""
-        pairs = [(scores.of(one, place), scores.of(other)) for scores in self.measures]
+    def differences(
+        self, one: str, other: str, place: str = "seed", other_place: str = "seed"
+    ) -> list[str]:
+        """One cell less another by all measures: fields of a row under MEASURES.
+
+        Args:
+            one: its name.
+            other: likewise.
+            place: the variation of the first, or `seed`.
+            other_place: likewise of the other.
+        """
+        pairs = [(s.of(one, place), s.of(other, other_place)) for s in self.measures]
         aiu, *others, psnr = [
             None if left.empty or right.empty else compare(left, right) for left, right in pairs
         ]
@@ -102,7 +110,7 @@ class Results:
 
 def cell_of(loss: str, beta: float) -> str:
     """The name of a cell of the sweep."""
-    return f"sweep/{loss}-{beta:g}"
+    return f"sweep/{loss}-{beta}"
 
 
 def model_rows(results: Results) -> Rows:
@@ -150,6 +158,9 @@ def loss_pair_rows(results: Results) -> Rows:
         if one in results.best and other in results.best:
             cells = map(results.best_cell, (one, other))
             yield [f"{loss_title(one)} − {loss_title(other)}", *results.differences(*cells)]
+    for loss in results.best:
+        title = f"{model_title('cssr')} with {loss_title(loss)} − {model_title('ss_hr')}"
+        yield [title, *results.differences(results.best_cell(loss), "ss_hr")]
 
 
 def beta_rows(results: Results) -> Rows:
@@ -168,12 +179,36 @@ def beta_rows(results: Results) -> Rows:
 
 
 def variation_rows(results: Results) -> Rows:
-    """Each variation less the same model without it."""
+    """Each variation less the same cell without it."""
     for name, variation in results.variations.items():
-        for model in variation.models:
-            if not results.aiu.of(model, name).empty:
-                title = f"{variation.title}: {model_title(model)}"
-                yield [title, *results.differences(model, model, name)]
+        for cell in variation.cells:
+            if not results.aiu.of(cell, name).empty:
+                title = f"{variation.title}: {cell_title(cell)}"
+                yield [title, *results.differences(cell, cell, name)]
+
+
+def claim_rows(results: Results) -> Rows:
+    """Claim (1) under each variation: (f) less (b), which is varied too where it can be."""
+    for name, variation in results.variations.items():
+        if "cssr" in variation.cells and not results.aiu.of("cssr", name).empty:
+            place = name if "bicubic_ss" in variation.cells else "seed"
+            title = f"{variation.title}: {cell_title('cssr')} − {cell_title('bicubic_ss')}"
+            yield [title, *results.differences("cssr", "bicubic_ss", name, place)]
+
+
+def psnr_pair_rows(results: Results) -> Rows:
+    """PSNR of the paper's losses less that of the conventional ones at each β."""
+    for one, other in product(PROPOSED, CONVENTIONAL):
+        if one in results.best and other in results.best:
+            pairs = [(cell_of(one, beta), cell_of(other, beta)) for beta in results.betas]
+            found = [compare(*map(results.psnr.of, pair)) for pair in pairs]
+            title = f"{loss_title(one)} − {loss_title(other)}"
+            yield [title, *(judged(each, digits=2) for each in found)]
+
+
+def cell_title(cell: str) -> str:
+    """The paper's letter and name of a model, or of a cell's loss."""
+    return model_title(cell) if cell in MODELS else loss_title(Path(cell).name.rpartition("-")[0])
 
 
 def shown(found: Estimate, *, sign: str = "", digits: int = 3) -> str:
@@ -219,7 +254,9 @@ def render(folder: Path) -> str:
         ),
         "Losses compared": (compared, loss_pair_rows(results)),
         "Over β": (["loss", *over_beta], beta_rows(results)),
-        "Variations, less the model without them": (compared, variation_rows(results)),
+        "PSNR [dB] of losses compared": (["difference", *at], psnr_pair_rows(results)),
+        "Variations, less the same without them": (compared, variation_rows(results)),
+        "CSSR against bicubic → SS, under each variation": (compared, claim_rows(results)),
     }
     blocks = [f"# The claims in numbers: preset {folder.name}", INTRO]
     for name, (heading, rows) in sections.items():

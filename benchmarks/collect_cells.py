@@ -114,6 +114,7 @@ def environment(folder: Path, runs: list[Run]) -> dict[str, object]:
     seconds = pd.concat([read_seconds(file) for file in folder.glob("*/seconds.csv")])
     return {
         **{key: distinct(entry[key] for entry in begun) for key in begun[0]},
+        "device": distinct(run["device"] for run in described),
         "threads_per_job": distinct(seconds["threads"].tolist()),
         "versions": distinct(run["versions"] for run in described),
         "images": distinct(run["images"] for run in described),

@@ -7,6 +7,7 @@ them to another machine, where they are unpacked into cells/PRESET/ and gone on 
 
 import argparse
 import csv
+import io
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from itertools import product
 from pathlib import Path
@@ -27,8 +28,9 @@ from cssr.files import write_whole
 from stages.common import load_params, run_stage
 
 # of each workplace: enough to collect from, and to go on with
-PACKED = ("*.yaml", "*.csv", BEGUN, "results/**/*.json", "results/**/*.csv", "reports/*")
-PACKED += tuple(f"{name}/**/*" for name in CODE)
+PACKED = ("*.yaml", "*.csv", BEGUN, "data/sources/*", *(f"{name}/**/*" for name in CODE))
+PACKED += ("results/**/*.json", "results/**/*.csv", "reports/*")
+EXAMPLES = "results/*/examples/*.png"  # only needed for reports that are not there yet
 
 
 class Runner:
@@ -44,6 +46,7 @@ class Runner:
         self.at_once = at_once
         self.threads = max(1, (os.cpu_count() or 1) // at_once)
         self.running: set[subprocess.Popen] = set()
+        self.ended = False
         self.lock = threading.Lock()
 
     def run(self, *plans: Mapping[Key, list[Key]]) -> None:
@@ -79,6 +82,8 @@ class Runner:
         started = time.perf_counter()
         with log.open("w") as out:
             with self.lock:
+                if self.ended:
+                    raise CancelledError
                 process = subprocess.Popen(
                     command, cwd=folder, env=os.environ | known, stdout=out, stderr=out
                 )
@@ -96,8 +101,9 @@ class Runner:
         return seconds
 
     def end(self) -> None:
-        """Ask the jobs that run to end."""
+        """Ask the jobs that run to end, and begin no more."""
         with self.lock:
+            self.ended = True
             for process in self.running:
                 process.terminate()
 
@@ -112,10 +118,15 @@ def pack(folder: Path, out: Path, places: Iterable[Path], models: Iterable[str])
         models: their names.
     """
     out.mkdir(parents=True, exist_ok=True)
-    files = {file for wanted in PACKED for file in folder.glob(f"*/{wanted}") if file.is_file()}
-    with zipfile.ZipFile(out / "results.zip", "w", zipfile.ZIP_DEFLATED) as packed:
-        for file in sorted(files):
-            packed.write(file, file.relative_to(folder))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for place in sorted(folder.iterdir()):
+            wanted = PACKED if (place / "reports").is_dir() else (*PACKED, EXAMPLES)
+            files = {file for pattern in wanted for file in place.glob(pattern)}
+            for file in sorted(files):
+                if file.is_file() and file.resolve() == file:  # what is linked is another's
+                    packed.write(file, file.relative_to(folder))
+    write_whole(out / "results.zip", buffer.getvalue())
     for place, model in product(places, models):
         weights = place / "runs" / model / WEIGHTS
         if weights.is_file():
@@ -149,10 +160,9 @@ def main() -> None:
     runner = Runner([*seeds.values(), *varied.values()], args.at_once)
     try:
         for place in seeds.values():  # one is whole before the next, should it be cut short
-            runner.run(place.plan(place.jobs))
+            runner.run(place.plan(place.last()))
         plans = [
-            place.plan(f"evaluate@{model}" for model in known[name].models)
-            for (name, _), place in varied.items()
+            place.plan(place.evaluations(known[name].cells)) for (name, _), place in varied.items()
         ]
         runner.run(*plans)
     finally:

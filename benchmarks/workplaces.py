@@ -13,7 +13,6 @@ import yaml
 
 from benchmarks.dvc_jobs import jobs_of, order_of, to_do
 from benchmarks.measure import processor
-from cssr.device import choose_device, device_name
 from cssr.files import new_folder
 
 ROOT = Path(__file__).parents[1]
@@ -29,13 +28,15 @@ class Variation(NamedTuple):
         title: in words.
         params: dotted parameters, and their values.
         edit: of the code: the file, a text in it and what replaces it.
-        models: that are trained so.
+        cells: that are trained so, models or cells of the sweep.
+        shares: whether data and SR network are those of the seed without it.
     """
 
     title: str
     params: Mapping[str, Any]
     edit: tuple[str, str, str] | None = None
-    models: tuple[str, ...] = ("cssr",)
+    cells: tuple[str, ...] = ("cssr",)
+    shares: bool = True
 
 
 UNVARIED = Variation("as the preset says", {})
@@ -55,12 +56,19 @@ def variations_of(params: Mapping[str, Any]) -> dict[str, Variation]:
         'return F.interpolate(image, scale_factor=1 / scale, mode="bilinear", antialias=True)',
     )
     three = ("bicubic_ss", "sr_ss", "cssr")
+    printed = (
+        "cssr/losses.py",
+        "return alpha * boundary_loss(probs, phi) + (1 - alpha) * gdice_loss(probs, mask)",
+        "return (1 - alpha) * boundary_loss(probs, phi) + alpha * gdice_loss(probs, mask)",
+    )
+    boundary_gdice = (f"sweep/boundary_gdice-{max(params['sweep']['betas'])}",)
     return {
         "sr_random": Variation("SR from random weights", {"model.sr.init": "random"}),
         "alpha_flat": Variation("α stays", {"objective.alpha_per_epoch": 0.0}),
         "alpha_falling": Variation("α falls from 0.66", falling),
         "phi_pixels": Variation("φ in pixels", {"objective.phi": "pixels"}),
-        "lr_bilinear": Variation("LR by bilinear reduction", {}, bilinear, three),
+        "lr_bilinear": Variation("LR by bilinear reduction", {}, bilinear, three, shares=False),
+        "printed_b": Variation("(B) as printed", {}, printed, boundary_gdice),
     }
 
 
@@ -72,8 +80,7 @@ class Workplace:
         params: those of the preset.
         seed: of everything random.
         variation: of the parameters and of the code.
-        base: the same seed without the variation, whose data and SR network serve where the code
-            is the same.
+        base: the same seed without the variation, whose data and SR network may serve.
 
     Raises:
         ValueError: if the folder was begun with other parameters.
@@ -89,7 +96,7 @@ class Workplace:
     ) -> None:
         self.folder = folder
         self.params = changed(params, {"seed": seed, **variation.params})
-        self.base = None if variation.edit else base
+        self.base = base if variation.shares else None
         if not folder.exists():
             with new_folder(folder) as new:
                 begin(new, self.params, variation)
@@ -113,6 +120,19 @@ class Workplace:
             for name in self.jobs
             if name in names
         }
+
+    def evaluations(self, cells: Iterable[str]) -> list[str]:
+        """The jobs that evaluate cells, such as `cssr` or `sweep/bc2-0.1`."""
+        wanted = {f"results/{cell}" for cell in cells}
+        return [name for name, job in self.jobs.items() if wanted.intersection(job.makes)]
+
+    def last(self) -> list[str]:
+        """The jobs whose results are what a pipeline is run for: evaluations and reports."""
+        return [
+            name
+            for name, job in self.jobs.items()
+            if Path(job.makes[0]).parts[0] in ("results", "reports")
+        ]
 
     def done(self, name: str) -> bool:
         """Whether all that a job makes is there."""
@@ -140,7 +160,6 @@ def begin(folder: Path, params: Mapping[str, Any], variation: Variation) -> None
     commit = shutil.which("git") and subprocess.run(git, capture_output=True, text=True).stdout
     begun = {
         "commit": (commit or "unknown").strip(),
-        "device": device_name(choose_device(params["device"])),
         "processor": processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
