@@ -1,25 +1,20 @@
 """Test the paper's claims on the numbers in docs/results/PRESET/, to claims.md and claims.png."""
 
 import argparse
-import re
 from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-import pandas as pd
-import yaml
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from benchmarks.collect_cells import METRICS, RESULTS
-from benchmarks.paired import Estimate, Scores, compare, estimate
-from benchmarks.workplaces import variations_of
+from benchmarks.claims_figure import draw
+from benchmarks.collect_cells import RESULTS
+from benchmarks.paired import Estimate, compare, estimate
+from benchmarks.results import FLAT, Results, cell_of
 from cssr.files import write_whole
-from cssr.report.figures import DPI, FAINT, LOSS_LOOKS, MODEL_LOOKS, STYLE
+from cssr.report.figures import DPI
 from cssr.report.figures import render as render_figure
-from cssr.report.results import LOSSES, MODELS, loss_title, model_title
+from cssr.report.results import MODELS, loss_title, model_title
 from cssr.report.tables import markdown_lines
 from stages.common import run_stage
 
@@ -42,7 +37,6 @@ PAIRS = (
     ("inverse", "ss_hr"),
     ("sr_ss", "bicubic_ss"),
 )
-FLAT = (0.1, 0.9)  # thresholds between which the IoU of a loss is called flat or not
 MEASURES = (
     "AIU",
     "of each seed",
@@ -51,66 +45,6 @@ MEASURES = (
     "PSNR [dB]",
 )
 Rows = Iterable[list[str]]
-
-
-class Results:
-    """The numbers of docs/results/PRESET/.
-
-    Args:
-        folder: where they are.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        aiu, iou, psnr = (Scores.read(folder / f"{metric}.csv") for metric in METRICS)
-        self.aiu, self.psnr = aiu, psnr
-        self.measures = (aiu, aiu.with_crack(), iou, psnr)
-        self.cells = pd.read_csv(folder / "cells.csv")
-        self.curves = pd.read_csv(folder / "curves.csv", index_col="threshold")
-        params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-        self.betas, self.losses = sorted(params["sweep"]["betas"]), params["sweep"]["losses"]
-        self.variations = variations_of(params)
-        self.best = {
-            loss: max(self.betas, key=lambda beta: self.mean(cell_of(loss, beta), "val_aiu"))
-            for loss in LOSSES
-            if loss in self.losses
-        }
-
-    def best_cell(self, loss: str) -> str:
-        """The cell of a loss at the β that validation prefers in the mean over the seeds."""
-        return cell_of(loss, self.best[loss])
-
-    def mean(self, cell: str, column: str) -> float:
-        """Mean over the seeds of a column of cells.csv."""
-        chosen = self.cells["place"].str.startswith("seed-") & (self.cells["cell"] == cell)
-        return self.cells.loc[chosen, column].mean()
-
-    def spread(self, cell: str) -> float:
-        """By how much a cell's IoU varies between the thresholds of FLAT, mean over the seeds."""
-        columns = self.curves.filter(regex=rf"^seed-\d+/{re.escape(cell)}$").columns
-        return np.ptp(self.curves.loc[slice(*FLAT), columns].to_numpy(), axis=0).mean()
-
-    def differences(
-        self, one: str, other: str, place: str = "seed", other_place: str = "seed"
-    ) -> list[str]:
-        """One cell less another by all measures: fields of a row under MEASURES.
-
-        Args:
-            one: its name.
-            other: likewise.
-            place: the variation of the first, or `seed`.
-            other_place: likewise of the other.
-        """
-        pairs = [(s.of(one, place), s.of(other, other_place)) for s in self.measures]
-        aiu, *others, psnr = [
-            None if left.empty or right.empty else compare(left, right) for left, right in pairs
-        ]
-        seeds = seeds_shown(aiu.seeds, sign="+")
-        return [judged(aiu), seeds, *map(judged, others), judged(psnr, digits=2)]
-
-
-def cell_of(loss: str, beta: float) -> str:
-    """The name of a cell of the sweep."""
-    return f"sweep/{loss}-{beta}"
 
 
 def model_rows(results: Results) -> Rows:
@@ -149,7 +83,7 @@ def scores_shown(results: Results, cell: str) -> Iterator[str]:
 def model_pair_rows(results: Results) -> Rows:
     """Pairs of models."""
     for one, other in PAIRS:
-        yield [f"{model_title(one)} − {model_title(other)}", *results.differences(one, other)]
+        yield [f"{model_title(one)} − {model_title(other)}", *differences(results, one, other)]
 
 
 def loss_pair_rows(results: Results) -> Rows:
@@ -157,10 +91,10 @@ def loss_pair_rows(results: Results) -> Rows:
     for one, other in product(PROPOSED, CONVENTIONAL):
         if one in results.best and other in results.best:
             cells = map(results.best_cell, (one, other))
-            yield [f"{loss_title(one)} − {loss_title(other)}", *results.differences(*cells)]
+            yield [f"{loss_title(one)} − {loss_title(other)}", *differences(results, *cells)]
     for loss in results.best:
         title = f"{model_title('cssr')} with {loss_title(loss)} − {model_title('ss_hr')}"
-        yield [title, *results.differences(results.best_cell(loss), "ss_hr")]
+        yield [title, *differences(results, results.best_cell(loss), "ss_hr")]
 
 
 def beta_rows(results: Results) -> Rows:
@@ -184,7 +118,7 @@ def variation_rows(results: Results) -> Rows:
         for cell in variation.cells:
             if not results.aiu.of(cell, name).empty:
                 title = f"{variation.title}: {cell_title(cell)}"
-                yield [title, *results.differences(cell, cell, name)]
+                yield [title, *differences(results, cell, cell, name)]
 
 
 def claim_rows(results: Results) -> Rows:
@@ -193,7 +127,7 @@ def claim_rows(results: Results) -> Rows:
         if "cssr" in variation.cells and not results.aiu.of("cssr", name).empty:
             place = name if "bicubic_ss" in variation.cells else "seed"
             title = f"{variation.title}: {cell_title('cssr')} − {cell_title('bicubic_ss')}"
-            yield [title, *results.differences("cssr", "bicubic_ss", name, place)]
+            yield [title, *differences(results, "cssr", "bicubic_ss", name, place)]
 
 
 def psnr_pair_rows(results: Results) -> Rows:
@@ -209,6 +143,26 @@ def psnr_pair_rows(results: Results) -> Rows:
 def cell_title(cell: str) -> str:
     """The paper's letter and name of a model, or of a cell's loss."""
     return model_title(cell) if cell in MODELS else loss_title(Path(cell).name.rpartition("-")[0])
+
+
+def differences(
+    results: Results, one: str, other: str, place: str = "seed", other_place: str = "seed"
+) -> list[str]:
+    """One cell less another by all measures: fields of a row under MEASURES.
+
+    Args:
+        results: of a preset.
+        one: name of a cell.
+        other: likewise.
+        place: the variation of the first, or `seed`.
+        other_place: likewise of the other.
+    """
+    pairs = [(s.of(one, place), s.of(other, other_place)) for s in results.measures]
+    aiu, *others, psnr = [
+        None if left.empty or right.empty else compare(left, right) for left, right in pairs
+    ]
+    seeds = seeds_shown(aiu.seeds, sign="+")
+    return [judged(aiu), seeds, *map(judged, others), judged(psnr, digits=2)]
 
 
 def shown(found: Estimate, *, sign: str = "", digits: int = 3) -> str:
@@ -228,13 +182,13 @@ def seeds_shown(values: Iterable[float], *, sign: str = "") -> str:
     return ", ".join(f"{value:{sign}.3f}" for value in values).replace("-", "−")
 
 
-def render(folder: Path) -> str:
+def render(results: Results, preset: str) -> str:
     """All tables, as Markdown.
 
     Args:
-        folder: docs/results/PRESET/.
+        results: of a preset.
+        preset: its name.
     """
-    results = Results(folder)
     compared = ["difference", *MEASURES]
     at = [f"β = {beta:g}" for beta in results.betas]
     errors = ["mean absolute error of crack length", "of crack width [px]"]
@@ -258,63 +212,10 @@ def render(folder: Path) -> str:
         "Variations, less the same without them": (compared, variation_rows(results)),
         "CSSR against bicubic → SS, under each variation": (compared, claim_rows(results)),
     }
-    blocks = [f"# The claims in numbers: preset {folder.name}", INTRO]
+    blocks = [f"# The claims in numbers: preset {preset}", INTRO]
     for name, (heading, rows) in sections.items():
         blocks += [f"## {name}", "\n".join(markdown_lines(heading, rows))]
     return "\n\n".join(blocks) + "\n"
-
-
-def draw(folder: Path) -> Figure:
-    """AIU of models less that of (f), and of losses less that of Dice, with intervals and seeds.
-
-    Args:
-        folder: docs/results/PRESET/.
-    """
-    results = Results(folder)
-    models = {
-        model_title(model): (model, "cssr", MODEL_LOOKS[model].colour)
-        for model in MODELS
-        if model != "cssr"
-    }
-    losses = {
-        f"{loss_title(loss)}, β = {beta:g}": (
-            results.best_cell(loss),
-            results.best_cell("dice"),
-            LOSS_LOOKS[loss].colour,
-        )
-        for loss, beta in results.best.items()
-        if loss != "dice"
-    }
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.1), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        _draw_differences(left, results, models, model_title("cssr"))
-        _draw_differences(right, results, losses, loss_title("dice"))
-        figure.supxlabel(
-            "line: 95 % interval over photos of the paired difference, point: its mean over seeds "
-            f"and images, ticks: the seeds · preset: {folder.name}",
-            x=0.01,
-            ha="left",
-            fontsize=6.5,
-            color=FAINT,
-        )
-    return figure
-
-
-def _draw_differences(
-    axes: Axes, results: Results, rows: dict[str, tuple[str, str, str]], reference: str
-) -> None:
-    axes.axvline(0, color=FAINT, lw=0.8)
-    for y, (one, other, colour) in enumerate(rows.values()):
-        found = compare(results.aiu.of(one), results.aiu.of(other))
-        axes.plot((found.low, found.high), (y, y), color=colour, lw=2)
-        axes.plot(found.mean, y, "o", color=colour)
-        axes.plot(found.seeds, [y + 0.3] * len(found.seeds), "|", color="black", ms=6, mew=0.8)
-    means = [results.mean(one, "test_aiu") for one, _, _ in rows.values()]
-    labels = [f"{name}  {mean:.3f}" for name, mean in zip(rows, means, strict=True)]
-    axes.set_yticks(range(len(rows)), labels)
-    axes.invert_yaxis()
-    axes.set_xlabel(f"AIU, less that of {reference}, {results.mean(other, 'test_aiu'):.3f}")
 
 
 def main() -> None:
@@ -324,8 +225,10 @@ def main() -> None:
     folder = RESULTS / parser.parse_args().preset
     if not folder.is_dir():
         raise ValueError(f"{folder} is not there; `python -m benchmarks.collect_cells` makes it")
-    write_whole(folder / "claims.md", render(folder).encode())
-    write_whole(folder / "claims.png", render_figure(draw(folder), dpi=DPI)[".png"])
+    results = Results(folder)
+    png = render_figure(draw(results, folder.name), dpi=DPI)[".png"]
+    write_whole(folder / "claims.md", render(results, folder.name).encode())
+    write_whole(folder / "claims.png", png)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from shell import environment, run
 
 from benchmarks.collect_cells import read_seconds
+from benchmarks.run_cells import pack
 
 RUN = "-m benchmarks.run_cells --preset smoke --seeds 0 1 --variations sr_random"
 
@@ -94,6 +95,17 @@ def test_another_machine_goes_on_from_the_pack(repo, clone):
     shutil.rmtree(folder / "cells/smoke/sr_random-1/results/cssr")
     assert run(f"python {RUN}", folder).stdout.strip().endswith("evaluate@cssr, 0 left")
     assert metrics(folder / "cells") == metrics(repo / "cells")
+
+
+def test_a_pack_of_a_seed_without_reports_is_enough_to_make_them(repo, clone):
+    folder = clone("smoke")
+    shutil.copytree(repo / "cells", folder / "cells", symlinks=True)
+    shutil.rmtree(folder / "cells/smoke/seed-1/reports")
+    pack(folder / "cells/smoke", folder / "packed", [], [])
+    shutil.rmtree(folder / "cells")
+    with zipfile.ZipFile(folder / "packed/results.zip") as packed:
+        packed.extractall(folder / "cells/smoke")
+    assert run(f"python {RUN}", folder).stdout.strip().endswith("seed-1  report, 0 left")
 
 
 def test_a_job_that_fails_ends_all_with_one_line(clone):

@@ -17,8 +17,8 @@ def test_a_variation_changes_what_it_names_and_nothing_else(name, tmp_path):
     assert differing(base.folder, place.folder) == (
         {variation.edit[0]} if variation.edit else {"params.yaml"}
     )
-    assert place.base == (None if variation.edit else base)
-    assert (place.folder / "data").is_symlink() == (variation.edit is None)
+    assert place.evaluations(variation.cells)
+    assert (place.folder / "data").is_symlink() == variation.shares
 
 
 def differing(one: Path, other: Path) -> set[str]:
