@@ -14,7 +14,7 @@ from benchmarks.results import FLAT, Results, cell_of
 from cssr.files import write_whole
 from cssr.report.figures import DPI
 from cssr.report.figures import render as render_figure
-from cssr.report.results import MODELS, loss_title, model_title
+from cssr.report.results import LOSSES, MODELS, loss_title, model_title
 from cssr.report.tables import markdown_lines
 from stages.common import run_stage
 
@@ -26,7 +26,7 @@ INTRO = (
     "does not hold 0 and the difference has the same sign on every seed; else it is undecided."
 )
 CONVENTIONAL = ("dice", "boundary_gdice")
-PROPOSED = ("bc1", "bc2", "gbc1", "gbc2")
+PROPOSED = tuple(loss for loss in LOSSES if loss not in CONVENTIONAL)
 PAIRS = (
     ("cssr", "ss_hr"),
     ("cssr", "bicubic_ss"),
@@ -88,10 +88,8 @@ def model_pair_rows(results: Results) -> Rows:
 
 def loss_pair_rows(results: Results) -> Rows:
     """The paper's losses against the conventional ones, each at its best β."""
-    for one, other in product(PROPOSED, CONVENTIONAL):
-        if one in results.best and other in results.best:
-            cells = map(results.best_cell, (one, other))
-            yield [f"{loss_title(one)} − {loss_title(other)}", *differences(results, *cells)]
+    for title, *pair in loss_pairs(results):
+        yield [title, *differences(results, *map(results.best_cell, pair))]
     for loss in results.best:
         title = f"{model_title('cssr')} with {loss_title(loss)} − {model_title('ss_hr')}"
         yield [title, *differences(results, results.best_cell(loss), "ss_hr")]
@@ -132,12 +130,17 @@ def claim_rows(results: Results) -> Rows:
 
 def psnr_pair_rows(results: Results) -> Rows:
     """PSNR of the paper's losses less that of the conventional ones at each β."""
+    for title, *pair in loss_pairs(results):
+        cells = [[cell_of(loss, beta) for loss in pair] for beta in results.betas]
+        found = [compare(*map(results.psnr.of, both)) for both in cells]
+        yield [title, *(judged(each, digits=2) for each in found)]
+
+
+def loss_pairs(results: Results) -> Iterator[tuple[str, str, str]]:
+    """A title, one of the paper's losses and a conventional one, of those that were trained."""
     for one, other in product(PROPOSED, CONVENTIONAL):
         if one in results.best and other in results.best:
-            pairs = [(cell_of(one, beta), cell_of(other, beta)) for beta in results.betas]
-            found = [compare(*map(results.psnr.of, pair)) for pair in pairs]
-            title = f"{loss_title(one)} − {loss_title(other)}"
-            yield [title, *(judged(each, digits=2) for each in found)]
+            yield f"{loss_title(one)} − {loss_title(other)}", one, other
 
 
 def cell_title(cell: str) -> str:

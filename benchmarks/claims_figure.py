@@ -18,24 +18,20 @@ def draw(results: Results, preset: str) -> Figure:
         preset: its name.
     """
     models = {
-        model_title(model): (model, "cssr", MODEL_LOOKS[model].colour)
+        model_title(model): (model, MODEL_LOOKS[model].colour)
         for model in MODELS
         if model != "cssr"
     }
     losses = {
-        f"{loss_title(loss)}, β = {beta:g}": (
-            results.best_cell(loss),
-            results.best_cell("dice"),
-            LOSS_LOOKS[loss].colour,
-        )
+        f"{loss_title(loss)}, β = {beta:g}": (results.best_cell(loss), LOSS_LOOKS[loss].colour)
         for loss, beta in results.best.items()
         if loss != "dice"
     }
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.1), layout="constrained")
         left, right = figure.subplots(1, 2)
-        _draw_differences(left, results, models, model_title("cssr"))
-        _draw_differences(right, results, losses, loss_title("dice"))
+        _draw_differences(left, results, models, "cssr", model_title("cssr"))
+        _draw_differences(right, results, losses, results.best_cell("dice"), loss_title("dice"))
         figure.supxlabel(
             "line: 95 % interval over photos of the paired difference, point: its mean over seeds "
             f"and images, ticks: the seeds · preset: {preset}",
@@ -48,16 +44,17 @@ def draw(results: Results, preset: str) -> Figure:
 
 
 def _draw_differences(
-    axes: Axes, results: Results, rows: dict[str, tuple[str, str, str]], reference: str
+    axes: Axes, results: Results, rows: dict[str, tuple[str, str]], other: str, title: str
 ) -> None:
+    """Cells, by title and with a colour, less another one of some title."""
     axes.axvline(0, color=FAINT, lw=0.8)
-    for y, (one, other, colour) in enumerate(rows.values()):
+    for y, (one, colour) in enumerate(rows.values()):
         found = compare(results.aiu.of(one), results.aiu.of(other))
         axes.plot((found.low, found.high), (y, y), color=colour, lw=2)
         axes.plot(found.mean, y, "o", color=colour)
         axes.plot(found.seeds, [y + 0.3] * len(found.seeds), "|", color="black", ms=6, mew=0.8)
-    means = [results.mean(one, "test_aiu") for one, _, _ in rows.values()]
+    means = [results.mean(one, "test_aiu") for one, _ in rows.values()]
     labels = [f"{name}  {mean:.3f}" for name, mean in zip(rows, means, strict=True)]
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
-    axes.set_xlabel(f"AIU, less that of {reference}, {results.mean(other, 'test_aiu'):.3f}")
+    axes.set_xlabel(f"AIU, less that of {title}, {results.mean(other, 'test_aiu'):.3f}")

@@ -8,7 +8,7 @@ import numpy as np
 from skimage import data
 
 import cssr
-from cssr.inspection.overlay import COLOUR, STRENGTH
+from cssr.inspection.overlay import Overlay
 
 SIDE, GAP = 256, 8  # px
 PART = np.s_[:96, :128]
@@ -20,12 +20,13 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("runs/cssr"))
     parser.add_argument("--out", type=Path, default=Path("docs/gravel.jpg"))
     args = parser.parse_args()
-    photo = cv2.resize(data.gravel(), (SIDE, SIDE), interpolation=cv2.INTER_AREA)[PART]
-    mask = cssr.load(str(args.model)).segment(photo).mask
-    size = mask.shape[::-1]
-    plain = cv2.resize(photo, size, interpolation=cv2.INTER_NEAREST)[..., None].repeat(3, axis=2)
-    marked = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)[..., None].repeat(3, axis=2)
-    marked[mask] = (1 - STRENGTH) * marked[mask] + STRENGTH * np.array(COLOUR)
+    gray = cv2.resize(data.gravel(), (SIDE, SIDE), interpolation=cv2.INTER_AREA)[PART]
+    photo, model = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), cssr.load(str(args.model))
+    mask = model.segment(photo).mask
+    overlay = Overlay(*gray.shape, model.scale)
+    overlay.add(0, photo, mask)
+    _, marked = overlay.picture()
+    plain = cv2.resize(photo, mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
     gap = np.full((len(mask), GAP, 3), 255, np.uint8)
     picture = np.hstack([plain, gap, marked])[..., ::-1]
     cv2.imwrite(str(args.out), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])

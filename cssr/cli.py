@@ -28,14 +28,17 @@ def _check_positive(context: click.Context, option: click.Parameter, value: floa
     return value
 
 
+def _model(text: str) -> Any:
+    return click.option(
+        "--model",
+        type=click.Path(path_type=Path),
+        default="runs/cssr",
+        show_default=True,
+        help=text,
+    )
+
+
 PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-MODEL = click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default="runs/cssr",
-    show_default=True,
-    help="Folder of a trained model, or an exported .onnx file.",
-)
 MIN_AREA = click.option(
     "--min-area",
     type=click.IntRange(min=1),
@@ -60,7 +63,7 @@ def cli() -> None:
 
 @cli.command()
 @PATHS
-@MODEL
+@_model("Folder of a trained model, or an exported .onnx file.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -209,13 +212,7 @@ def measure(
 
 
 @cli.command()
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default="runs/cssr",
-    show_default=True,
-    help="Folder of a trained model.",
-)
+@_model("Folder of a trained model.")
 @click.option("--onnx", type=click.Path(path_type=Path), required=True, help="File to write.")
 def export(model: Path, onnx: Path) -> None:
     """Export a trained model as ONNX, and compare it with the model itself."""

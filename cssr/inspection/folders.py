@@ -36,15 +36,15 @@ def check_free(out: Path, photos: Mapping[str, Path]) -> None:
     Raises:
         ValueError: if there is such a thing in the folder, under one of the names.
     """
-    there = [name for name in photos if (out / name).exists()]
-    foreign = [out / name for name in there if read_summary(out / name) is None]
+    there = {name: read_summary(out / name) for name in photos if (out / name).exists()}
+    foreign = [out / name for name, summary in there.items() if summary is None]
     common = [out / name for name in ("index.html", "cracks.csv") if (out / name).exists()]
     if common and not any(out.rglob(SUMMARY)):
         foreign += common
     if foreign:
         raise ValueError(f"--out: {foreign[0]} is there, and not of an earlier run; name another")
-    for name in there:
-        if is_of_another(out / name, photos[name]):
+    for name, summary in there.items():
+        if is_of_another(summary, photos[name]):
             raise ValueError(
                 f"--out: {out / name} is of another photo of this name; name another folder"
             )

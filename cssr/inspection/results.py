@@ -209,9 +209,8 @@ def is_done(folder: Path, file: Path, settings: Settings) -> bool:
     return summary.get("settings") == asdict(settings) and summary.get("photo") == stamp(file)
 
 
-def is_of_another(folder: Path, file: Path) -> bool:
-    """Whether a folder holds the results of another photo: other content in another place."""
-    summary = read_summary(folder) or {}
+def is_of_another(summary: Mapping[str, Any], file: Path) -> bool:
+    """Whether a summary is that of another photo: of other content in another place."""
     return summary.get("photo") != stamp(file) and summary.get("path") != shown(file.absolute())
 
 
