@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.measure import Row, median_ms, parser_of, prepare, report
-from benchmarks.train_step import VARIANTS, build
+from benchmarks.step import VARIANTS, build
 from cssr.params import Params
 from stages.common import load_params, run_stage
 

@@ -1,35 +1,47 @@
 """Time one training iteration of each variant, as a whole and by part, on random images."""
 
 import argparse
+import os
 import statistics
-from collections.abc import Callable
-from functools import partial
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.counted import tensor_gib, tera_flop
 from benchmarks.measure import Clock, MemoryWatch, Row, floors, parser_of, prepare, report
+from benchmarks.step import VARIANTS, Mark, build, iterate
 from cssr.data.arrays import Arrays
-from cssr.data.batches import Batch, draw_batches, make_batch
-from cssr.losses import LOSSES
-from cssr.models.variants import build_pipeline
-from cssr.objectives import OBJECTIVES, TrainingLosses
+from cssr.data.batches import draw_batches
+from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Params, Train
-from cssr.training import new_optimiser, prepare_networks, train_step
+from cssr.training import new_optimiser, prepare_networks
 from stages.common import load_params, run_stage
-from stages.train import new_sr, new_ss
 
-VARIANTS = tuple(OBJECTIVES)
 IMAGES = 48
 PARTS = ("data and augmentation", "SR forward", "SS forward", "loss", "backward", "optimiser")
 
-Mark = Callable[[str], None]
+
+class Marks:
+    """The ends of parts, in their order."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.clock, self.made = Clock(device), []
+
+    def __call__(self, part: str) -> None:
+        """Mark the end of a part, after the work that was given to the device so far."""
+        self.made.append((part, self.clock.mark()))
+
+    def take(self) -> list[tuple[str, Any]]:
+        """The marks since the last call, whose last one is their first."""
+        taken, self.made = self.made, self.made[-1:]
+        return taken
 
 
 class Marked(nn.Module):
@@ -71,81 +83,30 @@ def random_arrays(size: int, scale: int) -> Arrays:
     return Arrays(hr, hr[:, ::scale, ::scale].copy(), mask, phi, [str(k) for k in range(IMAGES)])
 
 
-def build(variant: str, params: Params) -> nn.Module:
-    """A variant's pipeline with the preset's networks and random weights."""
-    channels = 1 if variant in ("ss_sr", "inverse") else 3
-    sr = new_sr(params.model.sr, None, channels=channels, scale=params.data.scale, seed=0)
-    ss = new_ss(params.model.ss.model_copy(update={"pretrained": False}), seed=0)
-    sr.requires_grad_(variant != "sr_ss")
-    ss.requires_grad_(variant != "ss_sr")
-    return build_pipeline(variant, sr=sr, ss=ss, scale=params.data.scale)
-
-
-def tera_flop(variant: str, params: Params) -> float:
-    """Floating-point operations of forward and backward of a batch, counted without computing."""
-    side, scale, images = params.data.size, params.data.scale, params.train.batch_size
-    low = side // scale
-    losses = TrainingLosses(variant, build(variant, params).to("meta"))
-    high = torch.empty(images, 3, side, side, device="meta")
-    small = torch.empty(images, 3, low, low, device="meta")
-    batch = Batch(high, high[:, :1], high[:, :1], small, small[:, :1], small[:, :1])
-    with FlopCounterMode(display=False) as counter:
-        parts = losses(batch, ss_loss_of(params))
-        sum(part.sum() for part in parts.values()).backward()
-    return counter.get_total_flops() / 1e12
-
-
-def ss_loss_of(params: Params) -> Callable[..., Tensor]:
-    """The preset's segmentation loss at half of its boundary weight."""
-    return partial(LOSSES[params.loss], alpha=0.5, gamma=params.objective.gamma)
-
-
-def time_variant(
-    variant: str,
-    params: Params,
-    train: Train,
-    arrays: Arrays,
-    device: torch.device,
-    *,
-    warmup: int,
-    repeats: int,
-) -> Row:
-    """Time of the first iteration, with any compilation; medians of later ones and their parts."""
-    clock, marks = Clock(device), []
-
-    def mark(part: str) -> None:
-        marks.append((part, clock.mark()))
-
+def iterations(
+    variant: str, params: Params, train: Train, arrays: Arrays, device: torch.device, *, mark: Mark
+) -> Iterator[None]:
+    """Iterations of a training, each taken when it is asked for, whose parts are marked."""
     pipeline = build(variant, params).to(device, memory_format=torch.channels_last)
     prepare_networks(pipeline, train)
     for name, part in {"sr": "SR forward", "ss": "SS forward"}.items():
         if getattr(pipeline, name, None) is not None:
             setattr(pipeline, name, Marked(getattr(pipeline, name), part, mark))
     optimiser = new_optimiser(pipeline, train)
-    losses, recorded = TrainingLosses(variant, pipeline), []
-    process = MarkedProcess(device, mark)
-    drawn = draw_batches(
-        arrays, range(warmup + repeats), batch_size=train.batch_size, seed=0, device=device
+    losses, process = TrainingLosses(variant, pipeline), MarkedProcess(device, mark)
+    drawn_batches = draw_batches(
+        arrays, range(10**6), batch_size=train.batch_size, seed=0, device=device
     )
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
     mark("start")
-    while (one := next(drawn, None)) is not None:
-        batch = make_batch(one, scale=params.data.scale, phi=params.objective.phi)
-        mark("data and augmentation")
-        train_step(
-            losses,
-            batch,
-            optimiser,
-            ss_loss=ss_loss_of(params),
-            beta=params.beta,
-            train=train,
-            processes=process,
-        )
-        mark("optimiser")
-        recorded.append(list(marks))
-        marks[:] = marks[-1:]
-    rows = [durations(clock, marks) for marks in recorded]  # at the end, since it waits
+    for drawn in drawn_batches:
+        iterate(losses, drawn, optimiser, params=params, train=train, process=process, mark=mark)
+        yield
+
+
+def time_parts(steps: Iterator[None], marks: Marks, *, warmup: int, repeats: int) -> Row:
+    """Time of the first iteration, with any compilation; medians of later ones and their parts."""
+    recorded = [marks.take() for _ in islice(steps, warmup + repeats)]
+    rows = [durations(marks.clock, taken) for taken in recorded]  # at the end, since it waits
     timed = rows[warmup:]
     result = {part: statistics.median(row.get(part, 0.0) for row in timed) for part in PARTS}
     whole = [sum(row.values()) for row in rows]
@@ -158,6 +119,17 @@ def durations(clock: Clock, marks: list[tuple[str, Any]]) -> dict[str, float]:
     for (_, start), (part, end) in pairwise(marks):
         times[part] = times.get(part, 0.0) + clock.milliseconds(start, end)
     return times
+
+
+def convolution_share(steps: Iterator[None], repeats: int) -> float:
+    """Per cent of the CPU's time that convolutions take, forward and backward."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # or it tells of a GPU that is not there
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in islice(steps, repeats):
+            pass
+    times = [(event.key, event.self_cpu_time_total) for event in profiler.key_averages()]
+    convolutions = sum(time for key, time in times if "convolution" in key)
+    return 100 * convolutions / sum(time for _, time in times)
 
 
 def parse_args() -> argparse.Namespace:
@@ -182,21 +154,18 @@ def main() -> None:
     changes |= {"compile": args.compile, "recompute": args.recompute}
     train = Train(**{**params.train.model_dump(), **changes})
     floor, rows = floors(device, train.precision), []
-    arrays = random_arrays(params.data.size, params.data.scale)
+    arrays, cuda = random_arrays(params.data.size, params.data.scale), device.type == "cuda"
     for variant in args.variants:
+        marks = Marks(device)
+        steps = iterations(variant, params, train, arrays, device, mark=marks)
+        if cuda:
+            torch.cuda.reset_peak_memory_stats(device)
         with MemoryWatch() as watch:
-            row = time_variant(
-                variant,
-                params,
-                train,
-                arrays,
-                device,
-                warmup=args.warmup,
-                repeats=args.repeats,
-            )
+            row = time_parts(steps, marks, warmup=args.warmup, repeats=args.repeats)
+        peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else watch.peak
+        if not cuda:
+            row["convolutions, %"] = convolution_share(steps, args.repeats)
         work = tera_flop(variant, params)
-        cuda = device.type == "cuda"
-        memory = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else watch.peak
         speed = work / row["ms"] * 1e3
         rows.append(
             {
@@ -206,7 +175,8 @@ def main() -> None:
                 "TFLOP": work,
                 "TFLOP/s": speed,
                 "ms / compute floor": floor["matmul_tflops"] / speed,
-                "peak GiB": memory / 1024,
+                "tensors, GiB": tensor_gib(variant, params, train),
+                "peak GiB": peak / 1024,
             }
         )
     facts = {"preset": args.preset, **floor, **train.model_dump()}

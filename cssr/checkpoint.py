@@ -55,11 +55,17 @@ def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
             scale=description["scale"],
         )
         pipeline.load_state_dict(load_weights(folder / WEIGHTS))
-    except FileNotFoundError as error:
-        raise ValueError(f"{folder} is not a trained model: it has no {DESCRIPTION}") from error
+    except FileNotFoundError:
+        raise ValueError(f"{folder} is not a trained model: it has no {DESCRIPTION}") from None
     except (OSError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
         raise ValueError(f"{folder} is not a trained model: {error}") from None
     return pipeline, description
+
+
+def check_segments(path: Path, description: Mapping[str, Any]) -> None:
+    """Raise ValueError if a model, by its description, is super-resolution alone."""
+    if description["variant"] == "sr":
+        raise ValueError(f"{path}: super-resolution alone, it does not segment")
 
 
 def load_weights(file: Path) -> dict[str, Tensor]:

@@ -216,14 +216,13 @@ def measure(
 @click.option("--onnx", type=click.Path(path_type=Path), required=True, help="File to write.")
 def export(model: Path, onnx: Path) -> None:
     """Export a trained model as ONNX, and compare it with the model itself."""
-    from cssr.checkpoint import load_model
+    from cssr.checkpoint import check_segments, load_model
     from cssr.inspection.onnx import TOLERANCE, export_onnx, greatest_difference
 
     if onnx.suffix != ".onnx":
         raise ValueError(f"{onnx}: the name must end in .onnx")
     pipeline, description = load_model(model)
-    if description["variant"] == "sr":
-        raise ValueError(f"{model}: super-resolution alone, it does not segment")
+    check_segments(model, description)
     try:
         with tempfile.TemporaryDirectory(dir=onnx.parent) as folder:
             file = Path(folder, onnx.name)

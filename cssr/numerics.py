@@ -69,7 +69,8 @@ def check_weights(
     moments = [value for state in optimiser.state.values() for value in state.values()]
     weights = module.state_dict().values()
     for what, values in (("the weights are", weights), ("the optimiser's moments are", moments)):
-        if not all(bool(value.isfinite().all()) for value in values):
+        finite = torch.stack([value.isfinite().all() for value in values])  # waited for once
+        if not finite.all():
             raise NotFiniteError(
                 what, iteration, {name: float(value) for name, value in means.items()}
             )

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from cssr.checkpoint import DESCRIPTION, load_model
-from cssr.data.arrays import Arrays, load_arrays
+from cssr.checkpoint import DESCRIPTION, check_segments, load_model
+from cssr.data.arrays import Arrays, load_arrays, to_bytes
 from cssr.device import choose_device
 from cssr.evaluation import (
     Scores,
@@ -124,20 +124,15 @@ def write_examples(
             "lr": arrays.lr[source],
             "hr": arrays.hr[source],
             "mask": arrays.mask[source][..., None] * np.uint8(255),
-            "probs": to_bytes(probs),
+            "probs": to_bytes(probs[0]),
         }
         if sr is not None:
-            shown["sr"] = to_bytes(sr)
+            shown["sr"] = to_bytes(sr[0])
         for name, image in shown.items():
             png = cv2.imencode(".png", image[..., ::-1])[1]
             (folder / f"{index:02}_{name}.png").write_bytes(png)
     rows = {"name": [arrays.names[k] for k in chosen], "width": [widths[k] for k in chosen]}
     pd.DataFrame(rows).round(3).to_csv(folder / "examples.csv", index_label="index")
-
-
-def to_bytes(image: torch.Tensor) -> np.ndarray:
-    """One image in [0, 1], (1, C, H, W), as uint8 (H, W, C)."""
-    return (image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
 def main() -> None:
@@ -146,8 +141,7 @@ def main() -> None:
     params = read_params(*PARAMS["model" if args.examples else "sweep"])
     device = choose_device(params.device)
     pipeline, description = load_model(args.run)
-    if description["variant"] == "sr":
-        raise ValueError(f"{args.run}: super-resolution alone, it does not segment")
+    check_segments(args.run, description)
     if not isinstance(description.get("images"), dict):
         raise ValueError(f"{args.run / DESCRIPTION} does not say how many images it was trained on")
     forget_finished(args.run)

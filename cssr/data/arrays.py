@@ -126,6 +126,11 @@ def to_unit(images: torch.Tensor) -> torch.Tensor:
     return images.permute(0, 3, 1, 2).contiguous().float() / 255
 
 
+def to_bytes(image: torch.Tensor) -> np.ndarray:
+    """An image in [0, 1], (C, H, W) on any device, as files store it: uint8 (H, W, C)."""
+    return (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
 def _layout(count: int, size: int, low: int) -> dict[str, tuple[tuple[int, ...], type]]:
     """Shape and type of each array."""
     return {

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cssr.checkpoint import load_model
-from cssr.data.arrays import to_unit
+from cssr.checkpoint import check_segments, load_model
+from cssr.data.arrays import to_bytes, to_unit
 from cssr.device import choose_device, keep_freed_memory
 from cssr.inspection.moments import Moments
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, Header, open_photo
@@ -241,8 +241,7 @@ class Segmenter:
         area = slice(left, left + probs.shape[1])
         band.probs[:, area] = probs.cpu().numpy()
         if band.sr is not None:
-            pixels = (sr.clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-            band.sr[:, area] = pixels.cpu().numpy()
+            band.sr[:, area] = to_bytes(sr.clamp(0, 1))
 
 
 def load(path: str | Path, *, device: str = "auto") -> Segmenter:
@@ -264,8 +263,7 @@ def load(path: str | Path, *, device: str = "auto") -> Segmenter:
 
 def _check(path: Path, description: Mapping[str, Any]) -> None:
     """Raise ValueError if a model is not one of the seven, or its threshold is not one."""
-    if description["variant"] == "sr":
-        raise ValueError(f"{path}: super-resolution alone, it does not segment")
+    check_segments(path, description)
     try:
         threshold = description.get("threshold")
         usable = threshold is None or 0 <= threshold <= 1

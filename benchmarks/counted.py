@@ -1,0 +1,115 @@
+"""What a training iteration computes and holds, counted without computing it."""
+
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.step import build, iterate
+from cssr.data.augment import Distortion
+from cssr.data.batches import Drawn
+from cssr.objectives import Parts, TrainingLosses
+from cssr.parallel import Alone
+from cssr.params import Params, Train
+from cssr.training import new_optimiser, prepare_networks
+
+CPU = torch.device("cpu")
+
+
+def tera_flop(variant: str, params: Params) -> float:
+    """Floating-point operations of an iteration, forward and backward, in TFLOP.
+
+    That is of the preset's own training; none recomputes activations.
+    """
+    with FakeTensorMode(), FlopCounterMode(display=False) as flops:
+        fake_step(variant, params, params.train)()
+    return flops.get_total_flops() / 1e12
+
+
+def tensor_gib(variant: str, params: Params, train: Train) -> float:
+    """The most GiB of tensors that are alive at a time in an iteration.
+
+    These are weights, Adam's moments, the batch, activations and gradients, without compilation;
+    not what the interpreter, the libraries and the device's allocator take for themselves.
+    """
+    with FakeTensorMode(), LiveTensors() as tensors:
+        step = fake_step(variant, params, train)
+        step()  # makes the moments
+        step()
+    return tensors.peak / 2**30
+
+
+def fake_step(
+    variant: str, params: Params, train: Train, device: torch.device = CPU
+) -> Callable[[], Parts]:
+    """Iterations, under `FakeTensorMode`, of tensors that have a shape, a type and a device only.
+
+    Args:
+        variant: what is trained.
+        params: the preset.
+        train: its training, or another; networks are not compiled.
+        device: where the tensors say that they are; it need not be here.
+
+    Returns:
+        A function that takes one step and returns the losses. It raises where devices are mixed,
+        or where a number is asked for, since there is none: on a GPU that would wait for it.
+    """
+    pipeline = build(variant, params)
+    for owner in pipeline.modules():
+        for name, weight in list(owner.named_parameters(recurse=False)):
+            there = torch.empty(weight.shape, device=device)
+            setattr(owner, name, nn.Parameter(there, weight.requires_grad))
+    prepare_networks(pipeline, train.model_copy(update={"compile": False}))
+    losses, optimiser = TrainingLosses(variant, pipeline), new_optimiser(pipeline, train)
+    n, side = train.batch_size, params.data.size
+
+    def step() -> Parts:
+        images = torch.empty(n, side, side, 3, dtype=torch.uint8)
+        mask, phi = (torch.empty(n, side, side, dtype=t) for t in (torch.uint8, torch.float16))
+        distortion = Distortion(*map(torch.empty, ((n, 2, 3), n, (n, 3, 3), n)))
+        drawn = Drawn(images, mask, phi, distortion).to(device)
+        process = Alone(device)
+        return iterate(losses, drawn, optimiser, params=params, train=train, process=process)
+
+    return step
+
+
+class LiveTensors(TorchDispatchMode):
+    """Counts the bytes of the tensors that are alive, and the most there were at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: dict[int, int] = {}  # bytes of each storage
+        self.bytes = self.peak = 0
+
+    def __torch_dispatch__(
+        self,
+        operation: Callable[..., Any],
+        types: Any,
+        args: tuple = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call an operation and count what it makes."""
+        result = operation(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor):
+                self._see(value.untyped_storage())
+        return result
+
+    def _see(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self.alive:
+            return
+        self.alive[key] = storage.nbytes()
+        weakref.finalize(storage, self._forget, key)
+        self.bytes += storage.nbytes()
+        self.peak = max(self.peak, self.bytes)
+
+    def _forget(self, key: int) -> None:
+        self.bytes -= self.alive.pop(key)

@@ -1,0 +1,66 @@
+"""A training iteration with the networks of a preset."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from cssr.data.batches import Drawn, make_batch
+from cssr.losses import LOSSES
+from cssr.models.variants import build_pipeline
+from cssr.objectives import OBJECTIVES, TrainingLosses
+from cssr.parallel import Alone
+from cssr.params import Params, Train
+from cssr.training import train_step
+from stages.train import new_sr, new_ss
+
+VARIANTS = tuple(OBJECTIVES)
+
+Mark = Callable[[str], None]
+
+
+def build(variant: str, params: Params) -> nn.Module:
+    """A variant's pipeline with the preset's networks and random weights."""
+    channels = 1 if variant in ("ss_sr", "inverse") else 3
+    sr = new_sr(params.model.sr, None, channels=channels, scale=params.data.scale, seed=0)
+    ss = new_ss(params.model.ss.model_copy(update={"pretrained": False}), seed=0)
+    sr.requires_grad_(variant != "sr_ss")
+    ss.requires_grad_(variant != "ss_sr")
+    return build_pipeline(variant, sr=sr, ss=ss, scale=params.data.scale)
+
+
+def iterate(
+    losses: TrainingLosses,
+    drawn: Drawn,
+    optimiser: torch.optim.Optimizer,
+    *,
+    params: Params,
+    train: Train,
+    process: Alone,
+    mark: Mark = lambda part: None,
+) -> dict[str, Tensor]:
+    """One iteration at half of the boundary loss's weight; its losses of each image.
+
+    Args:
+        losses: of a variant, around its networks.
+        drawn: images as they are stored.
+        optimiser: of what is trained.
+        params: the preset.
+        train: its training, or another.
+        process: that the networks are in.
+        mark: called with the name of each part that ends here.
+    """
+    batch = make_batch(drawn, scale=params.data.scale, phi=params.objective.phi)
+    mark("data and augmentation")
+    parts = train_step(
+        losses,
+        batch,
+        optimiser,
+        ss_loss=partial(LOSSES[params.loss], alpha=0.5, gamma=params.objective.gamma),
+        beta=params.beta,
+        train=train,
+        processes=process,
+    )
+    mark("optimiser")
+    return parts

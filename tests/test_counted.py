@@ -1,0 +1,109 @@
+"""Training iterations without values: what they take, what they wait for, where they are."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+from benchmarks import step
+from benchmarks.counted import LiveTensors, fake_step, tensor_gib, tera_flop
+from benchmarks.step import VARIANTS
+from cssr.numerics import FiniteWatch
+from cssr.parallel import Alone
+from cssr.params import LOSS_NAMES
+from stages.common import load_params
+
+PRESETS = Path(__file__).parents[1] / "presets"
+
+
+@pytest.fixture(scope="module")
+def smoke():
+    return load_params(PRESETS / "smoke.yaml")
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return load_params(PRESETS / "paper.yaml")
+
+
+def test_the_papers_joint_step_has_the_published_work(paper):
+    assert tera_flop("cssr", paper) == pytest.approx(9.97, abs=0.01)
+
+
+def test_tensors_are_counted_while_they_are_alive():
+    with LiveTensors() as tensors:
+        first = torch.zeros(1024)
+        second = first + first[:1]
+        del first
+        third = second.double()
+        del second, third
+        torch.zeros(1)
+    assert tensors.peak == 3 * 4096
+    assert tensors.bytes == 0
+
+
+def test_views_and_changes_in_place_are_not_counted_again():
+    with LiveTensors() as tensors:
+        image = torch.zeros(1024)
+        image.view(32, 32)[:4].add_(1)
+    assert tensors.peak == 4096
+
+
+@pytest.mark.parametrize(
+    ("less", "gib"),
+    [
+        ({}, 21.9),
+        ({"recompute": True}, 7.4),
+        ({"recompute": True, "precision": "bfloat16"}, 4.0),
+        ({"recompute": True, "micro_batch": 1}, 1.7),
+    ],
+    ids=lambda value: ", ".join(value) or "nothing" if isinstance(value, dict) else "",
+)
+def test_the_papers_joint_step_holds_less_with_the_options_for_it(less, gib, paper):
+    train = paper.train.model_copy(update=less)
+    assert tensor_gib("cssr", paper, train) == pytest.approx(gib, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("variant", "loss"),
+    [(variant, "bc2") for variant in VARIANTS] + [("cssr", loss) for loss in LOSS_NAMES],
+)
+def test_an_iteration_waits_for_no_number(variant, loss, smoke):
+    train = smoke.train.model_copy(update={"precision": "bfloat16", "micro_batch": 1})
+    finite = FiniteWatch()
+    with FakeTensorMode():
+        take_step = fake_step(variant, smoke.model_copy(update={"loss": loss}), train)
+        for iteration in (1, 2):
+            means = {name: value.mean() for name, value in take_step().items()}
+            finite.see(iteration, means)
+        with pytest.raises(DataDependentOutputException):
+            finite.check()
+
+
+def test_a_loss_that_looks_at_a_number_would_be_noticed(smoke, monkeypatch):
+    def impatient(probs, mask, phi, **weights):
+        return probs.mean(dim=(1, 2, 3)) * float(mask.max())
+
+    monkeypatch.setitem(step.LOSSES, smoke.loss, impatient)
+    with FakeTensorMode(), pytest.raises(DataDependentOutputException):
+        fake_step("cssr", smoke, smoke.train)()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_gpus_losses_stay_on_the_gpu(variant, smoke, monkeypatch):
+    if not torch.cuda.is_available():  # without one, PyTorch refuses the backward pass
+        monkeypatch.setattr(Alone, "backward", lambda self, loss: None)
+    with FakeTensorMode():
+        losses = fake_step(variant, smoke, smoke.train, torch.device("cuda"))()
+    assert {value.device.type for value in losses.values()} == {"cuda"}
+
+
+def test_a_tensor_left_on_the_cpu_would_be_noticed(smoke, monkeypatch):
+    def misplaced(probs, mask, phi, **weights):
+        return (probs - torch.zeros(probs.shape)).mean(dim=(1, 2, 3))
+
+    monkeypatch.setattr(Alone, "backward", lambda self, loss: None)
+    monkeypatch.setitem(step.LOSSES, smoke.loss, misplaced)
+    with FakeTensorMode(), pytest.raises(RuntimeError, match=r"cuda:0.*cpu|cpu.*cuda:0"):
+        fake_step("cssr", smoke, smoke.train, torch.device("cuda"))()
