@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
             },
         ),
         ("data --size 64 --images 70", {"step", "images/s"}),
+        ("checkpoint --preset smoke", {"MiB", "write, ms", "read, ms"}),
         ("evaluate --size 64 --batch-size 2", {"metric", "ms/image"}),
         ("inference --preset smoke --variants cssr --side 64", {"ms", "megapixels/s"}),
     ],

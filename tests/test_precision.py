@@ -1,4 +1,4 @@
-"""bfloat16 training follows float32 (on a CPU, which emulates it where it lacks it).
+"""bfloat16 training follows float32, on a CPU (which emulates it where it lacks it) and on a GPU.
 
 The learning rate is one at which a training is stable: at 1e-3, initial weights that differ by 1e-6
 of themselves already move the smoothed losses by 5 %.
@@ -24,7 +24,6 @@ from cssr.state import Checkpoints
 from cssr.training import fit
 
 pytestmark = pytest.mark.slow
-CPU = torch.device("cpu")
 ITERATIONS, WINDOW = 300, 50
 
 
@@ -40,7 +39,9 @@ def arrays(tmp_path_factory) -> tuple[Arrays, Arrays]:
     return load_arrays(folder / "arrays/train"), load_arrays(folder / "arrays/test")
 
 
-def train(arrays: tuple[Arrays, Arrays], precision: str, folder: Path) -> tuple[np.ndarray, float]:
+def train(
+    arrays: tuple[Arrays, Arrays], precision: str, folder: Path, device: torch.device
+) -> tuple[np.ndarray, float]:
     """Smoothed losses of a CSSR training, and its AIU on the test images."""
     generator = torch.Generator().manual_seed(0)
     sr, ss = DBPN(stages=2, features=16, width=8), UNet(encoder=[8, 16, 24, 32, 32], decoder=4)
@@ -68,15 +69,19 @@ def train(arrays: tuple[Arrays, Arrays], precision: str, folder: Path) -> tuple[
         checkpoints=Checkpoints(folder / precision, {}),
         log=lambda iteration, row: None,
         progress=lambda iteration, row: None,
-        processes=Alone(CPU),
+        processes=Alone(device),
     )
-    scores = evaluate(pipeline, arrays[1], takes_hr=False, batch_size=8, device=CPU)
+    scores = evaluate(pipeline, arrays[1], takes_hr=False, batch_size=8, device=device)
     return np.array([row["loss"] for row in rows]), summarise(scores, arrays[1].mask)["aiu"]
 
 
-def test_smoothed_losses_within_2_percent_and_the_aiu_within_1_percent(arrays, tmp_path):
-    full, full_aiu = train(arrays, "float32", tmp_path)
-    half, half_aiu = train(arrays, "bfloat16", tmp_path)
+@pytest.mark.parametrize("name", ["cpu", "cuda"])
+def test_smoothed_losses_within_2_percent_and_the_aiu_within_1_percent(name, arrays, tmp_path):
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    device = torch.device(name)
+    full, full_aiu = train(arrays, "float32", tmp_path, device)
+    half, half_aiu = train(arrays, "bfloat16", tmp_path, device)
     np.testing.assert_allclose(half, full, rtol=0.02)
     assert half_aiu == pytest.approx(full_aiu, abs=0.01)
     assert full_aiu > 0.2  # it has learnt

@@ -1,81 +1,26 @@
 import shutil
 from functools import partial
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from networks import budget
-from networks import pipeline as small_pipeline
+from networks import CPU, budget, pipeline, striped_arrays, train
 
 from cssr.data.arrays import Arrays
 from cssr.data.batches import Batch, draw_batches, make_batch
-from cssr.data.distance import signed_distance
 from cssr.device import choose_device, compute_deterministically
 from cssr.losses import LOSSES, joint_loss
 from cssr.numerics import NotFiniteError
 from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
-from cssr.params import Objective
-from cssr.state import Checkpoints
-from cssr.training import StoppedError, fit, prepare_networks, total_loss, train_step
+from cssr.training import StoppedError, prepare_networks, total_loss, train_step
 from stages.training_log import write_logs
 
-CPU = torch.device("cpu")
-IDENTITY = {"parameters": "p", "code": "c", "inputs": "i"}
 VARIANTS = ["sr", "ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
 
 
 @pytest.fixture(scope="module")
 def arrays() -> Arrays:
-    rng = np.random.default_rng(0)
-    hr = rng.integers(0, 256, (6, 64, 64, 3), np.uint8)
-    mask = np.zeros((6, 64, 64), np.uint8)
-    mask[:5, 20:24] = 1
-    phi = np.stack([signed_distance(m) for m in mask]).astype(np.float16)
-    return Arrays(hr, hr[:, ::4, ::4].copy(), mask, phi, [str(k) for k in range(6)])
-
-
-def pipeline(variant: str) -> torch.nn.Module:
-    model = small_pipeline(variant)
-    frozen = {"sr_ss": "sr", "ss_sr": "ss"}.get(variant)
-    if frozen is not None:
-        getattr(model, frozen).requires_grad_(False)
-    return model
-
-
-def ignore(iteration: int, row: dict) -> None:
-    pass
-
-
-def train(
-    variant: str,
-    arrays: Arrays,
-    folder: Path,
-    *,
-    log=ignore,
-    progress=ignore,
-    stop_asked=lambda: False,
-    model=None,
-    **changes,
-):
-    model = model or pipeline(variant)
-    rows = fit(
-        model,
-        variant,
-        (arrays, arrays),
-        train=budget(**changes),
-        objective=Objective(gamma=0.5, alpha_start=0.01, alpha_per_epoch=0.1, phi="normalised"),
-        loss="bc2",
-        beta=0.3,
-        seed=0,
-        checkpoints=Checkpoints(folder, IDENTITY),
-        log=log,
-        progress=progress,
-        processes=Alone(CPU),
-        stop_asked=stop_asked,
-    )
-    return model, rows
+    return striped_arrays()
 
 
 def assert_same(model: torch.nn.Module, other: torch.nn.Module) -> None:

@@ -1,0 +1,107 @@
+"""Training and evaluation on a GPU, where there is one, agree with those on the CPU."""
+
+import pytest
+import torch
+from networks import budget, pipeline, striped_arrays, train
+
+from cssr.data import batches
+from cssr.data.arrays import Arrays
+from cssr.data.batches import draw_batches, make_batch
+from cssr.device import compute_deterministically
+from cssr.evaluation import evaluate
+from cssr.losses import LOSSES
+from cssr.objectives import OBJECTIVES, TrainingLosses
+from cssr.parallel import Alone
+from cssr.training import StoppedError, new_optimiser, train_step
+
+GPU, CPU = torch.device("cuda"), torch.device("cpu")
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+
+@pytest.fixture(scope="module")
+def arrays() -> Arrays:
+    return striped_arrays()
+
+
+@pytest.fixture
+def deterministic(monkeypatch):
+    """What `train.deterministic` switches on, until the test ends."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    compute_deterministically()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def weights(model: torch.nn.Module) -> list[torch.Tensor]:
+    return [value.cpu() for value in model.state_dict().values()]
+
+
+@pytest.mark.parametrize("variant", OBJECTIVES)
+def test_a_training_on_the_gpu_follows_one_on_the_cpu(variant, arrays, tmp_path):
+    here = train(variant, arrays, tmp_path / "a")[1]
+    there = train(variant, arrays, tmp_path / "b", device=GPU)[1]
+    for ours, theirs in zip(here, there, strict=True):
+        assert theirs["loss"] == pytest.approx(ours["loss"], rel=0.01)
+
+
+@pytest.mark.parametrize("changes", [{"precision": "bfloat16"}, {"compile": True}], ids=str)
+def test_a_faster_training_follows_the_plain_one(changes, arrays, tmp_path):
+    plain = train("cssr", arrays, tmp_path / "a", device=GPU)[1]
+    faster = train("cssr", arrays, tmp_path / "b", device=GPU, **changes)[1]
+    assert faster[-1]["loss"] == pytest.approx(plain[-1]["loss"], rel=0.05)
+
+
+@pytest.mark.parametrize("variant", OBJECTIVES)
+def test_batches_read_ahead_are_those_on_the_gpu(
+    variant, arrays, tmp_path, monkeypatch, deterministic
+):
+    resident = train(variant, arrays, tmp_path / "a", device=GPU)[0]
+    monkeypatch.setattr(batches, "DEVICE_SHARE", 0)
+    ahead = train(variant, arrays, tmp_path / "b", device=GPU)[0]
+    assert all(map(torch.equal, weights(resident), weights(ahead)))
+
+
+def test_an_interrupted_training_ends_with_the_same_bits(arrays, tmp_path, deterministic):
+    whole = train("cssr", arrays, tmp_path / "a", device=GPU)[0]
+    answers = iter([False, False, True])
+    with pytest.raises(StoppedError):
+        train("cssr", arrays, tmp_path / "b", device=GPU, stop_asked=lambda: next(answers))
+    resumed = train("cssr", arrays, tmp_path / "b", device=GPU)[0]
+    assert all(map(torch.equal, weights(whole), weights(resumed)))
+
+
+@pytest.mark.parametrize("variant", OBJECTIVES)
+def test_a_step_does_not_wait_for_the_gpu(variant, arrays):
+    model = pipeline(variant).to(GPU, memory_format=torch.channels_last)
+    optimiser, losses = new_optimiser(model, budget()), TrainingLosses(variant, model)
+
+    def ss_loss(*images):
+        return LOSSES["bc2"](*images, alpha=0.1, gamma=0.5)
+
+    try:
+        for drawn in draw_batches(arrays, range(3), batch_size=2, seed=0, device=GPU):
+            batch = make_batch(drawn, scale=4, phi="normalised")
+            train_step(
+                losses,
+                batch,
+                optimiser,
+                ss_loss=ss_loss,
+                beta=0.3,
+                train=budget(),
+                processes=Alone(GPU),
+            )
+            torch.cuda.set_sync_debug_mode("error")  # from the second step on
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("variant", ["ss_hr", "bicubic_ss", "ss_bicubic", "cssr", "inverse"])
+def test_scores_on_the_gpu_are_those_on_the_cpu(variant, arrays):
+    def scores(device):
+        model = pipeline(variant).to(device)
+        options = {"takes_hr": variant == "ss_hr", "batch_size": 4, "device": device}
+        return evaluate(model, arrays, **options)
+
+    for ours, theirs in zip(scores(CPU), scores(GPU), strict=True):
+        if ours is not None:
+            assert theirs == pytest.approx(ours, rel=0.01, abs=0.01)
