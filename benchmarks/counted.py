@@ -1,11 +1,13 @@
 """What a training iteration computes and holds, counted without computing it."""
 
+import re
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -45,6 +47,19 @@ def tensor_gib(variant: str, params: Params, train: Train) -> float:
     return tensors.peak / 2**30
 
 
+def moved_gb(variant: str, params: Params, train: Train) -> float:
+    """GB that the operations of an iteration read and write, one by one, without convolutions.
+
+    A copy of half as many bytes is the floor of what is not convolution, unless it is compiled.
+    """
+    with FakeTensorMode():
+        step = fake_step(variant, params, train)
+        step()
+        with MovedBytes() as moved:
+            step()
+    return moved.bytes / 1e9
+
+
 def fake_step(
     variant: str, params: Params, train: Train, device: torch.device = CPU
 ) -> Callable[[], Parts]:
@@ -80,6 +95,30 @@ def fake_step(
     return step
 
 
+class MovedBytes(TorchDispatchMode):
+    """Adds up the bytes that operations read and write; those of convolutions and views apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(
+        self,
+        operation: OpOverload,
+        types: Any,
+        args: tuple = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call an operation and add its tensors up."""
+        result = operation(*args, **(kwargs or {}))
+        computes = operation.namespace == "aten" and not operation.is_view
+        if computes and not re.search("convolution|empty", operation.name()):
+            for value in tree_leaves((args, kwargs, result)):
+                if isinstance(value, Tensor):
+                    self.bytes += value.numel() * value.element_size()
+        return result
+
+
 class LiveTensors(TorchDispatchMode):
     """Counts the bytes of the tensors that are alive, and the most there were at a time."""
 
@@ -90,7 +129,7 @@ class LiveTensors(TorchDispatchMode):
 
     def __torch_dispatch__(
         self,
-        operation: Callable[..., Any],
+        operation: OpOverload,
         types: Any,
         args: tuple = (),
         kwargs: Mapping[str, Any] | None = None,

@@ -90,6 +90,7 @@ def median_ms(
 def floors(device: torch.device, precision: str) -> dict[str, float]:
     """What the device reaches in a large matrix product, TFLOP/s, and in a large copy, GB/s."""
     cuda = device.type == "cuda"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32  # as convolutions
     side, count = (8192, 2**28) if cuda else (2048, 2**26)
     a, b = (torch.randn(side, side, device=device, dtype=getattr(torch, precision)) for _ in "ab")
     source = torch.empty(count, device=device)

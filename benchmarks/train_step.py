@@ -1,6 +1,7 @@
 """Time one training iteration of each variant, as a whole and by part, on random images."""
 
 import argparse
+import gc
 import os
 import statistics
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.counted import tensor_gib, tera_flop
+from benchmarks.counted import moved_gb, tensor_gib, tera_flop
 from benchmarks.measure import Clock, MemoryWatch, Row, floors, parser_of, prepare, report
 from benchmarks.step import VARIANTS, Mark, build, iterate
 from cssr.data.arrays import Arrays
@@ -156,6 +157,8 @@ def main() -> None:
     floor, rows = floors(device, train.precision), []
     arrays, cuda = random_arrays(params.data.size, params.data.scale), device.type == "cuda"
     for variant in args.variants:
+        torch.compiler.reset()  # or what is compiled for one variant changes the next
+        gc.collect()
         marks = Marks(device)
         steps = iterations(variant, params, train, arrays, device, mark=marks)
         if cuda:
@@ -167,6 +170,7 @@ def main() -> None:
             row["convolutions, %"] = convolution_share(steps, args.repeats)
         work = tera_flop(variant, params)
         speed = work / row["ms"] * 1e3
+        moved = moved_gb(variant, params, train)
         rows.append(
             {
                 "variant": variant,
@@ -174,6 +178,9 @@ def main() -> None:
                 "images/s": train.batch_size / row["ms"] * 1e3,
                 "TFLOP": work,
                 "TFLOP/s": speed,
+                "GB moved": moved,
+                "compute floor, ms": work / floor["matmul_tflops"] * 1e3,
+                "copy floor, ms": moved / floor["copy_gb_per_s"] * 1e3,
                 "ms / compute floor": floor["matmul_tflops"] / speed,
                 "tensors, GiB": tensor_gib(variant, params, train),
                 "peak GiB": peak / 1024,

@@ -13,6 +13,8 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 def choose_device(name: str) -> torch.device:
     """The device that a parameter names; `auto` is CUDA when there is one, else the CPU.
 
+    A GPU that is named by its number becomes PyTorch's current one.
+
     Raises:
         ValueError: if there is no such device.
     """
@@ -23,6 +25,8 @@ def choose_device(name: str) -> torch.device:
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device: {name} is not here ({torch.cuda.device_count()} CUDA devices)")
+    if device.index is not None:
+        torch.cuda.set_device(device)
     return device
 
 

@@ -48,10 +48,13 @@ def launch(devices: int, device: torch.device) -> "Alone | Fabric":
         Where this process stands among them.
 
     Raises:
-        ValueError: if there are not that many GPUs, or Lightning Fabric is not installed.
+        ValueError: if there are not that many GPUs, if `device` is one of them, or if Lightning
+            Fabric is not installed.
     """
     if devices == 1:
         return Alone(device)
+    if device.index is not None:
+        raise ValueError(f"train.devices: {devices} is not for one GPU ({device}); device: cuda is")
     if device.type == "cuda" and devices > torch.cuda.device_count():
         raise ValueError(
             f"train.devices: {devices} is more than the CUDA devices here "

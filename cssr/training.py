@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def fit(
         """Validate, log and show, as is due; False if asked to stop before."""
         row, done = state["row"], state["iteration"]
         if row and _validates(done, train):
-            found = _validate(pipeline, variant, validation, train.batch_size, device, stop_asked)
+            found = _validate(pipeline, variant, validation, train, device, stop_asked)
             if found is None:
                 return False
             row = row | found
@@ -340,20 +341,28 @@ def _validate(
     pipeline: nn.Module,
     variant: str,
     arrays: Arrays,
-    batch_size: int,
+    train: Train,
     device: torch.device,
     stop_asked: Callable[[], bool],
 ) -> Row | None:
-    """The scores of the validation set; None if asked to stop before its last batch."""
+    """The scores of the validation set; None if asked to stop before its last batch.
+
+    Networks compiled for training are not compiled again for it.
+    """
+    eager = torch.compiler.set_stance("force_eager") if train.compile else nullcontext()
 
     def ask(*given: object) -> None:
         if stop_asked():
             raise StoppedError
 
     try:
-        with pipeline.register_forward_pre_hook(ask):
+        with eager, pipeline.register_forward_pre_hook(ask):
             scores = evaluate(
-                pipeline, arrays, takes_hr=variant == "ss_hr", batch_size=batch_size, device=device
+                pipeline,
+                arrays,
+                takes_hr=variant == "ss_hr",
+                batch_size=train.micro_batch,
+                device=device,
             )
     except StoppedError:
         return None

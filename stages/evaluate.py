@@ -145,7 +145,7 @@ def main() -> None:
     if not isinstance(description.get("images"), dict):
         raise ValueError(f"{args.run / DESCRIPTION} does not say how many images it was trained on")
     forget_finished(args.run)
-    pipeline.to(device)
+    pipeline.to(device, memory_format=torch.channels_last)
     takes_hr = description["variant"] == "ss_hr"
     sets = {split: load_arrays(ARRAYS / split) for split in ("val", "test")}
     scores = {

@@ -7,8 +7,8 @@ import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from benchmarks import step
-from benchmarks.counted import LiveTensors, fake_step, tensor_gib, tera_flop
-from benchmarks.step import VARIANTS
+from benchmarks.counted import LiveTensors, MovedBytes, fake_step, tensor_gib, tera_flop
+from benchmarks.step import VARIANTS, build
 from cssr.numerics import FiniteWatch
 from cssr.parallel import Alone
 from cssr.params import LOSS_NAMES
@@ -63,6 +63,22 @@ def test_views_and_changes_in_place_are_not_counted_again():
 def test_the_papers_joint_step_holds_less_with_the_options_for_it(less, gib, paper):
     train = paper.train.model_copy(update=less)
     assert tensor_gib("cssr", paper, train) == pytest.approx(gib, abs=0.05)
+
+
+def test_evaluating_the_papers_joint_model_holds_no_more_than_its_training(paper):
+    low = paper.data.size // paper.data.scale
+    with FakeTensorMode(), LiveTensors() as tensors, torch.inference_mode():
+        build("cssr", paper)(torch.empty(paper.evaluate.batch_size, 3, low, low))
+    less = paper.train.model_copy(update={"recompute": True, "precision": "bfloat16"})
+    assert tensors.peak / 2**30 < tensor_gib("cssr", paper, less)
+
+
+def test_operations_are_counted_with_what_they_read_and_write():
+    image, plane = torch.zeros(1, 4, 8, 8), torch.zeros(8, 8)  # 1,024 and 256 bytes
+    with MovedBytes() as moved:
+        image.add_(plane[None])
+        torch.nn.functional.conv2d(image, torch.empty(4, 4, 1, 1))
+    assert moved.bytes == 1024 + 256 + 1024  # and nothing for the view and the convolution
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,10 @@ def test_a_step_does_not_wait_for_the_gpu(variant, arrays):
 
 
 @pytest.mark.parametrize("variant", ["ss_hr", "bicubic_ss", "ss_bicubic", "cssr", "inverse"])
-def test_scores_on_the_gpu_are_those_on_the_cpu(variant, arrays):
+def test_scores_on_the_gpu_are_those_on_the_cpu(variant, arrays, monkeypatch):
+    # IoU of an image without crack jumps where one pixel reaches a threshold
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
     def scores(device):
         model = pipeline(variant).to(device)
         options = {"takes_hr": variant == "ss_hr", "batch_size": 4, "device": device}

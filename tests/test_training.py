@@ -238,7 +238,11 @@ def test_compiled_networks_train_as_the_others_do(arrays, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     eager, rows = train("cssr", arrays, tmp_path / "a")
+    torch.compiler.reset()
+    graphs = torch._dynamo.utils.counters["stats"]
+    before = graphs["unique_graphs"]
     compiled, compiled_rows = train("cssr", arrays, tmp_path / "b", compile=True)
+    assert graphs["unique_graphs"] == before + 2  # SR and SS, and none for validation
     assert compiled.sr._compiled_call_impl is not None
     assert compiled_rows[-1]["loss"] == pytest.approx(rows[-1]["loss"], rel=1e-3)
     assert compiled.state_dict().keys() == eager.state_dict().keys()
@@ -312,3 +316,12 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ValueError, match="device: cuda:1 is not here"):
         choose_device("cuda:1")
+
+
+def test_a_gpu_of_a_number_becomes_the_current_one(monkeypatch):
+    current = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    assert choose_device("cuda") == torch.device("cuda")
+    assert current == [torch.device("cuda", 1)]

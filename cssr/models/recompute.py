@@ -21,5 +21,5 @@ def run_block(block: nn.Module, maps: Sequence[Tensor], *, recompute: bool) -> T
         return block(torch.cat(maps, dim=1) if len(maps) > 1 else maps[0])
 
     if recompute and torch.is_grad_enabled():
-        return checkpoint(run, *maps, use_reentrant=False)
+        return checkpoint(run, *maps, use_reentrant=False, preserve_rng_state=False)
     return run(*maps)
