@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import Row, median_ms, parser_of, prepare, report
+from benchmarks.measure import Row, add_device_share, median_ms, parser_of, prepare, report
 from cssr.data.arrays import find_pairs, load_arrays, write_arrays
 from cssr.data.batches import draw_batches, make_batch
 from cssr.data.synthetic import write_synthetic
@@ -51,7 +51,14 @@ def speeds(args: argparse.Namespace, device: torch.device, folder: Path) -> list
     preparing = timed(lambda: write_arrays(out, pairs, size=size, scale=4))
     arrays, batch = load_arrays(out), args.batch_size
     endless = range(10**6)
-    drawn = draw_batches(arrays, endless, batch_size=batch, seed=0, device=device)
+    drawn = draw_batches(
+        arrays,
+        endless,
+        batch_size=batch,
+        seed=0,
+        device=device,
+        device_share=args.device_share,
+    )
     reading = median_ms(lambda: next(drawn), device, repeats=args.repeats)
     one = next(drawn)
     augmenting = median_ms(
@@ -71,6 +78,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=448, help="side of the images, px")
     parser.add_argument("--images", type=int, default=512, help="images prepared")
     parser.add_argument("--batch-size", type=int, default=6)
+    add_device_share(parser)
     parser.add_argument("--memory", action="store_true", help="measure memory, at 64 px, instead")
     args = parser.parse_args()
     device = prepare(args)

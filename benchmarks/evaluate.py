@@ -1,20 +1,25 @@
-"""Time of the metrics and of the distance map, in ms per image."""
+"""Time of the metrics, of the distance map and of a whole evaluation, in ms per image."""
+
+from pathlib import Path
 
 import cv2
 import torch
 
 from benchmarks.measure import median_ms, parser_of, prepare, report
+from benchmarks.step import build, random_arrays
 from cssr.data.distance import signed_distance
 from cssr.data.synthetic import synthesize
+from cssr.evaluation import evaluate
 from cssr.metrics import iou_curve, psnr, ssim
-from stages.common import run_stage
+from stages.common import load_params, run_stage
 
 
 def main() -> None:
-    """Time each metric on random images and report."""
+    """Time each metric, and the evaluation of (f), on random images and report."""
     parser = parser_of(__doc__, "evaluate")
     parser.add_argument("--size", type=int, default=448, help="side of the images, px")
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--preset", default="demo", help="networks of (f)")
     args = parser.parse_args()
     device, images = prepare(args), args.batch_size
     sr, hr = torch.rand(2, images, 3, args.size, args.size, device=device)
@@ -34,6 +39,12 @@ def main() -> None:
     ]
     phi = median_ms(lambda: signed_distance(crack), cpu, repeats=5 * args.repeats)
     rows.append({"metric": "signed distance map (on the CPU)", "ms/image": phi})
+    params = load_params(Path(f"presets/{args.preset}.yaml"))
+    arrays = random_arrays(args.size, params.data.scale)
+    pipeline = build("cssr", params).to(device, memory_format=torch.channels_last)
+    options = {"takes_hr": False, "batch_size": images, "device": device}
+    whole = median_ms(lambda: evaluate(pipeline, arrays, **options), device, repeats=3, warmup=1)
+    rows.append({"metric": "evaluation of (f)", "ms/image": whole / len(arrays.names)})
     report("evaluate", rows, device, args, {"size": args.size, "batch_size": images})
 
 

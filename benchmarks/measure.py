@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from cssr.device import choose_device, device_name
+from cssr.data.batches import DEVICE_SHARE
+from cssr.device import choose_device, device_name, keep_freed_memory
 from cssr.report.tables import markdown_lines
 from stages.common import versions
 
@@ -113,8 +114,19 @@ def parser_of(description: str, name: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_device_share(parser: argparse.ArgumentParser) -> None:
+    """Add the option that decides where a GPU's batches come from."""
+    parser.add_argument(
+        "--device-share",
+        type=float,
+        default=DEVICE_SHARE,
+        help="of a GPU's free memory for the training set; 0: batches are read ahead",
+    )
+
+
 def prepare(args: argparse.Namespace) -> torch.device:
-    """Set the number of threads; the device that is asked for."""
+    """Set the number of threads and keep freed memory, as stages do; the device asked for."""
+    keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
     return choose_device(args.device)
@@ -134,6 +146,7 @@ def report(
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         **versions(),
+        **(gpu_versions() if device.type == "cuda" else {}),
         **(facts or {}),
     }
     print(f"{title}: " + ", ".join(f"{key} {_shown(value)}" for key, value in facts.items()))
@@ -142,6 +155,11 @@ def report(
     if args.json:
         content = {"benchmark": title, **facts, "repeats": args.repeats, "rows": list(rows)}
         args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def gpu_versions() -> dict[str, Any]:
+    """Versions of what computes on a GPU."""
+    return {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
 
 
 def processor() -> str:

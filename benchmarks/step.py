@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cssr.data.arrays import Arrays
 from cssr.data.batches import Drawn, make_batch
 from cssr.losses import LOSSES
 from cssr.models.variants import build_pipeline
@@ -28,6 +30,16 @@ def build(variant: str, params: Params) -> nn.Module:
     sr.requires_grad_(variant != "sr_ss")
     ss.requires_grad_(variant != "ss_sr")
     return build_pipeline(variant, sr=sr, ss=ss, scale=params.data.scale)
+
+
+def random_arrays(size: int, scale: int, images: int = 48) -> Arrays:
+    """Images of noise, each with a few vertical cracks."""
+    rng = np.random.default_rng(0)
+    hr = rng.integers(0, 256, (images, size, size, 3), np.uint8)
+    mask = np.zeros((images, size, size), np.uint8)
+    mask[:, :, :: size // 4] = 1
+    phi = rng.uniform(0, size / 8, (images, size, size)).astype(np.float16)
+    return Arrays(hr, hr[:, ::scale, ::scale].copy(), mask, phi, [str(k) for k in range(images)])
 
 
 def iterate(

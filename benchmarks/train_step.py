@@ -9,14 +9,22 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.counted import moved_gb, tensor_gib, tera_flop
-from benchmarks.measure import Clock, MemoryWatch, Row, floors, parser_of, prepare, report
-from benchmarks.step import VARIANTS, Mark, build, iterate
+from benchmarks.measure import (
+    Clock,
+    MemoryWatch,
+    Row,
+    add_device_share,
+    floors,
+    parser_of,
+    prepare,
+    report,
+)
+from benchmarks.step import VARIANTS, Mark, build, iterate, random_arrays
 from cssr.data.arrays import Arrays
 from cssr.data.batches import draw_batches
 from cssr.objectives import TrainingLosses
@@ -25,7 +33,6 @@ from cssr.params import Params, Train
 from cssr.training import new_optimiser, prepare_networks
 from stages.common import load_params, run_stage
 
-IMAGES = 48
 PARTS = ("data and augmentation", "SR forward", "SS forward", "loss", "backward", "optimiser")
 
 
@@ -74,18 +81,15 @@ class MarkedProcess(Alone):
         self.mark("backward")
 
 
-def random_arrays(size: int, scale: int) -> Arrays:
-    """Images of noise, each with a few vertical cracks."""
-    rng = np.random.default_rng(0)
-    hr = rng.integers(0, 256, (IMAGES, size, size, 3), np.uint8)
-    mask = np.zeros((IMAGES, size, size), np.uint8)
-    mask[:, :, :: size // 4] = 1
-    phi = rng.uniform(0, size / 8, (IMAGES, size, size)).astype(np.float16)
-    return Arrays(hr, hr[:, ::scale, ::scale].copy(), mask, phi, [str(k) for k in range(IMAGES)])
-
-
 def iterations(
-    variant: str, params: Params, train: Train, arrays: Arrays, device: torch.device, *, mark: Mark
+    variant: str,
+    params: Params,
+    train: Train,
+    arrays: Arrays,
+    device: torch.device,
+    *,
+    device_share: float,
+    mark: Mark,
 ) -> Iterator[None]:
     """Iterations of a training, each taken when it is asked for, whose parts are marked."""
     pipeline = build(variant, params).to(device, memory_format=torch.channels_last)
@@ -96,7 +100,12 @@ def iterations(
     optimiser = new_optimiser(pipeline, train)
     losses, process = TrainingLosses(variant, pipeline), MarkedProcess(device, mark)
     drawn_batches = draw_batches(
-        arrays, range(10**6), batch_size=train.batch_size, seed=0, device=device
+        arrays,
+        range(10**6),
+        batch_size=train.batch_size,
+        seed=0,
+        device=device,
+        device_share=device_share,
     )
     mark("start")
     for drawn in drawn_batches:
@@ -143,6 +152,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--micro-batch", type=int)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--recompute", action="store_true")
+    add_device_share(parser)
     return parser.parse_args()
 
 
@@ -160,7 +170,9 @@ def main() -> None:
         torch.compiler.reset()  # or what is compiled for one variant changes the next
         gc.collect()
         marks = Marks(device)
-        steps = iterations(variant, params, train, arrays, device, mark=marks)
+        steps = iterations(
+            variant, params, train, arrays, device, device_share=args.device_share, mark=marks
+        )
         if cuda:
             torch.cuda.reset_peak_memory_stats(device)
         with MemoryWatch() as watch:
@@ -171,6 +183,8 @@ def main() -> None:
         work = tera_flop(variant, params)
         speed = work / row["ms"] * 1e3
         moved = moved_gb(variant, params, train)
+        if cuda or len(args.variants) == 1:  # the CPU's memory is not given back in between
+            row["peak GiB"] = peak / 1024
         rows.append(
             {
                 "variant": variant,
@@ -183,7 +197,6 @@ def main() -> None:
                 "copy floor, ms": moved / floor["copy_gb_per_s"] * 1e3,
                 "ms / compute floor": floor["matmul_tflops"] / speed,
                 "tensors, GiB": tensor_gib(variant, params, train),
-                "peak GiB": peak / 1024,
             }
         )
     facts = {"preset": args.preset, **floor, **train.model_dump()}

@@ -13,7 +13,7 @@ from torch import nn
 
 from cssr.checkpoint import DESCRIPTION, check_segments, load_model
 from cssr.data.arrays import Arrays, load_arrays, to_bytes
-from cssr.device import choose_device
+from cssr.device import choose_device, keep_freed_memory
 from cssr.evaluation import (
     Scores,
     crack_pixels,
@@ -140,6 +140,7 @@ def main() -> None:
     args = parse_args()
     params = read_params(*PARAMS["model" if args.examples else "sweep"])
     device = choose_device(params.device)
+    keep_freed_memory()
     pipeline, description = load_model(args.run)
     check_segments(args.run, description)
     if not isinstance(description.get("images"), dict):

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
                 "backward",
                 "TFLOP/s",
                 "tensors, GiB",
+                "peak GiB",
             },
         ),
         ("data --size 64 --images 70", {"step", "images/s"}),

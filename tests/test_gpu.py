@@ -1,8 +1,11 @@
 """Training and evaluation on a GPU, where there is one, agree with those on the CPU."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from networks import budget, pipeline, striped_arrays, train
+from shell import run
 
 from cssr.data import batches
 from cssr.data.arrays import Arrays
@@ -14,6 +17,7 @@ from cssr.objectives import OBJECTIVES, TrainingLosses
 from cssr.parallel import Alone
 from cssr.training import StoppedError, new_optimiser, train_step
 
+ROOT = Path(__file__).parents[1]
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -56,7 +60,7 @@ def test_batches_read_ahead_are_those_on_the_gpu(
     variant, arrays, tmp_path, monkeypatch, deterministic
 ):
     resident = train(variant, arrays, tmp_path / "a", device=GPU)[0]
-    monkeypatch.setattr(batches, "DEVICE_SHARE", 0)
+    monkeypatch.setattr(batches, "_fits", lambda *given: False)
     ahead = train(variant, arrays, tmp_path / "b", device=GPU)[0]
     assert all(map(torch.equal, weights(resident), weights(ahead)))
 
@@ -108,3 +112,20 @@ def test_scores_on_the_gpu_are_those_on_the_cpu(variant, arrays, monkeypatch):
     for ours, theirs in zip(scores(CPU), scores(GPU), strict=True):
         if ours is not None:
             assert theirs == pytest.approx(ours, rel=0.01, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train_step --preset smoke --variants cssr sr",
+        "train_step --preset smoke --variants cssr --precision bfloat16 --device-share 0",
+        "train_step --preset smoke --variants cssr --compile --recompute",
+        "data --size 64 --images 70",
+        "evaluate --size 64 --batch-size 2 --preset smoke",
+        "inference --preset smoke --side 64",
+        "checkpoint --preset smoke",
+    ],
+)
+def test_a_benchmark_measures_the_gpu(command):
+    done = run(f"python -m benchmarks.{command} --device cuda --repeats 2", ROOT)
+    assert torch.cuda.get_device_name() in done.stdout

@@ -129,7 +129,8 @@ def test_two_processes_train_as_one_does_with_the_whole_batch(repo, tmp_path):
     command = "python -m stages.train cssr --sr runs/sr --out"
     try:
         run(f"{command} {tmp_path}/one", repo)
-        params.write_text(text.replace("devices: 1", "devices: 2"))
+        parts = text.replace("micro_batch: 4", "micro_batch: 1")  # each takes two of them
+        params.write_text(parts.replace("devices: 1", "devices: 2"))
         run(f"{command} {tmp_path}/two", repo)
     finally:
         params.write_text(text)

@@ -4,6 +4,7 @@ from functools import partial
 import pytest
 import torch
 from networks import CPU, budget, pipeline, striped_arrays, train
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cssr.data.arrays import Arrays
 from cssr.data.batches import Batch, draw_batches, make_batch
@@ -223,6 +224,30 @@ def test_the_log_has_losses_validation_and_speed(arrays, tmp_path):
     assert {"val_psnr", "val_aiu"} <= rows[1].keys()
 
 
+class Waits(TorchDispatchMode):
+    """Counts the numbers that are read out of tensors; a GPU would be waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.count += operation.name() == "aten::_local_scalar_dense"
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_numbers_are_waited_for_where_they_are_logged_alone(variant, arrays, tmp_path):
+    def waits(iterations):
+        every = {"log_every": iterations, "checkpoint_every": iterations}
+        with Waits() as seen:
+            folder = tmp_path / str(iterations)
+            train(
+                variant, arrays, folder, iterations=iterations, validate_every=iterations, **every
+            )
+        return seen.count
+
+    assert waits(3) == waits(6) > 0
+
+
 def test_bfloat16_training_stays_near_float32(arrays, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -263,7 +288,7 @@ def test_less_memory_gives_the_same_gradients(variant, arrays, changes):
     found = []
     for options in ({"micro_batch": 4}, changes):
         budgeted = budget(batch_size=4, **{"micro_batch": 4, **options})
-        model = pipeline(variant)
+        model = pipeline(variant).to(memory_format=torch.channels_last)
         prepare_networks(model, budgeted)
         train_step(
             TrainingLosses(variant, model),

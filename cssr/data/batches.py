@@ -110,6 +110,7 @@ def draw_batches(
     seed: int,
     device: torch.device,
     share: slice = slice(None),
+    device_share: float = DEVICE_SHARE,
 ) -> Iterator[Drawn]:
     """The batches of some iterations, on the device.
 
@@ -123,8 +124,9 @@ def draw_batches(
         seed: of batches and distortions.
         device: where the batches are wanted.
         share: which of a batch's images this process takes.
+        device_share: of the free memory of a GPU that the training set may take.
     """
-    resident = device.type == "cuda" and _fits(arrays, device)
+    resident = device.type == "cuda" and _fits(arrays, device, device_share)
     take = _from_device(arrays, device) if resident else _from_files(arrays)
     batches = DrawnBatches(take, len(arrays.names), batch_size=batch_size, seed=seed, share=share)
     ahead = device.type == "cuda" and not resident
@@ -179,9 +181,9 @@ def make_batch(drawn: Drawn, *, scale: int, phi: str) -> Batch:
     return Batch(hr, mask, px, lr, lr_mask(mask, scale), low_px)
 
 
-def _fits(arrays: Arrays, device: torch.device) -> bool:
+def _fits(arrays: Arrays, device: torch.device, share: float) -> bool:
     needed = arrays.hr.nbytes + arrays.mask.nbytes + arrays.phi.nbytes
-    return needed <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+    return needed <= share * torch.cuda.mem_get_info(device)[0]
 
 
 def _from_files(arrays: Arrays) -> Take:

@@ -1,5 +1,8 @@
 """Errors of a pipeline where the cracks that it finds are measured, as an inspection does."""
 
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +32,7 @@ def measure_truth(masks: np.ndarray) -> Measured:
     Args:
         masks: 0 or 1, (N, H, W).
     """
-    return _stack([_measure_image(mask) for mask in masks])
+    return _measure_batches([masks])
 
 
 def measure_predictions(
@@ -54,7 +57,7 @@ def measure_predictions(
     images = arrays.hr if takes_hr else arrays.lr
     results = predict(pipeline, images, batch_size=batch_size, device=device)
     masks = (probs[:, 0].float().cpu().numpy() >= threshold for _, probs in results)
-    return _stack([_measure_image(mask) for batch in masks for mask in batch])
+    return _measure_batches(masks)
 
 
 def measurement_errors(found: Measured, true: Measured) -> dict[str, float]:
@@ -84,6 +87,13 @@ def measurement_errors(found: Measured, true: Measured) -> dict[str, float]:
     return errors
 
 
+def _measure_batches(batches: Iterable[np.ndarray]) -> Measured:
+    """Measure the images of some batches, (B, H, W) each, several at a time."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = [row for batch in batches for row in pool.map(_measure_image, batch)]
+    return Measured(*np.array(rows, float).reshape(-1, 2).T)
+
+
 def _measure_image(mask: np.ndarray) -> tuple[float, float]:
     """Total length and mean width of the cracks of one mask, px."""
     cracks = measure(mask)
@@ -91,7 +101,3 @@ def _measure_image(mask: np.ndarray) -> tuple[float, float]:
     if not cracks:
         return 0.0, np.nan
     return sum(lengths), float(np.average([crack.width_mean for crack in cracks], weights=lengths))
-
-
-def _stack(rows: list[tuple[float, float]]) -> Measured:
-    return Measured(*np.array(rows, float).reshape(-1, 2).T)

@@ -29,11 +29,24 @@ def segment(ss: UNet, image: Tensor, statistics: Statistics | None = None) -> Te
         statistics: of the channels; those of `image` itself by default.
     """
     if statistics is None:
-        normalised = F.instance_norm(image, eps=EPSILON)
+        normalised = _instance_norm(image)
     else:
         mean, variance = statistics
         normalised = (image - mean) * (variance + EPSILON).rsqrt()
     return torch.sigmoid(ss(normalised).float())
+
+
+def _instance_norm(image: Tensor) -> Tensor:
+    """Zero mean and unit variance of each channel of each image, (B, 3, H, W).
+
+    Note:
+        The gradient comes to PyTorch's in the order of numbers that it expects. On a CPU (2.15) it
+        is wrong where that of a single image comes as channels_last.
+    """
+    normalised = F.instance_norm(image, eps=EPSILON)
+    if normalised.requires_grad:
+        normalised.register_hook(Tensor.contiguous)
+    return normalised
 
 
 class SR(nn.Module):

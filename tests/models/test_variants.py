@@ -68,6 +68,18 @@ def test_the_image_is_normalised_over_its_pixels():
     assert torch.equal(segment(ss, image(32)), expected)
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_the_gradient_does_not_depend_on_the_order_of_numbers_in_memory(images):
+    found = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        ss = pipeline("ss_hr").ss.to(memory_format=order)
+        seen = image(32)[:images].to(memory_format=order).requires_grad_()
+        segment(ss, seen).sum().backward()
+        found.append(seen.grad)
+    assert found[0].abs().max() > 1e-3
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
+
+
 def test_an_unknown_variant_is_refused():
     with pytest.raises(ValueError, match="variant 'x' is not one of sr, ss_hr"):
         build_pipeline("x", sr=None, ss=None, scale=4)
