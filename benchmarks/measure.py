@@ -91,12 +91,14 @@ def median_ms(
 def floors(device: torch.device, precision: str) -> dict[str, float]:
     """What the device reaches in a large matrix product, TFLOP/s, and in a large copy, GB/s."""
     cuda = device.type == "cuda"
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32  # as convolutions
     side, count = (8192, 2**28) if cuda else (2048, 2**26)
     a, b = (torch.randn(side, side, device=device, dtype=getattr(torch, precision)) for _ in "ab")
     source = torch.empty(count, device=device)
     target = torch.empty_like(source)
+    tf32 = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32  # as in convolutions
     product = median_ms(lambda: a @ b, device, repeats=10)
+    torch.backends.cuda.matmul.allow_tf32 = tf32
     copy = median_ms(lambda: target.copy_(source), device, repeats=10)
     return {
         "matmul_tflops": 2 * side**3 / product / 1e9,
