@@ -40,8 +40,8 @@ def _instance_norm(image: Tensor) -> Tensor:
     """Zero mean and unit variance of each channel of each image, (B, 3, H, W).
 
     Note:
-        The gradient comes to PyTorch's in the order of numbers that it expects. On a CPU (2.15) it
-        is wrong where that of a single image comes as channels_last.
+        On a CPU PyTorch's gradient (2.11 to 2.15) is wrong where that of a single image comes as
+        channels_last, so it is put in order first.
     """
     normalised = F.instance_norm(image, eps=EPSILON)
     if normalised.requires_grad:
