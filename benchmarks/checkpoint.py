@@ -9,7 +9,7 @@ from benchmarks.measure import Row, median_ms, parser_of, prepare, report
 from benchmarks.step import VARIANTS, build
 from cssr.params import Params
 from cssr.state import Checkpoints
-from cssr.training import new_optimiser
+from cssr.train_step import new_optimiser
 from stages.common import load_params, run_stage
 
 

@@ -19,7 +19,7 @@ from cssr.data.batches import Drawn
 from cssr.objectives import Parts, TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Params, Train
-from cssr.training import new_optimiser, prepare_networks
+from cssr.train_step import new_optimiser, prepare_networks
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,7 @@ from cssr.models.variants import build_pipeline
 from cssr.objectives import OBJECTIVES, TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Params, Train
-from cssr.training import train_step
+from cssr.train_step import train_step
 from stages.train import new_sr, new_ss
 
 VARIANTS = tuple(OBJECTIVES)

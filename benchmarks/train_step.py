@@ -30,7 +30,7 @@ from cssr.data.batches import draw_batches
 from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Params, Train
-from cssr.training import new_optimiser, prepare_networks
+from cssr.train_step import new_optimiser, prepare_networks
 from stages.common import load_params, run_stage
 
 PARTS = ("data and augmentation", "SR forward", "SS forward", "loss", "backward", "optimiser")

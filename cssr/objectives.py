@@ -1,15 +1,42 @@
 """What each variant is trained on: its losses over a batch."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
 from cssr.data.batches import Batch
-from cssr.losses import l1_loss
+from cssr.losses import LOSSES, l1_loss
 from cssr.models.variants import segment
+from cssr.params import Objective
+from cssr.schedules import alpha_at
 
 SSLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # (probs, mask, phi) → (B,)
 Parts = dict[str, Tensor]
+
+
+def ss_loss_at(
+    iteration: int, loss: str | None, objective: Objective | None, *, n_train: int, batch_size: int
+) -> SSLoss | None:
+    """The segmentation loss with its coefficients at an iteration; None where there is none.
+
+    Args:
+        iteration: from 0.
+        loss: one of (A)–(F).
+        objective: its coefficients.
+        n_train: images of the training set.
+        batch_size: images per iteration.
+    """
+    if loss is None or objective is None:
+        return None
+    alpha = alpha_at(
+        iteration,
+        n_train=n_train,
+        batch_size=batch_size,
+        start=objective.alpha_start,
+        per_epoch=objective.alpha_per_epoch,
+    )
+    return partial(LOSSES[loss], alpha=alpha, gamma=objective.gamma)
 
 
 class TrainingLosses(nn.Module):

@@ -5,16 +5,14 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cssr.data.arrays import Arrays
-from cssr.data.batches import Batch, draw_batches, make_batch
+from cssr.data.batches import draw_batches, make_batch
 from cssr.evaluation import evaluate, summarise
-from cssr.losses import LOSSES, joint_loss
 from cssr.numerics import (
     BLACK,
     BLACK_ROWS,
@@ -23,11 +21,11 @@ from cssr.numerics import (
     check_weights,
     turned_black,
 )
-from cssr.objectives import Parts, SSLoss, TrainingLosses
+from cssr.objectives import Parts, TrainingLosses, ss_loss_at
 from cssr.parallel import Alone
 from cssr.params import Objective, Train
-from cssr.schedules import alpha_at
 from cssr.state import Checkpoints
+from cssr.train_step import new_optimiser, prepare_networks, train_step
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -42,13 +40,6 @@ log_to_user = logging.getLogger(__name__)
 
 class StoppedError(Exception):
     """A training that was asked to stop and has saved its state."""
-
-
-def total_loss(parts: Parts, beta: float | None) -> Tensor:
-    """Loss of each image, (B,): Eq. 6 where both networks are trained, else the one part."""
-    if "l1" in parts and "ss" in parts:
-        return joint_loss(parts["l1"], parts["ss"], beta)
-    return parts["l1"] if "l1" in parts else parts["ss"]
 
 
 def fit(
@@ -138,7 +129,7 @@ def fit(
             losses,
             make_batch(drawn, scale=scale, phi=objective.phi if objective else "pixels"),
             stepper,
-            ss_loss=_ss_loss(loss, objective, iteration, n, train.batch_size),
+            ss_loss=ss_loss_at(iteration, loss, objective, n_train=n, batch_size=train.batch_size),
             beta=beta,
             train=train,
             processes=processes,
@@ -176,60 +167,6 @@ def _where(state: State, train: Train) -> str:
     return f"after iteration {state['iteration']} of {train.iterations}"
 
 
-def new_optimiser(pipeline: nn.Module, train: Train) -> torch.optim.Optimizer:
-    """Adam over what requires gradients, in one fused kernel."""
-    trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(trained, lr=train.learning_rate, fused=True)
-
-
-def prepare_networks(pipeline: nn.Module, train: Train) -> None:
-    """Compile the networks and let them recompute activations, where the parameters say so."""
-    for network in (getattr(pipeline, name, None) for name in ("sr", "ss")):
-        if network is not None:
-            network.recompute = train.recompute
-            if train.compile:
-                network.compile()
-
-
-def train_step(
-    losses: nn.Module,
-    batch: Batch,
-    optimiser: torch.optim.Optimizer,
-    *,
-    ss_loss: SSLoss | None,
-    beta: float | None,
-    train: Train,
-    processes: "Alone | Fabric",
-) -> Parts:
-    """Forward, loss and backward of each part of a batch; then one step.
-
-    Args:
-        losses: `TrainingLosses`, trained in place.
-        batch: training images of this process.
-        optimiser: of what is trained.
-        ss_loss: segmentation loss; None where no segmentation is trained.
-        beta: weight of the segmentation loss in Eq. 6; None where only one part is trained.
-        train: `micro_batch` images are computed at a time; `bfloat16` runs the networks under
-            autocast, losses are float32.
-        processes: those that share the batch.
-
-    Returns:
-        `loss` and its parts, of each image, (B,).
-    """
-    optimiser.zero_grad()
-    precision = partial(torch.autocast, batch.hr.device.type, torch.bfloat16)
-    micros, collected = list(batch.split(train.micro_batch)), []
-    for micro in micros:
-        with processes.no_backward_sync(losses, enabled=micro is not micros[-1]):
-            with precision(enabled=train.precision == "bfloat16"):
-                parts = losses(micro, ss_loss)
-            loss = total_loss(parts, beta)
-            processes.backward(loss.sum() / len(batch.hr))
-        collected.append({"loss": loss.detach(), **_detached(parts)})
-    optimiser.step()
-    return {name: torch.cat([parts[name] for parts in collected]) for name in collected[0]}
-
-
 class Speed:
     """Images per second since it was made, or since the last validation."""
 
@@ -263,27 +200,6 @@ def _resume(
     pipeline.load_state_dict(state.pop("weights"))
     optimiser.load_state_dict(state.pop("optimiser"))
     return state
-
-
-def _ss_loss(
-    loss: str | None, objective: Objective | None, iteration: int, n: int, batch_size: int
-) -> SSLoss | None:
-    """The segmentation loss with its coefficients at an iteration."""
-    if loss is None or objective is None:
-        return None
-    alpha = alpha_at(
-        iteration,
-        n_train=n,
-        batch_size=batch_size,
-        start=objective.alpha_start,
-        per_epoch=objective.alpha_per_epoch,
-    )
-    gamma = objective.gamma
-    return lambda probs, mask, phi: LOSSES[loss](probs, mask, phi, alpha=alpha, gamma=gamma)
-
-
-def _detached(parts: Parts) -> Parts:
-    return {name: value.detach() for name, value in parts.items()}
 
 
 def _accumulate(state: State, means: Parts) -> None:

@@ -15,7 +15,8 @@ from cssr.evaluation import evaluate
 from cssr.losses import LOSSES
 from cssr.objectives import OBJECTIVES, TrainingLosses
 from cssr.parallel import Alone
-from cssr.training import StoppedError, new_optimiser, train_step
+from cssr.train_step import new_optimiser, train_step
+from cssr.training import StoppedError
 
 ROOT = Path(__file__).parents[1]
 GPU, CPU = torch.device("cuda"), torch.device("cpu")

@@ -13,7 +13,8 @@ from cssr.losses import LOSSES, joint_loss
 from cssr.numerics import NotFiniteError
 from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
-from cssr.training import StoppedError, prepare_networks, total_loss, train_step
+from cssr.train_step import prepare_networks, total_loss, train_step
+from cssr.training import StoppedError
 from stages.training_log import write_logs
 
 VARIANTS = ["sr", "ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
