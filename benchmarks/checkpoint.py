@@ -5,7 +5,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.measure import Row, median_ms, parser_of, prepare, report
+from benchmarks.measure import Row, median_ms, prepare, report
+from benchmarks.options import add_preset, existing_folder, parser_of
 from benchmarks.step import VARIANTS, build
 from cssr.params import Params
 from cssr.state import Checkpoints
@@ -35,9 +36,9 @@ def time_variant(
 def main() -> None:
     """Write and read a state of each variant and report."""
     parser = parser_of(__doc__, "checkpoint")
-    parser.add_argument("--preset", default="paper", help="its networks")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=("cssr",))
-    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to measure")
+    add_preset(parser, "paper", "its networks")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=("cssr",), help="timed")
+    parser.add_argument("--folder", type=existing_folder, default=".", help="on the disk")
     args = parser.parse_args()
     device, params = prepare(args), load_params(Path(f"presets/{args.preset}.yaml"))
     rows = [

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import Row, add_device_share, median_ms, parser_of, prepare, report
+from benchmarks.measure import Row, median_ms, prepare, report
+from benchmarks.options import add_device_share, at_least, parser_of
 from cssr.data.arrays import find_pairs, load_arrays, write_arrays
 from cssr.data.batches import draw_batches, make_batch
 from cssr.data.synthetic import write_synthetic
@@ -75,16 +76,17 @@ def speeds(args: argparse.Namespace, device: torch.device, folder: Path) -> list
 def main() -> None:
     """Measure and report."""
     parser = parser_of(__doc__, "data")
-    parser.add_argument("--size", type=int, default=448, help="side of the images, px")
-    parser.add_argument("--images", type=int, default=512, help="images prepared")
-    parser.add_argument("--batch-size", type=int, default=6)
+    parser.add_argument("--size", type=at_least(4), default=448, help="side of the images, px")
+    parser.add_argument("--images", type=at_least(1), default=512, help="images prepared")
+    parser.add_argument("--batch-size", type=at_least(1), default=6, help="images read at a time")
     add_device_share(parser)
     parser.add_argument("--memory", action="store_true", help="measure memory, at 64 px, instead")
     args = parser.parse_args()
     device = prepare(args)
     with TemporaryDirectory() as name:
         if not args.memory:
-            report("data", speeds(args, device, Path(name)), device, args)
+            facts = {"size": args.size, "batch_size": args.batch_size}
+            report("data", speeds(args, device, Path(name)), device, args, facts)
             return
         write_synthetic(Path(name), train=FILES, test=1, size=64, crack_width=(1.0, 4.0), seed=0)
         rows = [

@@ -1,11 +1,12 @@
-"""Time of the metrics, of the distance map and of a whole evaluation, in ms per image."""
+"""Time of the metrics, of the distance map and of a at_least evaluation, in ms per image."""
 
 from pathlib import Path
 
 import cv2
 import torch
 
-from benchmarks.measure import median_ms, parser_of, prepare, report
+from benchmarks.measure import median_ms, prepare, report
+from benchmarks.options import add_preset, at_least, parser_of
 from benchmarks.step import build, random_arrays
 from cssr.data.distance import signed_distance
 from cssr.data.synthetic import synthesize
@@ -17,9 +18,9 @@ from stages.common import load_params, run_stage
 def main() -> None:
     """Time each metric, and the evaluation of (f), on random images and report."""
     parser = parser_of(__doc__, "evaluate")
-    parser.add_argument("--size", type=int, default=448, help="side of the images, px")
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--preset", default="demo", help="networks of (f)")
+    parser.add_argument("--size", type=at_least(64), default=448, help="side of the images, px")
+    parser.add_argument("--batch-size", type=at_least(1), default=16, help="images at a time")
+    add_preset(parser, "demo", "networks of (f)")
     args = parser.parse_args()
     device, images = prepare(args), args.batch_size
     sr, hr = torch.rand(2, images, 3, args.size, args.size, device=device)
@@ -43,9 +44,12 @@ def main() -> None:
     arrays = random_arrays(args.size, params.data.scale)
     pipeline = build("cssr", params).to(device, memory_format=torch.channels_last)
     options = {"takes_hr": False, "batch_size": images, "device": device}
-    whole = median_ms(lambda: evaluate(pipeline, arrays, **options), device, repeats=3, warmup=1)
-    rows.append({"metric": "evaluation of (f)", "ms/image": whole / len(arrays.names)})
-    report("evaluate", rows, device, args, {"size": args.size, "batch_size": images})
+    evaluation = median_ms(
+        lambda: evaluate(pipeline, arrays, **options), device, repeats=3, warmup=1
+    )
+    rows.append({"metric": "evaluation of (f)", "ms/image": evaluation / len(arrays.names)})
+    facts = {"preset": args.preset, "size": args.size, "batch_size": images}
+    report("evaluate", rows, device, args, facts)
 
 
 if __name__ == "__main__":

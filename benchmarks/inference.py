@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.measure import Row, median_ms, parser_of, prepare, report
+from benchmarks.measure import Row, median_ms, prepare, report
+from benchmarks.options import add_preset, at_least, parser_of
 from benchmarks.step import VARIANTS, build
 from cssr.params import Params
 from stages.common import load_params, run_stage
@@ -30,10 +31,12 @@ def time_variant(
 def main() -> None:
     """Time the variants and report."""
     parser = parser_of(__doc__, "inference")
-    parser.add_argument("--preset", default="demo", help="its networks")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
-    parser.add_argument("--side", type=int, default=512, help="of the HR result, px")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    add_preset(parser, "demo", "its networks")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="timed")
+    parser.add_argument("--side", type=at_least(64), default=512, help="of the HR result, px")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="autocast"
+    )
     args = parser.parse_args()
     device, params = prepare(args), load_params(Path(f"presets/{args.preset}.yaml"))
     rows = [

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from cssr.data.batches import DEVICE_SHARE
 from cssr.device import choose_device, device_name, keep_freed_memory
 from cssr.report.tables import markdown_lines
 from stages.common import versions
@@ -104,26 +103,6 @@ def floors(device: torch.device, precision: str) -> dict[str, float]:
         "matmul_tflops": 2 * side**3 / product / 1e9,
         "copy_gb_per_s": 2 * source.nbytes / copy / 1e6,
     }
-
-
-def parser_of(description: str, name: str) -> argparse.ArgumentParser:
-    """A command line with the options that all benchmarks have."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--threads", type=int, help="of PyTorch on the CPU")
-    parser.add_argument("--repeats", type=int, default=10, help="timed calls; medians are shown")
-    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
-    return parser
-
-
-def add_device_share(parser: argparse.ArgumentParser) -> None:
-    """Add the option that decides where a GPU's batches come from."""
-    parser.add_argument(
-        "--device-share",
-        type=float,
-        default=DEVICE_SHARE,
-        help="of a GPU's free memory for the training set; 0: batches are read ahead",
-    )
 
 
 def prepare(args: argparse.Namespace) -> torch.device:

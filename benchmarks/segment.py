@@ -11,7 +11,8 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
-from benchmarks.measure import parser_of, prepare, report
+from benchmarks.measure import prepare, report
+from benchmarks.options import at_least, existing_folder, parser_of
 from cssr.data.synthetic import synthesize
 
 PATCH = 512  # px of a synthetic image, of which the photo is made
@@ -20,8 +21,10 @@ PATCH = 512  # px of a synthetic image, of which the photo is made
 def main() -> None:
     """Make photos, segment each in a process of its own, and print what it took."""
     parser = parser_of(__doc__, "segment")
-    parser.add_argument("--model", type=Path, default=Path("runs/cssr"))
-    parser.add_argument("--megapixels", type=int, nargs="+", default=[1, 25, 100, 400])
+    parser.add_argument("--model", type=existing_folder, default="runs/cssr", help="trained model")
+    parser.add_argument(
+        "--megapixels", type=at_least(1), nargs="+", default=[1, 25, 100, 400], help="of the photos"
+    )
     parser.add_argument("--options", default="", help="for `cssr segment`, such as --no-sr")
     args = parser.parse_args()
     device, rows = prepare(args), []

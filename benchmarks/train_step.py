@@ -1,4 +1,4 @@
-"""Time one training iteration of each variant, as a whole and by part, on random images."""
+"""Time one training iteration of each variant, as a at_least and by part, on random images."""
 
 import argparse
 import gc
@@ -18,18 +18,17 @@ from benchmarks.measure import (
     Clock,
     MemoryWatch,
     Row,
-    add_device_share,
     floors,
-    parser_of,
     prepare,
     report,
 )
+from benchmarks.options import add_device_share, add_preset, at_least, parser_of
 from benchmarks.step import VARIANTS, Mark, build, iterate, random_arrays
 from cssr.data.arrays import Arrays
 from cssr.data.batches import draw_batches
 from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
-from cssr.params import Params, Train
+from cssr.params import Params, Train, parse_params
 from cssr.train_step import new_optimiser, prepare_networks
 from stages.common import load_params, run_stage
 
@@ -119,8 +118,8 @@ def time_parts(steps: Iterator[None], marks: Marks, *, warmup: int, repeats: int
     rows = [durations(marks.clock, taken) for taken in recorded]  # at the end, since it waits
     timed = rows[warmup:]
     result = {part: statistics.median(row.get(part, 0.0) for row in timed) for part in PARTS}
-    whole = [sum(row.values()) for row in rows]
-    return {"first, ms": whole[0], "ms": statistics.median(whole[warmup:]), **result}
+    at_least = [sum(row.values()) for row in rows]
+    return {"first, ms": at_least[0], "ms": statistics.median(at_least[warmup:]), **result}
 
 
 def durations(clock: Clock, marks: list[tuple[str, Any]]) -> dict[str, float]:
@@ -142,16 +141,26 @@ def convolution_share(steps: Iterator[None], repeats: int) -> float:
     return 100 * convolutions / sum(time for _, time in times)
 
 
+def counts(variant: str, params: Params, train: Train) -> Row:
+    """Work and memory of an iteration, counted without computing it."""
+    return {
+        "TFLOP": tera_flop(variant, params),
+        "GB moved": moved_gb(variant, params, train),
+        "tensors, GiB": tensor_gib(variant, params, train),
+    }
+
+
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = parser_of(__doc__, "train_step")
-    parser.add_argument("--preset", default="demo", help="its networks, sizes and batch")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
-    parser.add_argument("--warmup", type=int, default=5, help="iterations before the timed ones")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"))
-    parser.add_argument("--micro-batch", type=int)
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--recompute", action="store_true")
+    add_preset(parser, "demo", "its networks, sizes and training")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="timed")
+    parser.add_argument("--warmup", type=at_least(0), default=5, help="iterations before")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), help="not the preset's")
+    parser.add_argument("--micro-batch", type=at_least(1), help="images at a time")
+    parser.add_argument("--compile", action="store_true", help="the networks")
+    parser.add_argument("--recompute", action="store_true", help="activations")
+    parser.add_argument("--count", action="store_true", help="work and memory, and compute nothing")
     add_device_share(parser)
     return parser.parse_args()
 
@@ -163,7 +172,12 @@ def main() -> None:
     asked = {"precision": args.precision, "micro_batch": args.micro_batch}
     changes = {name: value for name, value in asked.items() if value}
     changes |= {"compile": args.compile, "recompute": args.recompute}
-    train = Train(**{**params.train.model_dump(), **changes})
+    values = params.model_dump()
+    train = parse_params({**values, "train": {**values["train"], **changes}}).train
+    if args.count:
+        rows = [{"variant": name, **counts(name, params, train)} for name in args.variants]
+        report("train_step", rows, device, args, {"preset": args.preset, **train.model_dump()})
+        return
     floor, rows = floors(device, train.precision), []
     arrays, cuda = random_arrays(params.data.size, params.data.scale), device.type == "cuda"
     for variant in args.variants:
@@ -180,9 +194,8 @@ def main() -> None:
         peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else watch.peak
         if not cuda:
             row["convolutions, %"] = convolution_share(steps, args.repeats)
-        work = tera_flop(variant, params)
-        speed = work / row["ms"] * 1e3
-        moved = moved_gb(variant, params, train)
+        counted = counts(variant, params, train)
+        speed = counted["TFLOP"] / row["ms"] * 1e3
         if cuda or len(args.variants) == 1:  # the CPU's memory is not given back in between
             row["peak GiB"] = peak / 1024
         rows.append(
@@ -190,13 +203,11 @@ def main() -> None:
                 "variant": variant,
                 **row,
                 "images/s": train.batch_size / row["ms"] * 1e3,
-                "TFLOP": work,
+                **counted,
                 "TFLOP/s": speed,
-                "GB moved": moved,
-                "compute floor, ms": work / floor["matmul_tflops"] * 1e3,
-                "copy floor, ms": moved / floor["copy_gb_per_s"] * 1e3,
+                "compute floor, ms": counted["TFLOP"] / floor["matmul_tflops"] * 1e3,
+                "copy floor, ms": counted["GB moved"] / floor["copy_gb_per_s"] * 1e3,
                 "ms / compute floor": floor["matmul_tflops"] / speed,
-                "tensors, GiB": tensor_gib(variant, params, train),
             }
         )
     facts = {"preset": args.preset, **floor, **train.model_dump()}

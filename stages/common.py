@@ -37,6 +37,17 @@ class _UniqueKeysLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def refuse_to_replace(folder: Path, mark: str) -> None:
+    """Raise ValueError if a folder to write holds something, but not the file `mark` of its kind.
+
+    A stage replaces what it wrote before; it is not to replace anything else.
+    """
+    if folder.exists() and not (folder / mark).exists() and any(folder.iterdir()):
+        raise ValueError(
+            f"{folder} is not replaced: it holds files, but no {mark}; name another folder"
+        )
+
+
 def load_params(file: Path = PARAMS_FILE) -> Params:
     """Read and validate a whole params file.
 

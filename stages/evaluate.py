@@ -25,9 +25,10 @@ from cssr.examples import choose_examples, mean_width
 from cssr.files import new_folder
 from cssr.measurement.errors import measure_predictions, measure_truth, measurement_errors
 from cssr.metrics import THRESHOLDS, aiu
-from stages.common import forget_finished, read_params, run_stage
+from stages.common import forget_finished, read_params, refuse_to_replace, run_stage
 
 ARRAYS = Path("data/arrays")
+METRICS = "metrics.json"
 PARAMS = {"model": ("seed", "device", "evaluate"), "sweep": ("device", "evaluate.batch_size")}
 
 
@@ -138,6 +139,7 @@ def write_examples(
 def main() -> None:
     """Evaluate and write."""
     args = parse_args()
+    refuse_to_replace(args.out, METRICS)
     params = read_params(*PARAMS["model" if args.examples else "sweep"])
     device = choose_device(params.device)
     keep_freed_memory()
@@ -187,7 +189,7 @@ def main() -> None:
                 device=device,
                 params=params,
             )
-        write_json(folder / "metrics.json", summary)
+        write_json(folder / METRICS, summary)
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ from stages.common import (
     forget_finished,
     plain,
     read_params,
+    refuse_to_replace,
     run_stage,
     say,
     versions,
@@ -158,6 +159,7 @@ def new_ss(size: Any, seed: int) -> UNet:
 def main() -> None:
     """Train, or go on with a training that was interrupted, and write the model."""
     args = parse_args()
+    refuse_to_replace(args.out, DESCRIPTION)
     params = read_params(*PARAMS["sweep" if args.loss else args.variant])
     loss = args.loss or getattr(params, "loss", None)
     beta = getattr(params, "beta", None) if args.beta is None else args.beta

@@ -189,3 +189,17 @@ def test_a_model_of_another_kind_is_refused_with_one_line(repo, stage, message):
     done = run(f"python -m stages.{stage}", repo, check=False)
     assert done.returncode == 1
     assert done.stderr == f"error: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "mark"),
+    [("train sr --out my", "model.json"), ("evaluate runs/cssr my", "metrics.json")],
+)
+def test_a_folder_of_something_else_is_not_replaced(repo, stage, mark):
+    (repo / "my").mkdir(exist_ok=True)
+    (repo / "my/thesis.txt").write_text("a")
+    done = run(f"python -m stages.{stage}", repo, check=False)
+    assert done.returncode == 1
+    expected = f"my is not replaced: it holds files, but no {mark}; name another folder"
+    assert done.stderr == f"error: {expected}\n"
+    assert [file.name for file in (repo / "my").iterdir()] == ["thesis.txt"]
