@@ -10,6 +10,7 @@ from benchmarks.options import add_preset, at_least, parser_of
 from benchmarks.step import build, random_arrays
 from cssr.data.distance import signed_distance
 from cssr.data.synthetic import synthesize
+from cssr.device import keep_freed_memory
 from cssr.evaluation import evaluate
 from cssr.metrics import iou_curve, psnr, ssim
 from stages.common import load_params, run_stage
@@ -23,6 +24,7 @@ def main() -> None:
     add_preset(parser, "demo", "networks of (f)")
     args = parser.parse_args()
     device, images = prepare(args), args.batch_size
+    keep_freed_memory()  # as the stage does
     sr, hr = torch.rand(2, images, 3, args.size, args.size, device=device)
     probs = torch.rand(images, 1, args.size, args.size, device=device)
     mask = (torch.rand_like(probs) < 0.05).to(torch.uint8)

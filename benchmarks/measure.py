@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from cssr.device import choose_device, device_name, keep_freed_memory
+from cssr.device import choose_device, device_name
 from cssr.report.tables import markdown_lines
 from stages.common import versions
 
@@ -106,8 +106,7 @@ def floors(device: torch.device, precision: str) -> dict[str, float]:
 
 
 def prepare(args: argparse.Namespace) -> torch.device:
-    """Set the number of threads and keep freed memory, as stages do; the device asked for."""
-    keep_freed_memory()
+    """Set the number of threads; the device that is asked for."""
     if args.threads:
         torch.set_num_threads(args.threads)
     return choose_device(args.device)

@@ -12,12 +12,7 @@ from torch import nn
 
 from cssr.checkpoint import DESCRIPTION, WEIGHTS, load_model, load_weights, save_model
 from cssr.data.arrays import load_arrays
-from cssr.device import (
-    choose_device,
-    compute_deterministically,
-    device_name,
-    keep_freed_memory,
-)
+from cssr.device import choose_device, compute_deterministically, device_name
 from cssr.files import locked, new_folder, write_whole
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise, start_from
@@ -167,7 +162,6 @@ def main() -> None:
         params.train = Train(**plain(params.train), **plain(params.train_sr))
     if params.train.deterministic:
         compute_deterministically()
-    keep_freed_memory()
     processes = launch(params.train.devices, choose_device(params.device))
     first = processes.global_rank == 0
     train, val = load_arrays(ARRAYS / "train"), load_arrays(ARRAYS / "val")
