@@ -82,6 +82,19 @@ def repo(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def deterministic(monkeypatch):
+    """What `train.deterministic` switches on, until the test ends."""
+    import torch  # slow, and most tests do without
+
+    from cssr.device import compute_deterministically
+
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    compute_deterministically()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
 @pytest.fixture(scope="session")
 def browser():
     """A Chromium without a window."""

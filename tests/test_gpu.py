@@ -10,7 +10,6 @@ from shell import run
 from cssr.data import batches
 from cssr.data.arrays import Arrays
 from cssr.data.batches import draw_batches, make_batch
-from cssr.device import compute_deterministically
 from cssr.evaluation import evaluate
 from cssr.losses import LOSSES
 from cssr.objectives import OBJECTIVES, TrainingLosses
@@ -26,15 +25,6 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 @pytest.fixture(scope="module")
 def arrays() -> Arrays:
     return striped_arrays()
-
-
-@pytest.fixture
-def deterministic(monkeypatch):
-    """What `train.deterministic` switches on, until the test ends."""
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    compute_deterministically()
-    yield
-    torch.use_deterministic_algorithms(False)
 
 
 def weights(model: torch.nn.Module) -> list[torch.Tensor]:

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cssr.data.arrays import Arrays
 from cssr.data.batches import Batch, draw_batches, make_batch
-from cssr.device import choose_device, compute_deterministically
+from cssr.device import choose_device
 from cssr.losses import LOSSES, joint_loss
 from cssr.numerics import NotFiniteError
 from cssr.objectives import TrainingLosses
@@ -181,15 +181,6 @@ def test_all_black_answers_are_warned_about_once(arrays, tmp_path, caplog):
     )
     assert caplog.text.count("answers all black") == 1
     assert "since iteration 1 the mean crack probability is below 0.001" in caplog.text
-
-
-@pytest.fixture
-def deterministic(monkeypatch):
-    """What `train.deterministic` switches on, until the test ends."""
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
-    compute_deterministically()
-    yield
-    torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
