@@ -6,12 +6,12 @@ from tempfile import TemporaryDirectory
 import torch
 
 from benchmarks.measure import Row, median_ms, prepare, report
-from benchmarks.options import add_preset, existing_folder, parser_of
+from benchmarks.options import add_preset, existing_folder, load_preset, parser_of
 from benchmarks.step import VARIANTS, build
 from cssr.params import Params
 from cssr.state import Checkpoints
 from cssr.train_step import new_optimiser
-from stages.common import load_params, run_stage
+from stages.common import run_stage
 
 
 def time_variant(
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=("cssr",), help="timed")
     parser.add_argument("--folder", type=existing_folder, default=".", help="on the disk")
     args = parser.parse_args()
-    device, params = prepare(args), load_params(Path(f"presets/{args.preset}.yaml"))
+    device, params = prepare(args), load_preset(args)
     rows = [
         time_variant(variant, params, device, folder=args.folder, repeats=args.repeats)
         for variant in args.variants

@@ -95,12 +95,8 @@ def fake_step(
     return step
 
 
-class MovedBytes(TorchDispatchMode):
-    """Adds up the bytes that operations read and write; those of convolutions and views apart."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = 0
+class Watched(TorchDispatchMode):
+    """Shows each operation, with its tensors, to `see`."""
 
     def __torch_dispatch__(
         self,
@@ -109,17 +105,35 @@ class MovedBytes(TorchDispatchMode):
         args: tuple = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call an operation and add its tensors up."""
+        """Call an operation and show it."""
         result = operation(*args, **(kwargs or {}))
-        computes = operation.namespace == "aten" and not operation.is_view
-        if computes and not re.search("convolution|empty", operation.name()):
-            for value in tree_leaves((args, kwargs, result)):
-                if isinstance(value, Tensor):
-                    self.bytes += value.numel() * value.element_size()
+        self.see(operation, _tensors((args, kwargs)), _tensors(result))
         return result
 
+    def see(self, operation: OpOverload, inputs: list[Tensor], results: list[Tensor]) -> None:
+        """Look at an operation, what it took and what it gave."""
+        raise NotImplementedError
 
-class LiveTensors(TorchDispatchMode):
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [value for value in tree_leaves(tree) if isinstance(value, Tensor)]
+
+
+class MovedBytes(Watched):
+    """Adds up the bytes that operations read and write; those of convolutions and views apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def see(self, operation: OpOverload, inputs: list[Tensor], results: list[Tensor]) -> None:
+        """Add up what it read and wrote."""
+        computes = operation.namespace == "aten" and not operation.is_view
+        if computes and not re.search("convolution|empty", operation.name()):
+            self.bytes += sum(value.numel() * value.element_size() for value in inputs + results)
+
+
+class LiveTensors(Watched):
     """Counts the bytes of the tensors that are alive, and the most there were at a time."""
 
     def __init__(self) -> None:
@@ -127,21 +141,12 @@ class LiveTensors(TorchDispatchMode):
         self.alive: dict[int, int] = {}  # bytes of each storage
         self.bytes = self.peak = 0
 
-    def __torch_dispatch__(
-        self,
-        operation: OpOverload,
-        types: Any,
-        args: tuple = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Call an operation and count what it makes."""
-        result = operation(*args, **(kwargs or {}))
-        for value in tree_leaves(result):
-            if isinstance(value, Tensor):
-                self._see(value.untyped_storage())
-        return result
+    def see(self, operation: OpOverload, inputs: list[Tensor], results: list[Tensor]) -> None:
+        """Count what it made."""
+        for value in results:
+            self._count(value.untyped_storage())
 
-    def _see(self, storage: torch.UntypedStorage) -> None:
+    def _count(self, storage: torch.UntypedStorage) -> None:
         key = storage._cdata
         if key in self.alive:
             return

@@ -1,19 +1,17 @@
-"""Time of the metrics, of the distance map and of a at_least evaluation, in ms per image."""
-
-from pathlib import Path
+"""Time of the metrics, of the distance map and of a whole evaluation, in ms per image."""
 
 import cv2
 import torch
 
 from benchmarks.measure import median_ms, prepare, report
-from benchmarks.options import add_preset, at_least, parser_of
+from benchmarks.options import add_preset, at_least, load_preset, parser_of
 from benchmarks.step import build, random_arrays
 from cssr.data.distance import signed_distance
 from cssr.data.synthetic import synthesize
 from cssr.device import keep_freed_memory
 from cssr.evaluation import evaluate
 from cssr.metrics import iou_curve, psnr, ssim
-from stages.common import load_params, run_stage
+from stages.common import run_stage
 
 
 def main() -> None:
@@ -42,7 +40,7 @@ def main() -> None:
     ]
     phi = median_ms(lambda: signed_distance(crack), cpu, repeats=5 * args.repeats)
     rows.append({"metric": "signed distance map (on the CPU)", "ms/image": phi})
-    params = load_params(Path(f"presets/{args.preset}.yaml"))
+    params = load_preset(args)
     arrays = random_arrays(args.size, params.data.scale)
     pipeline = build("cssr", params).to(device, memory_format=torch.channels_last)
     options = {"takes_hr": False, "batch_size": images, "device": device}

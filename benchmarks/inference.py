@@ -1,14 +1,12 @@
 """Speed of each variant's inference, in megapixels of the HR result per second."""
 
-from pathlib import Path
-
 import torch
 
 from benchmarks.measure import Row, median_ms, prepare, report
-from benchmarks.options import add_preset, at_least, parser_of
+from benchmarks.options import add_preset, at_least, load_preset, parser_of
 from benchmarks.step import VARIANTS, build
 from cssr.params import Params
-from stages.common import load_params, run_stage
+from stages.common import run_stage
 
 
 def time_variant(
@@ -38,7 +36,7 @@ def main() -> None:
         "--precision", choices=("float32", "bfloat16"), default="float32", help="autocast"
     )
     args = parser.parse_args()
-    device, params = prepare(args), load_params(Path(f"presets/{args.preset}.yaml"))
+    device, params = prepare(args), load_preset(args)
     rows = [
         time_variant(
             variant,

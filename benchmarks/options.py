@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cssr.data.batches import DEVICE_SHARE
+from cssr.params import Params
+from stages.common import load_params
 
 PRESETS = sorted(file.stem for file in Path("presets").glob("*.yaml"))
 
@@ -26,6 +28,11 @@ def parser_of(description: str, name: str) -> argparse.ArgumentParser:
 def add_preset(parser: argparse.ArgumentParser, default: str, what: str) -> None:
     """Add the option of a preset, of which `what` is used."""
     parser.add_argument("--preset", default=default, choices=PRESETS, help=what)
+
+
+def load_preset(args: argparse.Namespace) -> Params:
+    """The parameters of the preset that a command line names."""
+    return load_params(Path(f"presets/{args.preset}.yaml"))
 
 
 def add_device_share(parser: argparse.ArgumentParser) -> None:

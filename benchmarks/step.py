@@ -5,13 +5,13 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cssr.data.arrays import Arrays
 from cssr.data.batches import Drawn, make_batch
 from cssr.losses import LOSSES
 from cssr.models.variants import build_pipeline
-from cssr.objectives import OBJECTIVES, TrainingLosses
+from cssr.objectives import OBJECTIVES, Parts, TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Params, Train
 from cssr.train_step import train_step
@@ -51,7 +51,7 @@ def iterate(
     train: Train,
     process: Alone,
     mark: Mark = lambda part: None,
-) -> dict[str, Tensor]:
+) -> Parts:
     """One iteration at half of the boundary loss's weight; its losses of each image.
 
     Args:

@@ -1,4 +1,4 @@
-"""Time one training iteration of each variant, as a at_least and by part, on random images."""
+"""Time one training iteration of each variant, as a whole and by part, on random images."""
 
 import argparse
 import gc
@@ -6,7 +6,6 @@ import os
 import statistics
 from collections.abc import Iterator
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from benchmarks.measure import (
     prepare,
     report,
 )
-from benchmarks.options import add_device_share, add_preset, at_least, parser_of
+from benchmarks.options import add_device_share, add_preset, at_least, load_preset, parser_of
 from benchmarks.step import VARIANTS, Mark, build, iterate, random_arrays
 from cssr.data.arrays import Arrays
 from cssr.data.batches import draw_batches
@@ -30,7 +29,7 @@ from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Params, Train, parse_params
 from cssr.train_step import new_optimiser, prepare_networks
-from stages.common import load_params, run_stage
+from stages.common import run_stage
 
 PARTS = ("data and augmentation", "SR forward", "SS forward", "loss", "backward", "optimiser")
 
@@ -118,8 +117,8 @@ def time_parts(steps: Iterator[None], marks: Marks, *, warmup: int, repeats: int
     rows = [durations(marks.clock, taken) for taken in recorded]  # at the end, since it waits
     timed = rows[warmup:]
     result = {part: statistics.median(row.get(part, 0.0) for row in timed) for part in PARTS}
-    at_least = [sum(row.values()) for row in rows]
-    return {"first, ms": at_least[0], "ms": statistics.median(at_least[warmup:]), **result}
+    whole = [sum(row.values()) for row in rows]
+    return {"first, ms": whole[0], "ms": statistics.median(whole[warmup:]), **result}
 
 
 def durations(clock: Clock, marks: list[tuple[str, Any]]) -> dict[str, float]:
@@ -139,6 +138,33 @@ def convolution_share(steps: Iterator[None], repeats: int) -> float:
     times = [(event.key, event.self_cpu_time_total) for event in profiler.key_averages()]
     convolutions = sum(time for key, time in times if "convolution" in key)
     return 100 * convolutions / sum(time for _, time in times)
+
+
+def time_variant(
+    variant: str,
+    params: Params,
+    train: Train,
+    arrays: Arrays,
+    device: torch.device,
+    args: argparse.Namespace,
+) -> Row:
+    """Times of an iteration and its parts, and the memory that it took."""
+    torch.compiler.reset()  # or what is compiled for one variant changes the next
+    gc.collect()
+    cuda, marks = device.type == "cuda", Marks(device)
+    steps = iterations(
+        variant, params, train, arrays, device, device_share=args.device_share, mark=marks
+    )
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+    with MemoryWatch() as watch:
+        row = time_parts(steps, marks, warmup=args.warmup, repeats=args.repeats)
+    peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else watch.peak
+    if not cuda:
+        row["convolutions, %"] = convolution_share(steps, args.repeats)
+    if cuda or len(args.variants) == 1:  # the CPU's memory is not given back in between
+        row["peak GiB"] = peak / 1024
+    return row
 
 
 def counts(variant: str, params: Params, train: Train) -> Row:
@@ -168,7 +194,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Time the variants and report."""
     args = parse_args()
-    device, params = prepare(args), load_params(Path(f"presets/{args.preset}.yaml"))
+    device, params = prepare(args), load_preset(args)
     asked = {"precision": args.precision, "micro_batch": args.micro_batch}
     changes = {name: value for name, value in asked.items() if value}
     changes |= {"compile": args.compile, "recompute": args.recompute}
@@ -179,25 +205,11 @@ def main() -> None:
         report("train_step", rows, device, args, {"preset": args.preset, **train.model_dump()})
         return
     floor, rows = floors(device, train.precision), []
-    arrays, cuda = random_arrays(params.data.size, params.data.scale), device.type == "cuda"
+    arrays = random_arrays(params.data.size, params.data.scale)
     for variant in args.variants:
-        torch.compiler.reset()  # or what is compiled for one variant changes the next
-        gc.collect()
-        marks = Marks(device)
-        steps = iterations(
-            variant, params, train, arrays, device, device_share=args.device_share, mark=marks
-        )
-        if cuda:
-            torch.cuda.reset_peak_memory_stats(device)
-        with MemoryWatch() as watch:
-            row = time_parts(steps, marks, warmup=args.warmup, repeats=args.repeats)
-        peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else watch.peak
-        if not cuda:
-            row["convolutions, %"] = convolution_share(steps, args.repeats)
+        row = time_variant(variant, params, train, arrays, device, args)
         counted = counts(variant, params, train)
         speed = counted["TFLOP"] / row["ms"] * 1e3
-        if cuda or len(args.variants) == 1:  # the CPU's memory is not given back in between
-            row["peak GiB"] = peak / 1024
         rows.append(
             {
                 "variant": variant,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import budget, pipeline, striped_arrays, train
+from networks import CPU, budget, pipeline, striped_arrays, train
 from shell import run
 
 from cssr.data import batches
@@ -18,7 +18,7 @@ from cssr.train_step import new_optimiser, train_step
 from cssr.training import StoppedError
 
 ROOT = Path(__file__).parents[1]
-GPU, CPU = torch.device("cuda"), torch.device("cpu")
+GPU = torch.device("cuda")
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
