@@ -2,9 +2,11 @@
 
 from functools import partial
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cssr.models.recompute import run_block
+from cssr.models.strided import StridedConv2d, StridedConvTranspose2d
 
 # kernel, stride and padding of the projection convolutions at each scale
 PROJECTION = {2: (6, 2, 2), 4: (8, 4, 2), 8: (12, 8, 2)}
@@ -15,6 +17,19 @@ class ConvPReLU(nn.Sequential):
 
     def __init__(self, conv: nn.Module) -> None:
         super().__init__(conv, nn.PReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) of (B, inputs, …).
+
+        Note:
+            On a GPU PReLU sees (B, H, W, C), as channels_last lies in memory: compiled, the
+            gradient of its parameter is added up in the order of the dimensions.
+        """
+        conv, prelu = self
+        maps = conv(x)
+        if maps.is_cuda:
+            return F.prelu(maps.movedim(1, -1), prelu.weight).movedim(-1, 1)
+        return prelu(maps)
 
 
 class Projection(nn.Module):
@@ -29,8 +44,8 @@ class Projection(nn.Module):
 
     def __init__(self, inputs: int, width: int, *, scale: int, up: bool) -> None:
         super().__init__()
-        there = nn.ConvTranspose2d if up else nn.Conv2d
-        back = nn.Conv2d if up else nn.ConvTranspose2d
+        there = StridedConvTranspose2d if up else StridedConv2d
+        back = StridedConv2d if up else StridedConvTranspose2d
         shape = PROJECTION[scale]
         reduces = inputs > 1
         self.reduce = ConvPReLU(nn.Conv2d(inputs * width, width, 1)) if reduces else nn.Identity()
