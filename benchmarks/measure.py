@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from cssr.device import choose_device, device_name
+from cssr.files import write_whole
 from cssr.report.tables import markdown_lines
 from stages.common import versions
 
@@ -120,21 +121,29 @@ def report(
     facts: Row | None = None,
 ) -> None:
     """Print rows as a Markdown table below the device and the versions; write all as JSON."""
-    facts = {
+    facts = facts_of(device) | (facts or {})
+    print(f"{title}: " + ", ".join(f"{key} {_shown(value)}" for key, value in facts.items()))
+    lines = markdown_lines(list(rows[0]), ([_shown(v) for v in row.values()] for row in rows))
+    print("\n".join(lines))
+    if args.json:
+        save(args.json, {"benchmark": title, **facts, "repeats": args.repeats, "rows": list(rows)})
+
+
+def facts_of(device: torch.device) -> Row:
+    """The device and the versions."""
+    return {
         "device": device_name(device),
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         **versions(),
         **(gpu_versions() if device.type == "cuda" else {}),
-        **(facts or {}),
     }
-    print(f"{title}: " + ", ".join(f"{key} {_shown(value)}" for key, value in facts.items()))
-    lines = markdown_lines(list(rows[0]), ([_shown(v) for v in row.values()] for row in rows))
-    print("\n".join(lines))
-    if args.json:
-        content = {"benchmark": title, **facts, "repeats": args.repeats, "rows": list(rows)}
-        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def save(file: Path, content: Row) -> None:
+    """Write JSON; a process that is killed leaves the old content or the new."""
+    write_whole(file, f"{json.dumps(content, indent=2)}\n".encode())
 
 
 def gpu_versions() -> dict[str, Any]:

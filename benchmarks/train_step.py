@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.counted import moved_gb, tensor_gib, tera_flop
@@ -24,7 +25,7 @@ from benchmarks.measure import (
 from benchmarks.options import add_device_share, add_preset, at_least, load_preset, parser_of
 from benchmarks.step import VARIANTS, Mark, build, iterate, random_arrays
 from cssr.data.arrays import Arrays
-from cssr.data.batches import draw_batches
+from cssr.data.batches import DEVICE_SHARE, draw_batches
 from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
 from cssr.params import Params, Train, parse_params
@@ -140,30 +141,56 @@ def convolution_share(steps: Iterator[None], repeats: int) -> float:
     return 100 * convolutions / sum(time for _, time in times)
 
 
+def kernel_times(steps: Iterator[None], repeats: int, shown: int) -> list[Row]:
+    """The kernels of a GPU that take longest: ms and calls per iteration."""
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        for _ in islice(steps, repeats):
+            pass
+        torch.cuda.synchronize()
+    kernels = [event for event in profiler.key_averages() if event.device_type == DeviceType.CUDA]
+    kernels.sort(key=lambda event: event.self_device_time_total, reverse=True)
+    return [
+        {
+            "kernel": event.key,
+            "ms": event.self_device_time_total / 1e3 / repeats,
+            "calls": event.count / repeats,
+        }
+        for event in kernels[:shown]
+    ]
+
+
 def time_variant(
     variant: str,
     params: Params,
     train: Train,
     arrays: Arrays,
     device: torch.device,
-    args: argparse.Namespace,
+    *,
+    warmup: int,
+    repeats: int,
+    device_share: float = DEVICE_SHARE,
+    kernels: int = 0,
 ) -> Row:
-    """Times of an iteration and its parts, and the memory that it took."""
+    """Times of an iteration and its parts, and the most memory that the process took.
+
+    Of a GPU also, if asked for, the times of so many kernels that take longest.
+    """
     torch.compiler.reset()  # or what is compiled for one variant changes the next
     gc.collect()
     cuda, marks = device.type == "cuda", Marks(device)
     steps = iterations(
-        variant, params, train, arrays, device, device_share=args.device_share, mark=marks
+        variant, params, train, arrays, device, device_share=device_share, mark=marks
     )
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     with MemoryWatch() as watch:
-        row = time_parts(steps, marks, warmup=args.warmup, repeats=args.repeats)
-    peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else watch.peak
+        row = time_parts(steps, marks, warmup=warmup, repeats=repeats)
     if not cuda:
-        row["convolutions, %"] = convolution_share(steps, args.repeats)
-    if cuda or len(args.variants) == 1:  # the CPU's memory is not given back in between
-        row["peak GiB"] = peak / 1024
+        row["convolutions, %"] = convolution_share(steps, repeats)
+    peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else watch.peak
+    row["peak GiB"] = peak / 1024
+    if cuda and kernels:
+        row["kernels"] = kernel_times(steps, 3, kernels)
     return row
 
 
@@ -207,7 +234,18 @@ def main() -> None:
     floor, rows = floors(device, train.precision), []
     arrays = random_arrays(params.data.size, params.data.scale)
     for variant in args.variants:
-        row = time_variant(variant, params, train, arrays, device, args)
+        row = time_variant(
+            variant,
+            params,
+            train,
+            arrays,
+            device,
+            warmup=args.warmup,
+            repeats=args.repeats,
+            device_share=args.device_share,
+        )
+        if device.type == "cpu" and len(args.variants) > 1:  # whose memory is not given back
+            del row["peak GiB"]
         counted = counts(variant, params, train)
         speed = counted["TFLOP"] / row["ms"] * 1e3
         rows.append(

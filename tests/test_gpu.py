@@ -12,6 +12,8 @@ from cssr.data.arrays import Arrays
 from cssr.data.batches import draw_batches, make_batch
 from cssr.evaluation import evaluate
 from cssr.losses import LOSSES
+from cssr.models.dbpn import DBPN
+from cssr.models.strided import cudnn_is_slow
 from cssr.objectives import OBJECTIVES, TrainingLosses
 from cssr.parallel import Alone
 from cssr.train_step import new_optimiser, train_step
@@ -44,6 +46,16 @@ def test_a_faster_training_follows_the_plain_one(changes, arrays, tmp_path):
     plain = train("cssr", arrays, tmp_path / "a", device=GPU)[1]
     faster = train("cssr", arrays, tmp_path / "b", device=GPU, **changes)[1]
     assert faster[-1]["loss"] == pytest.approx(plain[-1]["loss"], rel=0.05)
+
+
+def test_bfloat16_convolutions_are_those_of_float32():
+    torch.manual_seed(0)
+    sr, lr = DBPN(stages=3, features=16, width=16).to(GPU), torch.rand(2, 3, 24, 24, device=GPU)
+    plain = sr(lr)
+    with torch.autocast("cuda", torch.bfloat16):
+        assert cudnn_is_slow(lr)
+        ours = sr(lr).float()
+    assert (ours - plain).norm() < 0.02 * plain.norm()
 
 
 @pytest.mark.parametrize("variant", OBJECTIVES)

@@ -1,0 +1,1 @@
+"""What a GPU can tell in some minutes: `python -m benchmarks.gpu`."""

@@ -1,0 +1,131 @@
+"""Measure a GPU in some minutes: parts one after another, the most important ones first.
+
+Each part is a process with a time limit of its own. It writes FOLDER/PART.json as it goes, so that
+whatever ends the run leaves the numbers that were there. A part that fails is told, and the next
+one runs; one for which too little time is left is skipped.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from stages.common import run_stage
+
+LEAST = 10  # seconds without which a part is not begun
+RESERVE = 5  # seconds kept for the end
+
+
+class Part(NamedTuple):
+    """A part of the run.
+
+    Attributes:
+        name: of its JSON file.
+        command: arguments of `python -m`.
+        share: of all the time, after which it is ended; the last part has whatever is left.
+    """
+
+    name: str
+    command: str
+    share: float
+
+
+def parts_of(preset: str, trained: str, images: Path | None, *, repeats: int) -> list[Part]:
+    """The parts, the most important ones first.
+
+    Args:
+        preset: whose steps are timed.
+        trained: whose networks are trained.
+        images: zip of images to train on; None for those that the preset makes.
+        repeats: timed iterations of each setting.
+    """
+    steps = f"benchmarks.gpu.steps --preset {preset} --repeats {repeats} --part"
+    source = f"--images {images}" if images else ""
+    return [
+        Part("device", "benchmarks.gpu.floors", 0.12),
+        Part("joint", f"{steps} joint", 0.27),
+        Part("variants", f"{steps} variants", 0.16),
+        Part("choices", f"{steps} choices", 0.16),
+        Part("tests", "benchmarks.gpu.checks", 0.14),
+        Part("training", f"benchmarks.gpu.trainings --preset {trained} {source}", 1.0),
+    ]
+
+
+def run_part(part: Part, folder: Path, seconds: float, environment: dict[str, str]) -> str:
+    """Run a part for at most some seconds; what became of it."""
+    if seconds < LEAST:
+        return f"skipped: {max(0, seconds):.0f} s are left"
+    command = [sys.executable, "-m", *part.command.split(), "--json", folder / f"{part.name}.json"]
+    if part.name == "training":
+        command += ["--seconds", str(int(seconds))]
+    with (folder / f"{part.name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return f"ended at its limit of {seconds:.0f} s"
+        finally:
+            end(process)
+    return "done" if code == 0 else f"failed with exit code {code}: {last_line(log.name)}"
+
+
+def end(process: subprocess.Popen) -> None:
+    """Kill a part and what it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def last_line(file: str) -> str:
+    """The last line of a log."""
+    lines = Path(file).read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "no output")
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--minutes", type=float, help="for all parts together: 8, or 2.5")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--images", type=Path, help="zip of real images to train on")
+    parser.add_argument("--only", nargs="+", help="parts to run")
+    parser.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="the same on the CPU, with the smoke preset and without compilation",
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the parts; 1 if one failed."""
+    args = parse_args()
+    seconds = 60 * (args.minutes or (2.5 if args.rehearse else 8))
+    ends = time.monotonic() + seconds - RESERVE
+    args.out.mkdir(parents=True, exist_ok=True)
+    environment, failed = dict(os.environ), False
+    if args.rehearse:
+        environment |= {"CUDA_VISIBLE_DEVICES": "", "TORCHDYNAMO_DISABLE": "1"}
+        parts = parts_of("smoke", "smoke", args.images, repeats=1)
+    else:
+        parts = parts_of("paper", "real", args.images, repeats=10)
+    for part in parts:
+        if args.only and part.name not in args.only:
+            continue
+        began = time.monotonic()
+        allowed = min(ends - began, part.share * seconds)
+        became = run_part(part, args.out, allowed, environment)
+        failed |= became.startswith("failed")
+        print(f"{part.name}: {became} ({time.monotonic() - began:.0f} s)", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    run_stage(lambda: sys.exit(main()))

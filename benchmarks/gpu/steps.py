@@ -1,0 +1,174 @@
+"""Time training iterations under one setting after another, in one process."""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.measure import Row, facts_of, prepare, save
+from benchmarks.options import add_preset, at_least, load_preset, parser_of
+from benchmarks.step import VARIANTS, random_arrays
+from benchmarks.train_step import time_variant
+from cssr.data.batches import DEVICE_SHARE
+from cssr.device import compute_deterministically
+from cssr.models import strided
+from cssr.models.dbpn import ConvPReLU
+from cssr.params import parse_params
+from stages.common import run_stage
+
+
+class Setting(NamedTuple):
+    """What is timed.
+
+    Attributes:
+        name: as tables show it.
+        variant: whose iteration.
+        changes: of the preset's `train`.
+        device_share: of the GPU's memory for the training set; 0: batches are read ahead.
+        within: what holds meanwhile.
+        kernels: how many of a GPU's kernels are listed.
+    """
+
+    name: str
+    variant: str = "cssr"
+    changes: Mapping[str, Any] = MappingProxyType({})
+    device_share: float = DEVICE_SHARE
+    within: Callable[[], AbstractContextManager] = nullcontext
+    kernels: int = 0
+
+
+BFLOAT16 = {"precision": "bfloat16"}
+COMPILED = {**BFLOAT16, "compile": True}
+OTHERS = [variant for variant in VARIANTS if variant != "cssr"]
+
+
+@contextmanager
+def cudnn_benchmark() -> Iterator[None]:
+    """CuDNN tries its algorithms for each shape of a convolution."""
+    with torch.backends.cudnn.flags(benchmark=True):
+        yield
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """What `train.deterministic` switches on."""
+    compute_deterministically()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@contextmanager
+def cuda_graphs() -> Iterator[None]:
+    """Networks are compiled with CUDA graphs."""
+    plain = nn.Module.compile
+
+    def compile_network(network: nn.Module) -> None:
+        plain(network, mode="reduce-overhead")
+
+    with mock.patch.object(nn.Module, "compile", compile_network):
+        yield
+
+
+def plain_convolutions() -> AbstractContextManager:
+    """Strided convolutions are cuDNN's in bfloat16 too."""
+    return mock.patch.object(strided, "cudnn_is_slow", return_value=False)
+
+
+def plain_prelu() -> AbstractContextManager:
+    """PReLU sees (B, C, H, W)."""
+    return mock.patch.object(ConvPReLU, "forward", nn.Sequential.forward)
+
+
+def shuffle_in_channels_last() -> AbstractContextManager:
+    """Pixel shuffles give channels_last."""
+
+    def forward(shuffle: nn.PixelShuffle, maps: Tensor) -> Tensor:
+        r = shuffle.upscale_factor
+        blocks = maps.movedim(1, -1).unflatten(-1, (-1, r, r))  # (B, H, W, C, r, r)
+        rows = blocks.permute(0, 1, 4, 2, 5, 3)  # (B, H, r, W, r, C)
+        return rows.flatten(3, 4).flatten(1, 2).movedim(-1, 1)
+
+    assert torch.equal(
+        forward(nn.PixelShuffle(2), torch.arange(16.0).view(1, 8, 1, 2)),
+        F.pixel_shuffle(torch.arange(16.0).view(1, 8, 1, 2), 2),
+    )
+    return mock.patch.object(nn.PixelShuffle, "forward", forward)
+
+
+SETTINGS = {
+    "joint": [
+        Setting("float32"),
+        Setting("bfloat16", changes=BFLOAT16),
+        Setting("bfloat16, compiled", changes=COMPILED, kernels=40),
+        Setting("bfloat16, compiled, batches read ahead", changes=COMPILED, device_share=0.0),
+    ],
+    "variants": [
+        *(Setting("bfloat16", name, BFLOAT16) for name in OTHERS),
+        *(Setting("bfloat16, compiled", name, COMPILED) for name in OTHERS),
+    ],
+    "choices": [
+        Setting("bfloat16", changes=BFLOAT16),
+        Setting("cuDNN's strided convolutions", changes=BFLOAT16, within=plain_convolutions),
+        Setting("cudnn.benchmark", changes=BFLOAT16, within=cudnn_benchmark),
+        Setting("deterministic", changes=BFLOAT16, within=deterministic),
+        Setting("recompute", changes={**BFLOAT16, "recompute": True}),
+        Setting("micro_batch 2", changes={**BFLOAT16, "micro_batch": 2}),
+        Setting("micro_batch 1", changes={**BFLOAT16, "micro_batch": 1}),
+        Setting("bfloat16", "ss_hr", BFLOAT16),
+        Setting(
+            "pixel shuffle in channels_last", "ss_hr", BFLOAT16, within=shuffle_in_channels_last
+        ),
+        Setting("bfloat16, compiled", "ss_bicubic", COMPILED),
+        Setting("compiled with CUDA graphs", "ss_bicubic", COMPILED, within=cuda_graphs),
+        Setting("bfloat16, compiled", "sr", COMPILED),
+        Setting("compiled, PReLU in (B, C, H, W)", "sr", COMPILED, within=plain_prelu),
+    ],
+}
+
+
+def main() -> None:
+    """Time the settings of a part, and write what is known after each."""
+    parser = parser_of(__doc__, "gpu.steps")
+    add_preset(parser, "paper", "its networks, sizes and training")
+    parser.add_argument("--part", choices=SETTINGS, required=True, help="settings to time")
+    parser.add_argument("--warmup", type=at_least(0), default=4, help="iterations before")
+    args = parser.parse_args()
+    device, params = prepare(args), load_preset(args)
+    arrays = random_arrays(params.data.size, params.data.scale)
+    rows: list[Row] = []
+    for setting in SETTINGS[args.part]:
+        values = params.model_dump()
+        train = parse_params({**values, "train": {**values["train"], **setting.changes}}).train
+        row: Row = {"setting": setting.name, "variant": setting.variant}
+        try:
+            with setting.within():
+                row |= time_variant(
+                    setting.variant,
+                    params,
+                    train,
+                    arrays,
+                    device,
+                    warmup=args.warmup,
+                    repeats=args.repeats,
+                    device_share=setting.device_share,
+                    kernels=setting.kernels,
+                )
+        except Exception as error:  # one setting that fails does not end the others
+            traceback.print_exc()
+            row["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        print(row, flush=True)
+        rows.append(row)
+        facts = {**facts_of(device), "preset": args.preset, "repeats": args.repeats}
+        save(args.json, {"benchmark": args.part, **facts, "rows": rows})
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,232 @@
+"""Train SR alone, (a), (b), (d) and (f) with one budget of iterations, and score them.
+
+The budget is what the seconds allow at the speeds that `joint.json` and `variants.json`, beside the
+file to write, say; where they say nothing it is measured.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.measure import Row, facts_of, prepare, save
+from benchmarks.options import add_preset, at_least, load_preset, parser_of
+from benchmarks.step import random_arrays
+from benchmarks.train_step import time_variant
+from cssr.checkpoint import save_model
+from cssr.data.arrays import Arrays, find_pairs, load_arrays, to_bytes, write_arrays
+from cssr.data.layout import import_images
+from cssr.data.split import split_names
+from cssr.data.synthetic import write_synthetic
+from cssr.evaluation import crack_pixels, evaluate, predict, summarise
+from cssr.files import write_whole
+from cssr.parallel import Alone
+from cssr.params import Params, Train
+from cssr.state import Checkpoints
+from cssr.training import fit
+from stages.common import run_stage
+from stages.train import build
+
+TRAINED = ("sr", "ss_hr", "bicubic_ss", "sr_ss", "cssr")
+IN_STEPS = 0.65  # share of the seconds; the rest is for compilation, validation and evaluation
+LEAST = 20  # iterations
+ALPHA_END = 0.66  # the paper's
+EXAMPLES = 4
+
+
+def write_sets(images: Path | None, params: Params, folder: Path) -> dict[str, Arrays]:
+    """The three splits as arrays; an eighth of the training images is held out for validation."""
+    data = params.data
+    if images:
+        import_images([images], folder, image_size=data.image_size)
+    elif data.source == "synthetic":
+        made = data.synthetic
+        write_synthetic(
+            folder,
+            train=made.train,
+            test=made.test,
+            size=data.image_size,
+            crack_width=made.crack_width,
+            seed=params.seed,
+        )
+    else:
+        raise ValueError(f"the preset {params.preset} needs --images, a zip of images")
+    names = [file.name for file in (folder / "train/images").iterdir()]
+    train, val = split_names(names, val=len(names) // 8, seed=params.seed)
+    test = sorted(file.name for file in (folder / "test/images").iterdir())
+    sets = {}
+    for split, chosen in {"train": train, "val": val, "test": test}.items():
+        pairs = find_pairs(folder / ("test" if split == "test" else "train"), chosen)
+        (folder / "arrays" / split).mkdir(parents=True)
+        write_arrays(folder / "arrays" / split, pairs, size=data.size, scale=data.scale)
+        sets[split] = load_arrays(folder / "arrays" / split)
+    return sets
+
+
+def speeds_in(folder: Path, setting: str) -> dict[str, float]:
+    """Ms per iteration of the variants that were measured under a setting."""
+    files = [folder / f"{part}.json" for part in ("joint", "variants")]
+    rows = [row for file in files if file.is_file() for row in json.loads(file.read_text())["rows"]]
+    return {row["variant"]: row["ms"] for row in rows if row["setting"] == setting and "ms" in row}
+
+
+def measure_speeds(
+    found: Mapping[str, float], params: Params, train: Train, device: torch.device
+) -> dict[str, float]:
+    """Ms per iteration of all that is trained: what was found, and the rest measured."""
+    arrays = random_arrays(params.data.size, params.data.scale)
+
+    def measured(variant: str) -> float:
+        row = time_variant(variant, params, train, arrays, device, warmup=3, repeats=5)
+        return row["ms"]
+
+    return {name: found[name] if name in found else measured(name) for name in TRAINED}
+
+
+def affordable(seconds: float, speeds: Mapping[str, float]) -> int:
+    """Iterations of each training, the same for all.
+
+    Raises:
+        ValueError: if they are too few to mean anything.
+    """
+    iterations = int(1000 * IN_STEPS * seconds / sum(speeds.values()))
+    if iterations < LEAST:
+        raise ValueError(f"{seconds:.0f} s allow {iterations} iterations, less than {LEAST}")
+    return iterations
+
+
+def alpha_growth(iterations: int, n_train: int, batch_size: int, start: float) -> float:
+    """Growth of α per epoch with which a training ends at the paper's α."""
+    epochs = math.ceil(iterations / math.ceil(n_train / batch_size))
+    return (ALPHA_END - start) / max(1, epochs - 1)
+
+
+def train_variant(
+    variant: str,
+    params: Params,
+    train: Train,
+    sets: Mapping[str, Arrays],
+    folder: Path,
+    device: torch.device,
+) -> tuple[nn.Module, list[Row]]:
+    """Train a variant, from the SR network in `folder`; its pipeline and the rows of its log."""
+    alone, objective = variant == "sr", params.objective
+    n = len(sets["train"].names)
+    growth = alpha_growth(train.iterations, n, train.batch_size, objective.alpha_start)
+    start = SimpleNamespace(variant=variant, sr=None if alone else folder / "sr", ss=None)
+    pipeline = build(start, params, params.data.scale)
+    rows = fit(
+        pipeline,
+        variant,
+        (sets["train"], sets["val"]),
+        train=train,
+        objective=None if alone else objective.model_copy(update={"alpha_per_epoch": growth}),
+        loss=None if alone else params.loss,
+        beta=params.beta,
+        seed=params.seed,
+        checkpoints=Checkpoints(folder / "state" / variant, {}),
+        log=lambda iteration, row: print(variant, row, flush=True),
+        progress=lambda iteration, row: None,
+        processes=Alone(device),
+    )
+    return pipeline, rows
+
+
+def score(pipeline: nn.Module, variant: str, test: Arrays, device: torch.device, batch: int) -> Row:
+    """Scores over the test images, and the mean IoU at each threshold."""
+    takes_hr = variant == "ss_hr"
+    scores = evaluate(pipeline, test, takes_hr=takes_hr, batch_size=batch, device=device)
+    curve = {} if scores.curve is None else {"curve": scores.curve.mean(axis=0).tolist()}
+    return summarise(scores, test.mask) | curve
+
+
+def choose_examples(test: Arrays) -> list[int]:
+    """Test images with little to much crack."""
+    crack = crack_pixels(test.mask)
+    order = [int(k) for k in np.argsort(crack, kind="stable") if crack[k]]
+    return [order[len(order) * (2 * k + 1) // (2 * EXAMPLES)] for k in range(EXAMPLES)]
+
+
+def example_column(
+    pipeline: nn.Module, variant: str, images: Arrays, device: torch.device
+) -> list[np.ndarray]:
+    """What a pipeline makes of the examples: crack probabilities, or the SR image without them."""
+    taken = images.hr if variant == "ss_hr" else images.lr
+    results = predict(pipeline, taken, batch_size=1, device=device)
+    return [to_bytes((sr if probs is None else probs)[0].cpu()) for sr, probs in results]
+
+
+def write_sheet(file: Path, columns: list[list[np.ndarray]]) -> None:
+    """Examples below each other: LR, HR and mask, then a column for each model."""
+    side = columns[1][0].shape[0]
+
+    def square(image: np.ndarray) -> np.ndarray:
+        colour = np.broadcast_to(image.reshape(*image.shape[:2], -1), (*image.shape[:2], 3))
+        return cv2.resize(colour, (side, side), interpolation=cv2.INTER_NEAREST)
+
+    sheet = np.hstack([np.vstack([square(image) for image in column]) for column in columns])
+    write_whole(file, cv2.imencode(".jpg", sheet[..., ::-1])[1].tobytes())
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = parser_of(__doc__, "gpu.trainings")
+    add_preset(parser, "real", "its networks, sizes and losses")
+    parser.add_argument("--images", type=Path, help="zip of images; else the preset's synthetic")
+    parser.add_argument("--seconds", type=at_least(1), required=True, help="for all of it")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train and score one variant after another, and write what is known after each."""
+    args = parse_args()
+    ends = time.monotonic() + args.seconds
+    device, params = prepare(args), load_preset(args)
+    changes = {"precision": "bfloat16", "compile": True, "checkpoint_every": 10**9}
+    train = params.train.model_copy(update=changes)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        sets = write_sets(args.images, params, folder)
+        found = speeds_in(args.json.parent, "bfloat16, compiled")
+        speeds = measure_speeds(found, params, train, device)
+        iterations = affordable(ends - time.monotonic(), speeds)
+        every = {"log_every": max(1, iterations // 20), "validate_every": iterations}
+        train = train.model_copy(update={"iterations": iterations, **every})
+        facts = {
+            "benchmark": "training",
+            **facts_of(device),
+            "preset": args.preset,
+            "images": args.images.name if args.images else "synthetic",
+            **{f"{split} images": len(arrays.names) for split, arrays in sets.items()},
+            "seed": params.seed,
+            **train.model_dump(),
+        }
+        test, rows = sets["test"], []
+        chosen = choose_examples(test)
+        shown = Arrays(*(array[chosen] for array in test[:4]), [test.names[k] for k in chosen])
+        columns = [list(shown.lr), list(shown.hr), [mask * np.uint8(255) for mask in shown.mask]]
+        for variant in TRAINED:
+            began = time.monotonic()
+            pipeline, log = train_variant(variant, params, train, sets, folder, device)
+            took = time.monotonic() - began
+            if variant == "sr":
+                (folder / "sr").mkdir()
+                save_model(folder / "sr", pipeline, {"variant": "sr", "scale": params.data.scale})
+            scores = score(pipeline, variant, test, device, params.evaluate.batch_size)
+            rows.append({"variant": variant, "s": took, **scores, "log": log})
+            columns.append(example_column(pipeline, variant, shown, device))
+            save(args.json, {**facts, "examples": shown.names, "rows": rows})
+            write_sheet(args.json.with_suffix(".jpg"), columns)
+
+
+if __name__ == "__main__":
+    run_stage(main)
