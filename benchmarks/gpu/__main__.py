@@ -63,7 +63,7 @@ def run_part(part: Part, folder: Path, seconds: float, environment: dict[str, st
     command = [sys.executable, "-m", *part.command.split(), "--json", folder / f"{part.name}.json"]
     if part.name == "training":
         command += ["--seconds", str(int(seconds))]
-    with (folder / f"{part.name}.log").open("wb") as log:
+    with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
