@@ -72,10 +72,27 @@ def _convs(inputs: int, width: int, n: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+class PixelShuffle(nn.PixelShuffle):
+    """A pixel shuffle that keeps channels_last on a GPU, where PyTorch's does not."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, r·H, r·W) of (B, r²·C, H, W), r being the factor."""
+        if not maps.is_cuda:
+            return super().forward(maps)
+        return shuffle_in_channels_last(maps, self.upscale_factor)
+
+
+def shuffle_in_channels_last(maps: Tensor, factor: int) -> Tensor:
+    """`F.pixel_shuffle`, its result in channels_last."""
+    blocks = maps.movedim(1, -1).unflatten(-1, (-1, factor, factor))  # (B, H, W, C, r, r)
+    rows = blocks.permute(0, 1, 4, 2, 5, 3)  # (B, H, r, W, r, C)
+    return rows.flatten(3, 4).flatten(1, 2).movedim(-1, 1)
+
+
 def _upsample(inputs: int, width: int) -> nn.Sequential:
     """3×3, ReLU, PixelShuffle: width/4 channels at twice the side."""
     return nn.Sequential(
-        nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(inplace=True), nn.PixelShuffle(2)
+        nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(inplace=True), PixelShuffle(2)
     )
 
 

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torchvision.models import VGG16_Weights, vgg16
 
-from cssr.models.unet import UNet, copy_vgg16, load_imagenet
+from cssr.models.unet import UNet, copy_vgg16, load_imagenet, shuffle_in_channels_last
 
 SMALL = {"encoder": (2, 3, 4, 5, 6), "decoder": 2}
 
@@ -98,3 +99,10 @@ def test_imagenet_weights_without_a_network_name_the_url_and_the_other_way(cache
         load_imagenet(UNet())
     assert f"not to be had from {url} (<urlopen error" in str(error.value)
     tried("ImageNet weights without a network", 1, "one line with the URL and the other ways")
+
+
+def test_a_pixel_shuffle_in_channels_last_is_pytorchs():
+    maps = torch.arange(2 * 12 * 3 * 5.0).view(2, 12, 3, 5)
+    ours = shuffle_in_channels_last(maps, 2)
+    assert torch.equal(ours, F.pixel_shuffle(maps, 2))
+    assert ours.is_contiguous(memory_format=torch.channels_last)
