@@ -88,7 +88,7 @@ def median_ms(
     return statistics.median(times)
 
 
-def floors(device: torch.device, precision: str) -> dict[str, float]:
+def floors(device: torch.device, precision: str, repeats: int = 10) -> dict[str, float]:
     """What the device reaches in a large matrix product, TFLOP/s, and in a large copy, GB/s."""
     cuda = device.type == "cuda"
     side, count = (8192, 2**28) if cuda else (2048, 2**26)
@@ -97,9 +97,9 @@ def floors(device: torch.device, precision: str) -> dict[str, float]:
     target = torch.empty_like(source)
     tf32 = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32  # as in convolutions
-    product = median_ms(lambda: a @ b, device, repeats=10)
+    product = median_ms(lambda: a @ b, device, repeats=repeats)
     torch.backends.cuda.matmul.allow_tf32 = tf32
-    copy = median_ms(lambda: target.copy_(source), device, repeats=10)
+    copy = median_ms(lambda: target.copy_(source), device, repeats=repeats)
     return {
         "matmul_tflops": 2 * side**3 / product / 1e9,
         "copy_gb_per_s": 2 * source.nbytes / copy / 1e6,

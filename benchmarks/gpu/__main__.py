@@ -42,12 +42,13 @@ def parts_of(preset: str, trained: str, images: Path | None, *, repeats: int) ->
         preset: whose steps are timed.
         trained: whose networks are trained.
         images: zip of images to train on; None for those that the preset makes.
-        repeats: timed iterations of each setting.
+        repeats: timed calls, of which a median is told; at most four come before.
     """
-    steps = f"benchmarks.gpu.steps --preset {preset} --repeats {repeats} --part"
+    times = f"--repeats {repeats}"
+    steps = f"benchmarks.gpu.steps {times} --warmup {min(4, repeats)} --preset {preset} --part"
     source = f"--images {images}" if images else ""
     return [
-        Part("device", "benchmarks.gpu.floors", 0.12),
+        Part("device", f"benchmarks.gpu.floors {times}", 0.12),
         Part("joint", f"{steps} joint", 0.27),
         Part("variants", f"{steps} variants", 0.16),
         Part("choices", f"{steps} choices", 0.16),

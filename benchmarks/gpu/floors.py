@@ -9,7 +9,10 @@ def main() -> None:
     """Measure in both precisions and report."""
     args = parser_of(__doc__, "gpu.floors").parse_args()
     device = prepare(args)
-    rows = [{"precision": name, **floors(device, name)} for name in ("float32", "bfloat16")]
+    rows = [
+        {"precision": precision, **floors(device, precision, args.repeats)}
+        for precision in ("float32", "bfloat16")
+    ]
     report("floors", rows, device, args)
 
 

@@ -38,7 +38,7 @@ from stages.train import build
 
 TRAINED = ("sr", "ss_hr", "bicubic_ss", "sr_ss", "cssr")
 IN_STEPS = 0.5  # share of the seconds; the rest compiles, validates and evaluates
-LEAST = 20  # iterations
+LEAST = 5  # iterations
 ALPHA_END = 0.66  # the paper's
 EXAMPLES = 4
 
