@@ -74,6 +74,13 @@ def existing_folder(text: str) -> Path:
     return Path(text)
 
 
+def existing_file(text: str) -> Path:
+    """The type of an option that names an existing file."""
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text} is not a file")
+    return Path(text)
+
+
 def new_file(text: str) -> Path:
     """The type of an option that names a file in an existing folder."""
     if Path(text).is_dir() or not Path(text).parent.is_dir():

@@ -10,13 +10,14 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
-from shell import environment
+import torch
+from shell import environment, run
 
 from benchmarks.gpu import tables
+from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.trainings import affordable, alpha_growth
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("device", "joint", "variants", "choices", "tests", "training")
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen:
@@ -85,6 +86,15 @@ def test_a_part_that_is_killed_is_told_and_the_next_one_runs(tmp_path):
     assert re.search(r"^joint: failed with exit code -9", told, re.MULTILINE)
     assert re.search(r"^tests: done", told, re.MULTILINE)
     assert {"joint", "tests"} == set(rows(tmp_path))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_how_to_rehearse(tmp_path):
+    done = run(f"python -m benchmarks.gpu --out {tmp_path}", ROOT, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(
+        "error: there is no GPU; --rehearse does the same on the CPU"
+    )
 
 
 def test_parts_without_time_are_skipped(tmp_path):

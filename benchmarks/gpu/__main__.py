@@ -15,8 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
+from benchmarks.options import existing_file
 from stages.common import run_stage
 
+PARTS = ("device", "joint", "variants", "choices", "tests", "training")
 LEAST = 10  # seconds without which a part is not begun
 RESERVE = 5  # seconds kept for the end
 
@@ -61,7 +65,9 @@ def run_part(part: Part, folder: Path, seconds: float, environment: dict[str, st
     """Run a part for at most some seconds; what became of it."""
     if seconds < LEAST:
         return f"skipped: {max(0, seconds):.0f} s are left"
-    command = [sys.executable, "-m", *part.command.split(), "--json", folder / f"{part.name}.json"]
+    file = folder / f"{part.name}.json"
+    file.unlink(missing_ok=True)  # of an earlier run
+    command = [sys.executable, "-m", *part.command.split(), "--json", file]
     if part.name == "training":
         command += ["--seconds", str(int(seconds))]
     with (folder / "log.txt").open("ab") as log:
@@ -93,22 +99,29 @@ def last_line(file: str) -> str:
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--minutes", type=float, help="for all parts together: 8, or 2.5")
+    parser.add_argument("--minutes", type=float, help="for all parts; 8, or 2.5 to rehearse")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--images", type=Path, help="zip of real images to train on")
-    parser.add_argument("--only", nargs="+", help="parts to run")
+    parser.add_argument("--images", type=existing_file, help="zip of images to train on")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="parts to run")
     parser.add_argument(
         "--rehearse",
         action="store_true",
         help="the same on the CPU, with the smoke preset and without compilation",
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.minutes = args.minutes or (2.5 if args.rehearse else 8.0)
+    args.only = args.only or PARTS
+    if not args.rehearse and not torch.cuda.is_available():
+        parser.error("there is no GPU; --rehearse does the same on the CPU")
+    if not args.rehearse and not args.images and "training" in args.only:
+        parser.error("training needs --images, a zip of images; or name other parts with --only")
+    return args
 
 
 def main() -> int:
     """Run the parts; 1 if one failed."""
     args = parse_args()
-    seconds = 60 * (args.minutes or (2.5 if args.rehearse else 8))
+    seconds = 60 * args.minutes
     ends = time.monotonic() + seconds - RESERVE
     args.out.mkdir(parents=True, exist_ok=True)
     environment, failed = dict(os.environ), False
@@ -118,7 +131,7 @@ def main() -> int:
     else:
         parts = parts_of("paper", "real", args.images, repeats=10)
     for part in parts:
-        if args.only and part.name not in args.only:
+        if part.name not in args.only:
             continue
         began = time.monotonic()
         allowed = min(ends - began, part.share * seconds)
