@@ -4,13 +4,12 @@ import argparse
 import gc
 import os
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.counted import moved_gb, tensor_gib, tera_flop
@@ -141,24 +140,6 @@ def convolution_share(steps: Iterator[None], repeats: int) -> float:
     return 100 * convolutions / sum(time for _, time in times)
 
 
-def kernel_times(steps: Iterator[None], repeats: int, shown: int) -> list[Row]:
-    """The kernels of a GPU that take longest: ms and calls per iteration."""
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-        for _ in islice(steps, repeats):
-            pass
-        torch.cuda.synchronize()
-    kernels = [event for event in profiler.key_averages() if event.device_type == DeviceType.CUDA]
-    kernels.sort(key=lambda event: event.self_device_time_total, reverse=True)
-    return [
-        {
-            "kernel": event.key,
-            "ms": event.self_device_time_total / 1e3 / repeats,
-            "calls": event.count / repeats,
-        }
-        for event in kernels[:shown]
-    ]
-
-
 def time_variant(
     variant: str,
     params: Params,
@@ -169,11 +150,20 @@ def time_variant(
     warmup: int,
     repeats: int,
     device_share: float = DEVICE_SHARE,
-    kernels: int = 0,
+    profiled: Callable[[Iterator[None]], Row] = lambda steps: {},
 ) -> Row:
     """Times of an iteration and its parts, and the most memory that the process took.
 
-    Of a GPU also, if asked for, the times of so many kernels that take longest.
+    Args:
+        variant: whose iteration.
+        params: the preset.
+        train: its training, or another.
+        arrays: the training set.
+        device: where.
+        warmup: iterations before the timed ones.
+        repeats: timed iterations, whose median is told.
+        device_share: of a GPU's free memory that the training set may take.
+        profiled: takes further iterations and tells more of them.
     """
     torch.compiler.reset()  # or what is compiled for one variant changes the next
     gc.collect()
@@ -185,13 +175,8 @@ def time_variant(
         torch.cuda.reset_peak_memory_stats(device)
     with MemoryWatch() as watch:
         row = time_parts(steps, marks, warmup=warmup, repeats=repeats)
-    if not cuda:
-        row["convolutions, %"] = convolution_share(steps, repeats)
     peak = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else watch.peak
-    row["peak GiB"] = peak / 1024
-    if cuda and kernels:
-        row["kernels"] = kernel_times(steps, 3, kernels)
-    return row
+    return {**row, **profiled(steps), "peak GiB": peak / 1024}
 
 
 def counts(variant: str, params: Params, train: Train) -> Row:
@@ -231,6 +216,12 @@ def main() -> None:
         rows = [{"variant": name, **counts(name, params, train)} for name in args.variants]
         report("train_step", rows, device, args, {"preset": args.preset, **train.model_dump()})
         return
+
+    def profiled(steps: Iterator[None]) -> Row:
+        if device.type == "cuda":
+            return {}
+        return {"convolutions, %": convolution_share(steps, args.repeats)}
+
     floor, rows = floors(device, train.precision), []
     arrays = random_arrays(params.data.size, params.data.scale)
     for variant in args.variants:
@@ -243,6 +234,7 @@ def main() -> None:
             warmup=args.warmup,
             repeats=args.repeats,
             device_share=args.device_share,
+            profiled=profiled,
         )
         if device.type == "cpu" and len(args.variants) > 1:  # whose memory is not given back
             del row["peak GiB"]

@@ -23,6 +23,20 @@ PARAMS_FILE = Path("params.yaml")
 STATE = Path("state")
 FINISHED = "finished"  # file in a training's state that names the folder of its model
 
+# what decides whether a stage starts and what it says, not what it computes: neither among the
+# deps in dvc.yaml nor in a training's identity, so that a change makes no result stale
+PLUMBING = {
+    Path(name)
+    for name in (
+        "cssr/device.py",
+        "cssr/errors.py",
+        "cssr/files.py",
+        "cssr/params.py",
+        "stages/common.py",
+        "stages/early_ends.py",
+    )
+}
+
 
 class _UniqueKeysLoader(yaml.SafeLoader):
     """Refuses keys that stand twice; PyYAML takes the last."""
@@ -113,11 +127,15 @@ def _version(package: str) -> str:
 
 
 def code_files() -> list[Path]:
-    """The project's modules that this process has imported, relative to the repo's root, once."""
+    """The project's modules that this process has imported, relative to the repo's root.
+
+    Each once, and without the plumbing.
+    """
     # by their specs, since the stage that runs is called __main__
     specs = [module.__spec__ for module in sys.modules.values() if hasattr(module, "__spec__")]
     ours = [spec for spec in specs if spec and spec.name.split(".")[0] in ("cssr", "stages")]
-    return sorted({Path(spec.origin).relative_to(Path.cwd()) for spec in ours if spec.origin})
+    files = {Path(spec.origin).relative_to(Path.cwd()) for spec in ours if spec.origin}
+    return sorted(files - PLUMBING)
 
 
 def forget_finished(*models: Path) -> None:

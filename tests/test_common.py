@@ -131,11 +131,12 @@ def test_a_stage_before_its_turn_says_which_file_is_not_there(project):
     )
 
 
-def test_the_stage_that_runs_is_among_the_modules_it_imported(tmp_path, monkeypatch):
+def test_a_trainings_code_is_what_runs_and_is_imported_but_for_the_plumbing(tmp_path, monkeypatch):
     for folder in ("cssr", "stages"):
         shutil.copytree(folder, tmp_path / folder)
-    code = "from stages.common import code_files\nprint(*code_files())\n"
+    code = "import cssr.losses\nfrom stages.common import code_files\nprint(*code_files())\n"
     (tmp_path / "stages/probe.py").write_text(code)
     monkeypatch.chdir(tmp_path)
-    files = run_module("stages.probe", tmp_path).stdout.split()
-    assert {"stages/probe.py", "stages/common.py", "cssr/params.py"} <= set(files)
+    files = set(run_module("stages.probe", tmp_path).stdout.split())
+    assert {"stages/probe.py", "cssr/losses.py", "cssr/metrics.py"} <= files
+    assert not {"stages/common.py", "cssr/params.py"} & files

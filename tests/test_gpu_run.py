@@ -1,7 +1,9 @@
 """`python -m benchmarks.gpu`: what is measured is there, whatever ends the run."""
 
 import json
+import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +15,13 @@ import pytest
 import torch
 from shell import environment, run
 
+from benchmarks.counted import tera_flop
 from benchmarks.gpu import tables
 from benchmarks.gpu.__main__ import PARTS
+from benchmarks.gpu.steps import SETTINGS, cudnn_benchmark
+from benchmarks.gpu.tables import Numbers, put
 from benchmarks.gpu.trainings import affordable, alpha_growth
+from stages.common import load_params
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,8 +60,8 @@ def wait_for(file: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_rehearsal_measures_every_part(tmp_path):
-    process = start(tmp_path)
+def test_a_rehearsal_of_two_minutes_measures_every_part(tmp_path):
+    process = start(tmp_path, "--minutes", "2")
     told = process.communicate()[0].decode()
     assert process.returncode == 0, told
     assert [line.split(":")[0] for line in told.splitlines()] == list(PARTS)
@@ -63,17 +69,21 @@ def test_a_rehearsal_measures_every_part(tmp_path):
     assert set(found) == set(PARTS)
     assert all(found.values())
     assert not [row for part in found.values() for row in part if "error" in row]
-    assert all(row["outcome"] == "skipped" for row in found["tests"] if "[cpu]" not in row["test"])
+    assert len(found["joint"]) == len(SETTINGS["joint"])
+    assert {row["outcome"] for row in found["tests"]} == {"skipped"}
     assert (tmp_path / "training.jpg").is_file()
 
 
-def test_a_run_that_is_ended_leaves_whole_files_and_no_process(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_ends_at_a_random_moment_leaves_whole_files_and_no_process(number, tmp_path):
     process = start(tmp_path, "--only", "joint", "tests")
     wait_for(tmp_path / "joint.json")
-    process.send_signal(signal.SIGTERM)
+    time.sleep(random.uniform(0, 8))
+    process.send_signal(number)
     process.communicate()
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
     assert rows(tmp_path)["joint"][0]["ms"] > 0
+    time.sleep(0.5)
     assert not processes_of(tmp_path)
 
 
@@ -102,7 +112,7 @@ def test_parts_without_time_are_skipped(tmp_path):
     told = process.communicate()[0].decode().splitlines()
     assert process.returncode == 0
     assert len(told) == len(PARTS)
-    assert all(re.search("skipped: . s are left", line) for line in told)
+    assert all(re.search("skipped: . s are left, [12]0 are needed", line) for line in told)
 
 
 def test_training_takes_half_of_the_time():
@@ -119,12 +129,49 @@ def test_alpha_ends_where_the_papers_ends():
 
 def test_the_page_has_the_numbers_of_the_files():
     page = tables.PAGE.read_text(encoding="utf-8")
-    assert tables.put(page, tables.render()) == page
+    assert put(page, Numbers(tables.NUMBERS).render()) == page
 
 
-def test_a_part_that_is_missing_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "NUMBERS", tmp_path)
-    assert "The part `training` was not measured." in tables.render()
+@pytest.mark.parametrize("missing", [*PARTS, "counts_float32", "counts_bfloat16"])
+def test_the_tables_do_without_a_part(missing, tmp_path):
+    shutil.copytree(tables.NUMBERS, tmp_path, dirs_exist_ok=True)
+    (tmp_path / f"{missing}.json").unlink()
+    told = Numbers(tmp_path).render()
+    assert (f"The part `{missing}` was not measured." in told) == (missing in PARTS)
+
+
+@pytest.mark.parametrize("part", ["joint", "variants", "choices"])
+def test_the_tables_show_what_failed(part, tmp_path):
+    row = {"setting": "bfloat16", "variant": "cssr", "error": "RuntimeError: no"}
+    (tmp_path / f"{part}.json").write_text(json.dumps({"rows": [row]}))
+    told = Numbers(tmp_path).render()
+    assert "| `cssr` |" in told if part == "variants" else "RuntimeError: no" in told
+
+
+def test_numbers_of_a_cpu_do_not_replace_those_of_a_gpu(tmp_path):
+    (tmp_path / "device.json").write_text('{"device": "cpu", "rows": []}')
+    done = run(f"python -m benchmarks.gpu.tables {tmp_path}", ROOT, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"error: {tmp_path}: device.json is not there, or not of a GPU\n",
+    )
+
+
+def test_the_counts_are_those_of_the_code():
+    params = load_params(ROOT / "presets/paper.yaml")
+    counted = Numbers(tables.NUMBERS).row("counts_float32", "variant", "ss_bicubic")
+    assert counted["TFLOP"] == tera_flop("ss_bicubic", params)
+
+
+def test_cudnn_tries_its_algorithms_and_nothing_else_changes():
+    def flags():
+        cudnn = torch.backends.cudnn
+        return {"benchmark": cudnn.benchmark, "enabled": cudnn.enabled, "tf32": cudnn.allow_tf32}
+
+    before = flags()
+    with cudnn_benchmark():
+        assert flags() == before | {"benchmark": True}
+    assert flags() == before
 
 
 def test_the_wheels_to_carry_are_pydantic_and_its_needs():

@@ -17,6 +17,9 @@ from cssr.data.synthetic import write_synthetic
 
 MODELS = ["ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
 
+TRAININGS = {"train_sr", "train_ss", "train_sr_ss", "train_ss_sr", "train_joint", "sweep"}
+EVALUATIONS = {"evaluate", "evaluate_sweep"}
+
 
 def ran(done) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", done.stdout))
@@ -82,6 +85,38 @@ def test_an_experiment_with_another_sweep_runs_the_new_cells_and_no_other(repo):
         f"{stage}@{loss}-0.5" for stage in ("sweep", "evaluate_sweep") for loss in ("dice", "bc2")
     }
     assert ran(done) == new | {"report"}
+
+
+def stale(repo) -> set[str]:
+    """Stages that a change of the code makes run again; what follows from them is not named."""
+    return {name.split("@")[0] for name in json.loads(run("dvc status --json", repo).stdout)}
+
+
+PLUMBING = [
+    ("cssr/errors.py", "no memory", "no memory at all"),
+    ("cssr/params.py", '"gbc2"]', '"gbc2", "another"]'),
+    ("stages/common.py", "not enough memory", "too little memory"),
+]
+
+
+@pytest.mark.parametrize(
+    ("edits", "stages"),
+    [
+        (PLUMBING, set()),
+        ([("cssr/report/tables.py", "TITLE = ", "TITLE = 'Our ' + ")], {"report"}),
+        ([("cssr/losses.py", "1e-6", "2e-6"), ("cssr/data/augment.py", "0.6", "0.7")], TRAININGS),
+        ([("cssr/models/unet.py", "padding=1", "padding=2")], TRAININGS | EVALUATIONS),
+    ],
+    ids=["plumbing", "title", "loss and augmentation", "network"],
+)
+def test_a_change_of_the_code_makes_exactly_what_it_computes_stale(repo, edits, stages):
+    run("git checkout -q . && dvc checkout -q", repo)
+    for file, old, new in edits:
+        text = (repo / file).read_text()
+        assert old in text
+        (repo / file).write_text(text.replace(old, new, 1))
+    assert stale(repo) == stages
+    run("git checkout -q .", repo)
 
 
 def test_dvc_shows_metrics_and_plots(repo):

@@ -6,6 +6,7 @@ one runs; one for which too little time is left is skipped.
 """
 
 import argparse
+import ctypes
 import os
 import signal
 import subprocess
@@ -21,8 +22,9 @@ from benchmarks.options import existing_file
 from stages.common import run_stage
 
 PARTS = ("device", "joint", "variants", "choices", "tests", "training")
-LEAST = 10  # seconds without which a part is not begun
 RESERVE = 5  # seconds kept for the end
+GRACE = 3  # seconds in which a part can end by itself
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 class Part(NamedTuple):
@@ -31,12 +33,14 @@ class Part(NamedTuple):
     Attributes:
         name: of its JSON file.
         command: arguments of `python -m`.
-        share: of all the time, after which it is ended; the last part has whatever is left.
+        share: of the whole time, the most that it gets; the last part gets what is left.
+        least: seconds; with less it is skipped.
     """
 
     name: str
     command: str
     share: float
+    least: int = 10
 
 
 def parts_of(preset: str, trained: str, images: Path | None, *, repeats: int) -> list[Part]:
@@ -46,7 +50,7 @@ def parts_of(preset: str, trained: str, images: Path | None, *, repeats: int) ->
         preset: whose steps are timed.
         trained: whose networks are trained.
         images: zip of images to train on; None for those that the preset makes.
-        repeats: timed calls, of which a median is told; at most four come before.
+        repeats: timed iterations of each setting, whose median is told.
     """
     times = f"--repeats {repeats}"
     steps = f"benchmarks.gpu.steps {times} --warmup {min(4, repeats)} --preset {preset} --part"
@@ -57,14 +61,14 @@ def parts_of(preset: str, trained: str, images: Path | None, *, repeats: int) ->
         Part("variants", f"{steps} variants", 0.16),
         Part("choices", f"{steps} choices", 0.16),
         Part("tests", "benchmarks.gpu.checks", 0.14),
-        Part("training", f"benchmarks.gpu.trainings --preset {trained} {source}", 1.0),
+        Part("training", f"benchmarks.gpu.trainings --preset {trained} {source}", 1.0, 20),
     ]
 
 
 def run_part(part: Part, folder: Path, seconds: float, environment: dict[str, str]) -> str:
     """Run a part for at most some seconds; what became of it."""
-    if seconds < LEAST:
-        return f"skipped: {max(0, seconds):.0f} s are left"
+    if seconds < part.least:
+        return f"skipped: {max(0, seconds):.0f} s are left, {part.least} are needed"
     file = folder / f"{part.name}.json"
     file.unlink(missing_ok=True)  # of an earlier run
     command = [sys.executable, "-m", *part.command.split(), "--json", file]
@@ -72,7 +76,12 @@ def run_part(part: Part, folder: Path, seconds: float, environment: dict[str, st
         command += ["--seconds", str(int(seconds))]
     with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
         )
         try:
             code = process.wait(seconds)
@@ -83,11 +92,18 @@ def run_part(part: Part, folder: Path, seconds: float, environment: dict[str, st
     return "done" if code == 0 else f"failed with exit code {code}: {last_line(log.name)}"
 
 
+def die_with_parent() -> None:
+    """Let Linux kill this process when the one that started it is gone, by `kill -9` too."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def end(process: subprocess.Popen) -> None:
-    """Kill a part and what it has started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    """End a part, which removes what is temporary, and kill what is left of it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
 
 
 def last_line(file: str) -> str:
@@ -96,10 +112,17 @@ def last_line(file: str) -> str:
     return next((line for line in reversed(lines) if line.strip()), "no output")
 
 
+def minutes(text: str) -> float:
+    """The type of an option that is a time."""
+    if not float(text) > 0:
+        raise ValueError
+    return float(text)
+
+
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--minutes", type=float, help="for all parts; 8, or 2.5 to rehearse")
+    parser.add_argument("--minutes", type=minutes, help="for all parts; 8, or 2.5 to rehearse")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--images", type=existing_file, help="zip of images to train on")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="parts to run")
@@ -113,8 +136,6 @@ def parse_args() -> argparse.Namespace:
     args.only = args.only or PARTS
     if not args.rehearse and not torch.cuda.is_available():
         parser.error("there is no GPU; --rehearse does the same on the CPU")
-    if not args.rehearse and not args.images and "training" in args.only:
-        parser.error("training needs --images, a zip of images; or name other parts with --only")
     return args
 
 
@@ -132,6 +153,9 @@ def main() -> int:
         parts = parts_of("paper", "real", args.images, repeats=10)
     for part in parts:
         if part.name not in args.only:
+            continue
+        if part.name == "training" and not (args.images or args.rehearse):
+            print("training: skipped: --images names no zip of images")
             continue
         began = time.monotonic()
         allowed = min(ends - began, part.share * seconds)

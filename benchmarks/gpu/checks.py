@@ -19,6 +19,10 @@ class Recorder:
     def __init__(self, file: Path, facts: Row) -> None:
         self.file, self.facts, self.rows = file, facts, []
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note how many tests there are."""
+        self.facts["collected"] = len(session.items)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note the outcome of a test's call, or of the setup that skipped or failed it."""
         if report.when == "call" or not report.passed:

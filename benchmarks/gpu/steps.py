@@ -3,12 +3,15 @@
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
 from torch import nn
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.measure import Row, facts_of, prepare, save
 from benchmarks.options import add_preset, at_least, load_preset, parser_of
@@ -32,7 +35,7 @@ class Setting(NamedTuple):
         changes: of the preset's `train`.
         device_share: of the GPU's memory for the training set; 0: batches are read ahead.
         within: what holds meanwhile.
-        kernels: how many of a GPU's kernels are listed.
+        profiled: whether a GPU's kernels are listed.
     """
 
     name: str
@@ -40,19 +43,23 @@ class Setting(NamedTuple):
     changes: Mapping[str, Any] = MappingProxyType({})
     device_share: float = DEVICE_SHARE
     within: Callable[[], AbstractContextManager] = nullcontext
-    kernels: int = 0
+    profiled: bool = False
 
 
 BFLOAT16 = {"precision": "bfloat16"}
 COMPILED = {**BFLOAT16, "compile": True}
+KERNELS = 40  # listed
 OTHERS = [variant for variant in VARIANTS if variant != "cssr"]
 
 
 @contextmanager
 def cudnn_benchmark() -> Iterator[None]:
-    """CuDNN tries its algorithms for each shape of a convolution."""
-    with torch.backends.cudnn.flags(benchmark=True):
+    """Let cuDNN try its algorithms for each shape of a convolution."""
+    torch.backends.cudnn.benchmark = True
+    try:
         yield
+    finally:
+        torch.backends.cudnn.benchmark = False
 
 
 @contextmanager
@@ -92,11 +99,31 @@ def plain_shuffle() -> AbstractContextManager:
     return mock.patch.object(PixelShuffle, "forward", nn.PixelShuffle.forward)
 
 
+def kernel_times(steps: Iterator[None], repeats: int = 3) -> Row:
+    """Time of all kernels of a GPU in an iteration, and those that take longest."""
+    if not torch.cuda.is_available():
+        return {}
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        for _ in islice(steps, repeats):
+            pass
+        torch.cuda.synchronize()
+    found = [event for event in profiler.key_averages() if event.device_type == DeviceType.CUDA]
+    rows = [
+        {
+            "kernel": event.key,
+            "ms": event.self_device_time_total / 1e3 / repeats,
+            "calls": event.count / repeats,
+        }
+        for event in sorted(found, key=lambda event: -event.self_device_time_total)
+    ]
+    return {"kernels, ms": sum(row["ms"] for row in rows), "kernels": rows[:KERNELS]}
+
+
 SETTINGS = {
     "joint": [
         Setting("float32"),
         Setting("bfloat16", changes=BFLOAT16),
-        Setting("bfloat16, compiled", changes=COMPILED, kernels=40),
+        Setting("bfloat16, compiled", changes=COMPILED, profiled=True),
         Setting("bfloat16, compiled, batches read ahead", changes=COMPILED, device_share=0.0),
     ],
     "variants": [
@@ -146,7 +173,7 @@ def main() -> None:
                     warmup=args.warmup,
                     repeats=args.repeats,
                     device_share=setting.device_share,
-                    kernels=setting.kernels,
+                    profiled=kernel_times if setting.profiled else lambda steps: {},
                 )
         except Exception as error:  # one setting that fails does not end the others
             traceback.print_exc()

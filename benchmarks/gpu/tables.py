@@ -7,9 +7,9 @@ import argparse
 import json
 import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
+from benchmarks.gpu.__main__ import PARTS
 from benchmarks.measure import Row
 from benchmarks.options import existing_folder
 from cssr.files import write_whole
@@ -18,154 +18,159 @@ from stages.common import run_stage
 
 NUMBERS, PAGE = Path("docs/gpu"), Path("docs/performance.md")
 BEGIN, END = "<!-- made by benchmarks.gpu.tables -->", "<!-- to here -->"
-KINDS = {  # of kernels, by what their names hold
+KINDS = {  # of kernels, by what their names hold; nvjet is cuBLAS on Hopper
     "matrix products": "nvjet",
     "convolutions": "xmma|cudnn|cutlass",
     "compiled: element by element, copies, sums": "triton",
 }
 
 
-def read(part: str) -> Row:
-    """The content of a part's file; empty where it is missing."""
-    file = NUMBERS / f"{part}.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+class Numbers:
+    """What was measured.
 
+    Args:
+        folder: of the parts' files.
+    """
 
-def render() -> str:
-    """All tables, in Markdown."""
-    tables = {
-        "device": device_table,
-        "joint": joint_table,
-        "variants": variants_table,
-        "choices": choices_table,
-        "tests": tests_line,
-        "training": training_table,
-    }
-    lines = []
-    for part, table in tables.items():
-        content = read(part)
-        lines += ["", *(table(content) if content else [f"The part `{part}` was not measured."])]
-    return "\n".join([*lines, ""])
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
+    def read(self, part: str) -> Row:
+        """The content of a part's file; without rows where it is missing."""
+        file = self.folder / f"{part}.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"rows": []}
 
-def device_table(content: Row) -> list[str]:
-    """Device, versions and floors."""
-    told = (
-        f"{content['device']}, {content['cores']} CPU cores, Python {content['python']}, PyTorch "
-    )
-    told += f"{content['torch']}, CUDA {content['cuda']}, cuDNN {content['cudnn']}."
-    rows = [
-        [row["precision"], f"{row['matmul_tflops']:.0f}", f"{row['copy_gb_per_s']:,.0f}"]
-        for row in content["rows"]
-    ]
-    head = ["", "matrix product of 8,192², TFLOP/s", "copy of 1 GiB, GB/s"]
-    return [told, "", *markdown_lines(head, rows)]
+    def row(self, part: str, key: str, value: str) -> Row:
+        """The row of a part in which a key has a value; empty where there is none."""
+        return next((row for row in self.read(part)["rows"] if row[key] == value), {})
 
+    def against_floors(self, row: Row) -> list[str]:
+        """TFLOP/s, and the time as a multiple of the floors of computing and of moving."""
+        precision = row["setting"].split(",")[0]
+        counted = self.row(f"counts_{precision}", "variant", row["variant"])
+        floor = self.row("device", "precision", precision)
+        if not (counted and floor):
+            return ["–", "–", "–"]
+        compute = counted["TFLOP"] / floor["matmul_tflops"] * 1e3
+        move = counted["GB moved"] / floor["copy_gb_per_s"] * 1e3
+        speed = counted["TFLOP"] / row["ms"] * 1e3
+        return [f"{speed:.0f}", f"{row['ms'] / compute:.1f}", f"{row['ms'] / move:.1f}"]
 
-def against_floors(row: Row) -> list[str]:
-    """TFLOP/s, and times the floor of computing and that of moving."""
-    precision = "float32" if row["setting"].startswith("float32") else "bfloat16"
-    counted = find(read(f"counts_{precision}"), "variant", row["variant"])
-    floor = find(read("device"), "precision", precision)
-    compute = counted["TFLOP"] / floor["matmul_tflops"] * 1e3
-    move = counted["GB moved"] / floor["copy_gb_per_s"] * 1e3
-    speed = counted["TFLOP"] / row["ms"] * 1e3
-    return [f"{speed:.0f}", *(f"{row['ms'] / ms:.1f}" for ms in (compute, move))]
+    def render(self) -> str:
+        """All tables, in Markdown."""
+        tables = {
+            "device": self.device,
+            "joint": self.joint,
+            "variants": self.variants,
+            "choices": self.choices,
+            "tests": self.tests,
+            "training": self.training,
+        }
+        lines = []
+        for part, table in tables.items():
+            content = self.read(part)
+            missing = [f"The part `{part}` was not measured."]
+            lines += ["", *(table(content) if content["rows"] else missing)]
+        return "\n".join([*lines, ""])
 
-
-def find(content: Row, key: str, value: str) -> Row:
-    """The row in which a key has a value."""
-    return next(row for row in content["rows"] if row[key] == value)
-
-
-def joint_table(content: Row) -> list[str]:
-    """The joint step in each precision, its parts and the kernels of the compiled one."""
-    head = ["(f), 448/112 px, batch 6", "ms", "SR forward", "SS forward", "backward"]
-    head += ["TFLOP/s", "times the compute floor", "times the copy floor", "peak, GiB", "first, s"]
-    parts = ("ms", "SR forward", "SS forward", "backward")
-    rows = [
-        [
-            row["setting"],
-            *(f"{row[part]:.1f}" for part in parts),
-            *against_floors(row),
-            f"{row['peak GiB']:.1f}",
-            f"{row['first, ms'] / 1e3:.1f}",
+    def device(self, content: Row) -> list[str]:
+        """Device, versions and floors."""
+        cudnn = content["cudnn"]
+        told = (
+            f"{content['device']}, {content['cores']} CPU cores, Python {content['python']}, "
+            f"PyTorch {content['torch']}, CUDA {content['cuda']}, "
+            f"cuDNN {cudnn // 10000}.{cudnn // 100 % 100}."
+        )
+        rows = [
+            [row["precision"], f"{row['matmul_tflops']:.0f}", f"{row['copy_gb_per_s']:,.0f}"]
+            for row in content["rows"]
         ]
-        for row in content["rows"]
-    ]
-    kernels = [kernel for row in content["rows"] for kernel in row.get("kernels", [])]
-    return [*markdown_lines(head, rows), "", *kernel_table(kernels)]
+        head = ["", "matrix product of 8,192², TFLOP/s", "copy of 1 GiB, GB/s"]
+        return [told, "", *markdown_lines(head, rows)]
+
+    def joint(self, content: Row) -> list[str]:
+        """The joint step in each precision, its parts and the kernels of the compiled one."""
+        head = ["(f), 448/112 px, batch 6", "ms", "SR forward", "SS forward", "backward", "TFLOP/s"]
+        head += ["times the compute floor", "times the copy floor", "peak, GiB", "first, s"]
+        rows = []
+        for row in content["rows"]:
+            if "error" in row:
+                rows.append([row["setting"], row["error"], *[""] * (len(head) - 2)])
+                continue
+            parts = (f"{row[part]:.1f}" for part in ("ms", "SR forward", "SS forward", "backward"))
+            rest = [f"{row['peak GiB']:.1f}", f"{row['first, ms'] / 1e3:.1f}"]
+            rows.append([row["setting"], *parts, *self.against_floors(row), *rest])
+        profiled = next((row for row in content["rows"] if "kernels" in row), None)
+        return [*markdown_lines(head, rows), *(kernel_table(profiled) if profiled else [])]
+
+    def variants(self, content: Row) -> list[str]:
+        """Each variant in bfloat16, plain and compiled."""
+        head = ["bfloat16", "ms", "TFLOP/s", "peak, GiB"]
+        head += ["compiled, ms", "TFLOP/s", "peak, GiB", "first, s"]
+        both = [*content["rows"], *self.read("joint")["rows"]]
+        timed = {(row["setting"], row["variant"]): row for row in both if "ms" in row}
+        rows = []
+        for variant in dict.fromkeys(row["variant"] for row in both):
+            cells = [f"`{variant}`"]
+            for setting in ("bfloat16", "bfloat16, compiled"):
+                row = timed.get((setting, variant))
+                speed = row and self.against_floors(row)[0]
+                cells += [f"{row['ms']:.1f}", speed, f"{row['peak GiB']:.1f}"] if row else [""] * 3
+            rows.append([*cells, f"{row['first, ms'] / 1e3:.1f}" if row else ""])
+        return markdown_lines(head, rows)
+
+    def choices(self, content: Row) -> list[str]:
+        """Each choice beside the plain step that it changes."""
+        head, rows, plain = ["", "", "ms", "times the plain step", "peak, GiB"], [], {}
+        for row in content["rows"]:
+            if "error" in row:
+                rows.append([row["setting"], f"`{row['variant']}`", row["error"], "", ""])
+                continue
+            if row["setting"].startswith("bfloat16"):
+                plain = row
+            times = f"{row['ms'] / plain['ms']:.2f}" if plain else ""
+            numbers = [f"{row['ms']:.1f}", times, f"{row['peak GiB']:.1f}"]
+            rows.append([row["setting"], f"`{row['variant']}`", *numbers])
+        return markdown_lines(head, rows)
+
+    def tests(self, content: Row) -> list[str]:
+        """How the tests on the GPU ended."""
+        ended = [row["outcome"] for row in content["rows"]]
+        counts = {outcome: ended.count(outcome) for outcome in ("passed", "failed", "skipped")}
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+        return [f"Tests on the GPU that ended within the time: {told}, of {content['collected']}."]
+
+    def training(self, content: Row) -> list[str]:
+        """Scores of what was trained at the paper's size."""
+        train, val, test = (content[f"{split} images"] for split in ("train", "val", "test"))
+        told = (
+            f"Preset `{content['preset']}`, seed {content['seed']}: {content['iterations']} "
+            f"iterations of {content['batch_size']} images, {content['precision']}, compiled; "
+            f"{train} training, {val} validation and {test} test images."
+        )
+        head = ["", "s", "PSNR", "SSIM", "AIU", "IoU_max", "AIU, images with crack"]
+        keys = ("psnr", "ssim", "aiu", "iou_max", "aiu_crack")
+        rows = [
+            [
+                f"`{row['variant']}`",
+                f"{row['s']:.0f}",
+                *(f"{row[key]:.3f}" if key in row else "–" for key in keys),
+            ]
+            for row in content["rows"]
+        ]
+        return [told, "", *markdown_lines(head, rows)]
 
 
-def kernel_table(kernels: Iterable[Row]) -> list[str]:
-    """Time in the listed kernels of the compiled step, by kind."""
-    head, rows = ["of the compiled step, in the kernels that take longest", "ms", "calls"], []
+def kernel_table(row: Row) -> list[str]:
+    """Time in the kernels of a compiled step that take longest, by kind."""
+    head, rows = [f"in the {len(row['kernels'])} kernels that take longest", "ms", "calls"], []
     for kind, pattern in KINDS.items():
-        chosen = [kernel for kernel in kernels if re.search(pattern, kernel["kernel"])]
+        chosen = [kernel for kernel in row["kernels"] if re.search(pattern, kernel["kernel"])]
         took, calls = (sum(kernel[key] for kernel in chosen) for key in ("ms", "calls"))
         rows.append([kind, f"{took:.1f}", f"{calls:.0f}"])
-    return markdown_lines(head, rows)
-
-
-def variants_table(content: Row) -> list[str]:
-    """Each variant in bfloat16, plain and compiled."""
-    head = ["bfloat16", "ms", "TFLOP/s", "peak, GiB"]
-    head += ["compiled, ms", "TFLOP/s", "peak, GiB", "first, s"]
-    both = [*content["rows"], *read("joint").get("rows", [])]
-    plain, compiled = (
-        {row["variant"]: row for row in both if row["setting"] == name and "ms" in row}
-        for name in ("bfloat16", "bfloat16, compiled")
-    )
-    rows = []
-    for name, row in plain.items():
-        cells = [f"`{name}`", f"{row['ms']:.1f}", against_floors(row)[0], f"{row['peak GiB']:.1f}"]
-        fast = compiled.get(name)
-        numbers = fast and [f"{fast['ms']:.1f}", against_floors(fast)[0]]
-        more = fast and [f"{fast['peak GiB']:.1f}", f"{fast['first, ms'] / 1e3:.1f}"]
-        rows.append([*cells, *(numbers + more if fast else ["", "", "", ""])])
-    return markdown_lines(head, rows)
-
-
-def choices_table(content: Row) -> list[str]:
-    """Each choice beside the row before it that it changes."""
-    head, rows, plain = ["bfloat16, each against the line above it that is plain", ""], [], {}
-    for row in content["rows"]:
-        if row["setting"].startswith("bfloat16"):
-            plain = row
-        name = row["setting"] if row is plain else f"… {row['setting']}"
-        times = f"{row['ms'] / plain['ms']:.2f}"
-        ms, peak = f"{row['ms']:.1f}", f"{row['peak GiB']:.1f}"
-        rows.append([name, f"`{row['variant']}`", ms, times, peak])
-    return markdown_lines([*head, "ms", "times", "peak, GiB"], rows)
-
-
-def tests_line(content: Row) -> list[str]:
-    """How the tests on the GPU ended."""
-    ended = [row["outcome"] for row in content["rows"]]
-    counts = {outcome: ended.count(outcome) for outcome in ("passed", "failed", "skipped")}
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    return [f"Tests on the GPU that ended within the time: {told}."]
-
-
-def training_table(content: Row) -> list[str]:
-    """Scores of what was trained at the paper's size."""
-    images = [content[f"{split} images"] for split in ("train", "val", "test")]
-    told = (
-        f"Preset `{content['preset']}`, seed {content['seed']}: {content['iterations']} iterations "
-    )
-    told += f"of {content['batch_size']} images each, {content['precision']}, compiled; "
-    told += "{} training, {} validation and {} test images.".format(*images)
-    head = ["", "s", "PSNR", "SSIM", "AIU", "IoU_max", "AIU, images with crack"]
-    keys = ("psnr", "ssim", "aiu", "iou_max", "aiu_crack")
-    rows = [
-        [
-            f"`{row['variant']}`",
-            f"{row['s']:.0f}",
-            *(f"{row[key]:.3f}" if key in row else "–" for key in keys),
-        ]
-        for row in content["rows"]
-    ]
-    return [told, "", *markdown_lines(head, rows)]
+    if "kernels, ms" in row:
+        rows.append(["all kernels", f"{row['kernels, ms']:.1f}", ""])
+    return ["", *markdown_lines(head, rows)]
 
 
 def put(page: str, tables: str) -> str:
@@ -175,13 +180,19 @@ def put(page: str, tables: str) -> str:
 
 
 def main() -> None:
-    """Copy the numbers and write the page."""
+    """Render a run's numbers, keep them, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.tables", description=__doc__)
     parser.add_argument("folder", type=existing_folder, nargs="?", help="of a run")
     folder = parser.parse_args().folder
-    for file in folder.glob("*.json") if folder else ():
-        shutil.copy(file, NUMBERS)
-    write_whole(PAGE, put(PAGE.read_text(encoding="utf-8"), render()).encode())
+    if folder:
+        if Numbers(folder).read("device").get("device", "cpu") == "cpu":
+            raise ValueError(f"{folder}: device.json is not there, or not of a GPU")
+        for name in (f"{part}.json" for part in PARTS):
+            (NUMBERS / name).unlink(missing_ok=True)
+            if (folder / name).is_file():
+                shutil.copy(folder / name, NUMBERS)
+    page = put(PAGE.read_text(encoding="utf-8"), Numbers(NUMBERS).render())
+    write_whole(PAGE, page.encode())
 
 
 if __name__ == "__main__":

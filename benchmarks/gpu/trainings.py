@@ -37,7 +37,7 @@ from stages.common import run_stage
 from stages.train import build
 
 TRAINED = ("sr", "ss_hr", "bicubic_ss", "sr_ss", "cssr")
-IN_STEPS = 0.5  # share of the seconds; the rest compiles, validates and evaluates
+IN_STEPS = 0.5  # share of the seconds; the rest compiles, validates and scores
 LEAST = 5  # iterations
 ALPHA_END = 0.66  # the paper's
 EXAMPLES = 4
@@ -115,6 +115,7 @@ def train_variant(
     params: Params,
     train: Train,
     sets: Mapping[str, Arrays],
+    *,
     folder: Path,
     device: torch.device,
 ) -> tuple[nn.Module, list[Row]]:
@@ -138,6 +139,9 @@ def train_variant(
         progress=lambda iteration, row: None,
         processes=Alone(device),
     )
+    if alone:
+        (folder / "sr").mkdir()
+        save_model(folder / "sr", pipeline, {"variant": "sr", "scale": params.data.scale})
     return pipeline, rows
 
 
@@ -186,21 +190,29 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def plan(args: argparse.Namespace, ends: float, params: Params, device: torch.device) -> Train:
+    """The training that the time allows, the same for all variants."""
+    changes = {"precision": "bfloat16", "compile": True, "checkpoint_every": 10**9}
+    train = params.train.model_copy(update=changes)
+    found = speeds_in(args.json.parent, "bfloat16, compiled")
+    speeds = measure_speeds(found, params, train, device)
+    iterations = affordable(ends - time.monotonic(), speeds)
+    every = {"log_every": max(1, iterations // 20), "validate_every": iterations}
+    return train.model_copy(update={"iterations": iterations, **every})
+
+
 def main() -> None:
     """Train and score one variant after another, and write what is known after each."""
     args = parse_args()
     ends = time.monotonic() + args.seconds
     device, params = prepare(args), load_preset(args)
-    changes = {"precision": "bfloat16", "compile": True, "checkpoint_every": 10**9}
-    train = params.train.model_copy(update=changes)
     with TemporaryDirectory() as name:
         folder = Path(name)
         sets = write_sets(args.images, params, folder)
-        found = speeds_in(args.json.parent, "bfloat16, compiled")
-        speeds = measure_speeds(found, params, train, device)
-        iterations = affordable(ends - time.monotonic(), speeds)
-        every = {"log_every": max(1, iterations // 20), "validate_every": iterations}
-        train = train.model_copy(update={"iterations": iterations, **every})
+        train, test, rows = plan(args, ends, params, device), sets["test"], []
+        chosen = choose_examples(test)
+        shown = Arrays(*(array[chosen] for array in test[:4]), [test.names[k] for k in chosen])
+        columns = [list(shown.lr), list(shown.hr), [mask * np.uint8(255) for mask in shown.mask]]
         facts = {
             "benchmark": "training",
             **facts_of(device),
@@ -209,22 +221,19 @@ def main() -> None:
             **{f"{split} images": len(arrays.names) for split, arrays in sets.items()},
             "seed": params.seed,
             **train.model_dump(),
+            "examples": shown.names,
         }
-        test, rows = sets["test"], []
-        chosen = choose_examples(test)
-        shown = Arrays(*(array[chosen] for array in test[:4]), [test.names[k] for k in chosen])
-        columns = [list(shown.lr), list(shown.hr), [mask * np.uint8(255) for mask in shown.mask]]
         for variant in TRAINED:
             began = time.monotonic()
-            pipeline, log = train_variant(variant, params, train, sets, folder, device)
+            pipeline, log = train_variant(
+                variant, params, train, sets, folder=folder, device=device
+            )
             took = time.monotonic() - began
-            if variant == "sr":
-                (folder / "sr").mkdir()
-                save_model(folder / "sr", pipeline, {"variant": "sr", "scale": params.data.scale})
-            scores = score(pipeline, variant, test, device, params.evaluate.batch_size)
+            with torch.compiler.set_stance("force_eager"):  # or each size of a batch is compiled
+                scores = score(pipeline, variant, test, device, params.evaluate.batch_size)
+                columns.append(example_column(pipeline, variant, shown, device))
             rows.append({"variant": variant, "s": took, **scores, "log": log})
-            columns.append(example_column(pipeline, variant, shown, device))
-            save(args.json, {**facts, "examples": shown.names, "rows": rows})
+            save(args.json, {**facts, "rows": rows})
             write_sheet(args.json.with_suffix(".jpg"), columns)
 
 
