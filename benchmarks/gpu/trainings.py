@@ -8,7 +8,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -41,6 +41,7 @@ IN_STEPS = 0.5  # share of the seconds; the rest compiles, validates and scores
 LEAST = 5  # iterations
 ALPHA_END = 0.66  # the paper's
 EXAMPLES = 4
+TITLE = 28  # height of a column's title, px
 
 
 def write_sets(images: Path | None, params: Params, folder: Path) -> dict[str, Arrays]:
@@ -169,16 +170,21 @@ def example_column(
     return [to_bytes((sr if probs is None else probs)[0].cpu()) for sr, probs in results]
 
 
-def write_sheet(file: Path, columns: list[list[np.ndarray]]) -> None:
-    """Examples below each other: LR, HR and mask, then a column for each model."""
-    side = columns[1][0].shape[0]
+def write_sheet(file: Path, columns: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Examples below each other, a named column for each of LR, HR, mask and the models."""
+    side = columns["HR"][0].shape[0]
 
     def square(image: np.ndarray) -> np.ndarray:
         colour = np.broadcast_to(image.reshape(*image.shape[:2], -1), (*image.shape[:2], 3))
         return cv2.resize(colour, (side, side), interpolation=cv2.INTER_NEAREST)
 
-    sheet = np.hstack([np.vstack([square(image) for image in column]) for column in columns])
-    write_whole(file, cv2.imencode(".jpg", sheet[..., ::-1])[1].tobytes())
+    def head(name: str) -> np.ndarray:
+        strip = np.full((TITLE, side, 3), 255, np.uint8)
+        place = {"org": (4, TITLE - 8), "fontFace": cv2.FONT_HERSHEY_SIMPLEX, "fontScale": 0.6}
+        return cv2.putText(strip, name, **place, color=(0, 0, 0), lineType=cv2.LINE_AA)
+
+    drawn = [np.vstack([head(name), *map(square, images)]) for name, images in columns.items()]
+    write_whole(file, cv2.imencode(".jpg", np.hstack(drawn)[..., ::-1])[1].tobytes())
 
 
 def parse_args() -> argparse.Namespace:
@@ -212,7 +218,7 @@ def main() -> None:
         train, test, rows = plan(args, ends, params, device), sets["test"], []
         chosen = choose_examples(test)
         shown = Arrays(*(array[chosen] for array in test[:4]), [test.names[k] for k in chosen])
-        columns = [list(shown.lr), list(shown.hr), [mask * np.uint8(255) for mask in shown.mask]]
+        columns = {"LR": shown.lr, "HR": shown.hr, "mask": shown.mask * np.uint8(255)}
         facts = {
             "benchmark": "training",
             **facts_of(device),
@@ -231,7 +237,7 @@ def main() -> None:
             took = time.monotonic() - began
             with torch.compiler.set_stance("force_eager"):  # or each size of a batch is compiled
                 scores = score(pipeline, variant, test, device, params.evaluate.batch_size)
-                columns.append(example_column(pipeline, variant, shown, device))
+                columns[variant] = example_column(pipeline, variant, shown, device)
             rows.append({"variant": variant, "s": took, **scores, "log": log})
             save(args.json, {**facts, "rows": rows})
             write_sheet(args.json.with_suffix(".jpg"), columns)
