@@ -66,7 +66,7 @@ def parts_of(preset: str, trained: str, images: Path | None, *, repeats: int) ->
 
 
 def run_part(part: Part, folder: Path, seconds: float, environment: dict[str, str]) -> str:
-    """Run a part for at most some seconds; what became of it."""
+    """Run a part for at most some seconds; how it ended."""
     if seconds < part.least:
         return f"skipped: {max(0, seconds):.0f} s are left, {part.least} are needed"
     file = folder / f"{part.name}.json"
@@ -159,9 +159,9 @@ def main() -> int:
             continue
         began = time.monotonic()
         allowed = min(ends - began, part.share * seconds)
-        became = run_part(part, args.out, allowed, environment)
-        failed |= became.startswith("failed")
-        print(f"{part.name}: {became} ({time.monotonic() - began:.0f} s)", flush=True)
+        outcome = run_part(part, args.out, allowed, environment)
+        failed |= outcome.startswith("failed")
+        print(f"{part.name}: {outcome} ({time.monotonic() - began:.0f} s)", flush=True)
     return int(failed)
 
 
