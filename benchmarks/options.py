@@ -11,7 +11,9 @@ from stages.common import load_params
 PRESETS = sorted(file.stem for file in Path("presets").glob("*.yaml"))
 
 
-def parser_of(description: str, name: str) -> argparse.ArgumentParser:
+def parser_of(
+    description: str, name: str, *, json_required: bool = False
+) -> argparse.ArgumentParser:
     """A command line with the options that all benchmarks have; its help tells defaults."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}",
@@ -21,7 +23,9 @@ def parser_of(description: str, name: str) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=at_least(1), help="of PyTorch on the CPU")
     parser.add_argument("--repeats", type=at_least(1), default=10, help="timed calls, for a median")
-    parser.add_argument("--json", type=new_file, help="also write the numbers to this file")
+    parser.add_argument(
+        "--json", type=new_file, required=json_required, help="also write the numbers to this file"
+    )
     return parser
 
 

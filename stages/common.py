@@ -23,8 +23,8 @@ PARAMS_FILE = Path("params.yaml")
 STATE = Path("state")
 FINISHED = "finished"  # file in a training's state that names the folder of its model
 
-# what decides whether a stage starts and what it says, not what it computes: neither among the
-# deps in dvc.yaml nor in a training's identity, so that a change makes no result stale
+# what decides whether a stage starts, where it runs and what it says: neither among the deps in
+# dvc.yaml nor in a training's identity, so that a change makes no result stale
 PLUMBING = {
     Path(name)
     for name in (

@@ -56,7 +56,8 @@ def test_the_plumbing_is_what_no_result_depends_on():
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_lists_exactly_the_modules_that_it_imports_but_for_the_plumbing(name, imported):
     listed = [dep for dep in definition(name)["deps"] if dep.endswith(".py")]
-    assert sorted(listed) == sorted(imported[module_of(name)] - set(map(str, PLUMBING)))
+    wanted = imported[module_of(name)] - set(map(str, PLUMBING))
+    assert sorted(listed) == sorted(wanted), "dvc.yaml's deps are not what the stage imports"
 
 
 def names_imported(nodes) -> set[str]:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from shell import environment, run
+from shell import environment
 
 from benchmarks.counted import tera_flop
 from benchmarks.gpu import tables
-from benchmarks.gpu.__main__ import PARTS
+from benchmarks.gpu.__main__ import PARTS, main
 from benchmarks.gpu.steps import SETTINGS, cudnn_benchmark
-from benchmarks.gpu.tables import Numbers, put
+from benchmarks.gpu.tables import Numbers, keep, put
 from benchmarks.gpu.trainings import affordable, alpha_growth
 from stages.common import load_params
 
@@ -64,7 +64,9 @@ def test_a_rehearsal_of_two_minutes_measures_every_part(tmp_path):
     process = start(tmp_path, "--minutes", "2")
     told = process.communicate()[0].decode()
     assert process.returncode == 0, told
-    assert [line.split(":")[0] for line in told.splitlines()] == list(PARTS)
+    *parts, last = told.splitlines()
+    assert [line.split(":")[0] for line in parts] == list(PARTS)
+    assert last == f"numbers in {tmp_path}, messages in {tmp_path}/log.txt"
     found = rows(tmp_path)
     assert set(found) == set(PARTS)
     assert all(found.values())
@@ -98,21 +100,33 @@ def test_a_part_that_is_killed_is_told_and_the_next_one_runs(tmp_path):
     assert {"joint", "tests"} == set(rows(tmp_path))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_it_says_how_to_rehearse(tmp_path):
-    done = run(f"python -m benchmarks.gpu --out {tmp_path}", ROOT, check=False)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith(
-        "error: there is no GPU; --rehearse does the same on the CPU"
-    )
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        pytest.param(
+            "--out {0}",
+            "there is no GPU; --rehearse does the same on the CPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+        ("--out {0} --minutes 0", "argument --minutes: 0 is not a number of minutes above 0"),
+        ("--out {0} --minutes inf", "argument --minutes: inf is not a number of minutes above 0"),
+        ("--out /proc/x", "argument --out: /proc/x cannot be made or is not a folder"),
+        ("--out {0} --images README.md", "argument --images: README.md is not a zip"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_one_line(options, line, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["gpu", *options.format(tmp_path).split()])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err.splitlines()[-1] == f"python -m benchmarks.gpu: error: {line}"
 
 
 def test_parts_without_time_are_skipped(tmp_path):
     process = start(tmp_path, "--minutes", "0.2")
     told = process.communicate()[0].decode().splitlines()
     assert process.returncode == 0
-    assert len(told) == len(PARTS)
-    assert all(re.search("skipped: . s are left, [12]0 are needed", line) for line in told)
+    assert len(told) == len(PARTS) + 1
+    assert all(re.search("skipped: . s are left, [12]0 are needed", line) for line in told[:-1])
 
 
 def test_training_takes_half_of_the_time():
@@ -148,13 +162,24 @@ def test_the_tables_show_what_failed(part, tmp_path):
     assert "| `cssr` |" in told if part == "variants" else "RuntimeError: no" in told
 
 
-def test_numbers_of_a_cpu_do_not_replace_those_of_a_gpu(tmp_path):
-    (tmp_path / "device.json").write_text('{"device": "cpu", "rows": []}')
-    done = run(f"python -m benchmarks.gpu.tables {tmp_path}", ROOT, check=False)
-    assert (done.returncode, done.stderr) == (
-        1,
-        f"error: {tmp_path}: device.json is not there, or not of a GPU\n",
-    )
+def test_a_run_takes_the_place_of_the_parts_that_it_has(tmp_path, monkeypatch):
+    kept, run = tmp_path / "kept", tmp_path / "run"
+    shutil.copytree(tables.NUMBERS, kept)
+    monkeypatch.setattr(tables, "NUMBERS", kept)
+    run.mkdir()
+    for content, refusal in [
+        (None, f"{run} holds no new numbers of device"),
+        ({"device": "cpu"}, f"{run}/joint.json was not measured on a GPU, but rehearsed"),
+        ({"device": "GPU", "preset": "smoke"}, "but rehearsed"),
+    ]:
+        if content:
+            (run / "joint.json").write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=refusal):
+            keep(run)
+    (run / "joint.json").write_text('{"device": "GPU", "preset": "paper", "rows": []}')
+    assert keep(run) == ["joint"]
+    assert json.loads((kept / "joint.json").read_text())["device"] == "GPU"
+    assert (kept / "training.json").is_file()
 
 
 def test_the_counts_are_those_of_the_code():

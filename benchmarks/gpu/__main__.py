@@ -1,8 +1,8 @@
 """Measure a GPU in some minutes: parts one after another, the most important ones first.
 
 Each part is a process with a time limit of its own. It writes FOLDER/PART.json as it goes, so that
-whatever ends the run leaves the numbers that were there. A part that fails is told, and the next
-one runs; one for which too little time is left is skipped.
+whatever ends the run leaves the numbers that were there. A part that fails is reported, and the
+next one runs; one for which too little time is left is skipped. Messages are in FOLDER/log.txt.
 """
 
 import argparse
@@ -12,16 +12,17 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from benchmarks.options import existing_file
 from stages.common import run_stage
 
 PARTS = ("device", "joint", "variants", "choices", "tests", "training")
+LOG = "log.txt"
 RESERVE = 5  # seconds kept for the end
 GRACE = 3  # seconds in which a part can end by itself
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
@@ -38,7 +39,7 @@ class Part(NamedTuple):
     """
 
     name: str
-    command: str
+    command: list[str]
     share: float
     least: int = 10
 
@@ -52,16 +53,16 @@ def parts_of(preset: str, trained: str, images: Path | None, *, repeats: int) ->
         images: zip of images to train on; None for those that the preset makes.
         repeats: timed iterations of each setting, whose median is told.
     """
-    times = f"--repeats {repeats}"
-    steps = f"benchmarks.gpu.steps {times} --warmup {min(4, repeats)} --preset {preset} --part"
-    source = f"--images {images}" if images else ""
+    times = ["--repeats", str(repeats)]
+    steps = ["benchmarks.gpu.steps", *times, "--warmup", str(min(4, repeats)), "--preset", preset]
+    source = ["--images", str(images)] if images else []
     return [
-        Part("device", f"benchmarks.gpu.floors {times}", 0.12),
-        Part("joint", f"{steps} joint", 0.27),
-        Part("variants", f"{steps} variants", 0.16),
-        Part("choices", f"{steps} choices", 0.16),
-        Part("tests", "benchmarks.gpu.checks", 0.14),
-        Part("training", f"benchmarks.gpu.trainings --preset {trained} {source}", 1.0, 20),
+        Part("device", ["benchmarks.gpu.floors", *times], 0.12),
+        Part("joint", [*steps, "--part", "joint"], 0.27),
+        Part("variants", [*steps, "--part", "variants"], 0.16),
+        Part("choices", [*steps, "--part", "choices"], 0.16),
+        Part("tests", ["benchmarks.gpu.checks"], 0.14),
+        Part("training", ["benchmarks.gpu.trainings", "--preset", trained, *source], 1.0, 20),
     ]
 
 
@@ -71,10 +72,11 @@ def run_part(part: Part, folder: Path, seconds: float, environment: dict[str, st
         return f"skipped: {max(0, seconds):.0f} s are left, {part.least} are needed"
     file = folder / f"{part.name}.json"
     file.unlink(missing_ok=True)  # of an earlier run
-    command = [sys.executable, "-m", *part.command.split(), "--json", file]
+    command = [sys.executable, "-m", *part.command, "--json", str(file)]
     if part.name == "training":
         command += ["--seconds", str(int(seconds))]
-    with (folder / "log.txt").open("ab") as log:
+    with (folder / LOG).open("ab") as log:
+        begins = log.tell()
         process = subprocess.Popen(
             command,
             stdout=log,
@@ -89,7 +91,7 @@ def run_part(part: Part, folder: Path, seconds: float, environment: dict[str, st
             return f"ended at its limit of {seconds:.0f} s"
         finally:
             end(process)
-    return "done" if code == 0 else f"failed with exit code {code}: {last_line(log.name)}"
+    return "done" if code == 0 else f"failed with exit code {code}: {last_line(log.name, begins)}"
 
 
 def die_with_parent() -> None:
@@ -106,36 +108,58 @@ def end(process: subprocess.Popen) -> None:
             process.wait(GRACE)
 
 
-def last_line(file: str) -> str:
-    """The last line of a log."""
-    lines = Path(file).read_text(encoding="utf-8", errors="replace").split("\n")
+def last_line(file: str, begins: int) -> str:
+    """The last line of a log, from a position on."""
+    lines = Path(file).read_bytes()[begins:].decode(errors="replace").splitlines()
     return next((line for line in reversed(lines) if line.strip()), "no output")
 
 
 def minutes(text: str) -> float:
     """The type of an option that is a time."""
-    if not float(text) > 0:
-        raise ValueError
-    return float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e4:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of minutes above 0")
+    return value
+
+
+def folder(text: str) -> Path:
+    """The type of an option that names a folder, which is made."""
+    try:
+        Path(text).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise argparse.ArgumentTypeError(f"{text} cannot be made or is not a folder") from None
+    return Path(text)
+
+
+def zip_file(text: str) -> Path:
+    """The type of an option that names a zip."""
+    if not zipfile.is_zipfile(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a zip")
+    return Path(text)
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--minutes", type=minutes, help="for all parts; 8, or 2.5 to rehearse")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--images", type=existing_file, help="zip of images to train on")
+    parser.add_argument("--minutes", type=minutes, help="in all; default: 8, or 2.5 to rehearse")
+    parser.add_argument("--out", type=folder, required=True, metavar="FOLDER", help="to write")
+    parser.add_argument("--images", type=zip_file, metavar="ZIP", help="of images to train on")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="parts to run")
     parser.add_argument(
         "--rehearse",
         action="store_true",
-        help="the same on the CPU, with the smoke preset and without compilation",
+        help="run on the CPU, with the smoke preset, its images and no compilation",
     )
     args = parser.parse_args()
     args.minutes = args.minutes or (2.5 if args.rehearse else 8.0)
     args.only = args.only or PARTS
     if not args.rehearse and not torch.cuda.is_available():
         parser.error("there is no GPU; --rehearse does the same on the CPU")
+    if args.rehearse and args.images:
+        parser.error("--rehearse has images of its own: leave --images out")
     return args
 
 
@@ -144,7 +168,7 @@ def main() -> int:
     args = parse_args()
     seconds = 60 * args.minutes
     ends = time.monotonic() + seconds - RESERVE
-    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / LOG).unlink(missing_ok=True)
     environment, failed = dict(os.environ), False
     if args.rehearse:
         environment |= {"CUDA_VISIBLE_DEVICES": "", "TORCHDYNAMO_DISABLE": "1"}
@@ -162,6 +186,7 @@ def main() -> int:
         outcome = run_part(part, args.out, allowed, environment)
         failed |= outcome.startswith("failed")
         print(f"{part.name}: {outcome} ({time.monotonic() - began:.0f} s)", flush=True)
+    print(f"numbers in {args.out}, messages in {args.out / LOG}")
     return int(failed)
 
 

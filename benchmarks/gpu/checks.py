@@ -33,7 +33,7 @@ class Recorder:
 
 def main() -> int:
     """Run the tests; pytest's exit code."""
-    args = parser_of(__doc__, "gpu.checks").parse_args()
+    args = parser_of(__doc__, "gpu.checks", json_required=True).parse_args()
     recorder = Recorder(args.json, facts_of(prepare(args)))
     return pytest.main([*TESTS, "-p", "no:cacheprovider"], plugins=[recorder])
 

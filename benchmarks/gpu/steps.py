@@ -107,7 +107,11 @@ def kernel_times(steps: Iterator[None], repeats: int = 3) -> Row:
         for _ in islice(steps, repeats):
             pass
         torch.cuda.synchronize()
-    found = [event for event in profiler.key_averages() if event.device_type == DeviceType.CUDA]
+    found = [
+        event
+        for event in profiler.key_averages()
+        if event.device_type == DeviceType.CUDA and not event.key.startswith("Optimizer.step")
+    ]
     rows = [
         {
             "kernel": event.key,
@@ -150,7 +154,7 @@ SETTINGS = {
 
 def main() -> None:
     """Time the settings of a part, and write what is known after each."""
-    parser = parser_of(__doc__, "gpu.steps")
+    parser = parser_of(__doc__, "gpu.steps", json_required=True)
     add_preset(parser, "paper", "its networks, sizes and training")
     parser.add_argument("--part", choices=SETTINGS, required=True, help="settings to time")
     parser.add_argument("--warmup", type=at_least(0), default=4, help="iterations before")
@@ -182,6 +186,9 @@ def main() -> None:
         rows.append(row)
         facts = {**facts_of(device), "preset": args.preset, "repeats": args.repeats}
         save(args.json, {"benchmark": args.part, **facts, "rows": rows})
+    failed = [row["setting"] for row in rows if "error" in row]
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(rows)} settings failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Write what `python -m benchmarks.gpu` measured into docs/performance.md.
 
-The files of a folder that is named are copied to docs/gpu/ first.
+The files of a folder that is named take the place of those in docs/gpu/, part by part.
 """
 
 import argparse
@@ -179,20 +179,33 @@ def put(page: str, tables: str) -> str:
     return f"{before}{BEGIN}\n{tables}\n{END}{rest.split(END)[1]}"
 
 
+def keep(folder: Path) -> list[str]:
+    """Copy the parts that a folder holds to docs/gpu/; their names.
+
+    Raises:
+        ValueError: if it holds none, or one that was not measured on a GPU with a real preset.
+    """
+    parts = [part for part in PARTS if (folder / f"{part}.json").is_file()]
+    if not parts or folder.resolve() == NUMBERS.resolve():
+        raise ValueError(f"{folder} holds no new numbers of {', '.join(PARTS)}")
+    for part in parts:
+        content = Numbers(folder).read(part)
+        if content["device"] == "cpu" or content.get("preset") == "smoke":
+            raise ValueError(f"{folder}/{part}.json was not measured on a GPU, but rehearsed")
+    for part in parts:
+        shutil.copy(folder / f"{part}.json", NUMBERS)
+    return parts
+
+
 def main() -> None:
-    """Render a run's numbers, keep them, and write the page."""
+    """Keep a run's numbers, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu.tables", description=__doc__)
     parser.add_argument("folder", type=existing_folder, nargs="?", help="of a run")
     folder = parser.parse_args().folder
-    if folder:
-        if Numbers(folder).read("device").get("device", "cpu") == "cpu":
-            raise ValueError(f"{folder}: device.json is not there, or not of a GPU")
-        for name in (f"{part}.json" for part in PARTS):
-            (NUMBERS / name).unlink(missing_ok=True)
-            if (folder / name).is_file():
-                shutil.copy(folder / name, NUMBERS)
+    parts = keep(folder) if folder else []
     page = put(PAGE.read_text(encoding="utf-8"), Numbers(NUMBERS).render())
     write_whole(PAGE, page.encode())
+    print(f"{PAGE}: tables made; new: {', '.join(parts) or 'none'}. Read the text around them.")
 
 
 if __name__ == "__main__":

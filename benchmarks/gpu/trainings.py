@@ -189,7 +189,7 @@ def write_sheet(file: Path, columns: Mapping[str, Sequence[np.ndarray]]) -> None
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = parser_of(__doc__, "gpu.trainings")
+    parser = parser_of(__doc__, "gpu.trainings", json_required=True)
     add_preset(parser, "real", "its networks, sizes and losses")
     parser.add_argument("--images", type=existing_file, help="zip of images; else synthetic ones")
     parser.add_argument("--seconds", type=at_least(1), required=True, help="for all of it")
