@@ -342,7 +342,10 @@ def test_results_that_are_not_whole_are_made_again_and_cost_no_other_photo(folde
     assert "a.png" in (tmp_path / "out/index.html").read_text()
 
 
-def test_pictures_among_results_are_no_photos(inspected, folder):
-    done = run("cssr segment . -r --model model --out other", folder, check=False)
+def test_pictures_among_results_are_no_photos(inspected, folder, tmp_path):
+    for name in ("photos", "out"):  # not what other tests have left in the folder
+        shutil.copytree(folder / name, tmp_path / name)
+    command = f"cssr segment . -r --model {folder / 'model'} --out other"
+    done = run(command, tmp_path, check=False)
     assert "probability.tif" not in done.stdout + done.stderr
     assert "photos/a.png" in done.stdout
