@@ -17,11 +17,15 @@ setup: .venv/installed
 repro: setup
 	dvc repro
 
+# Files of tests run side by side, so that each process has one thread: make test JOBS=4
+JOBS ?= 2
+PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
+
 test: setup
-	python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-long: setup
-	python -m pytest -m slow
+	$(PYTEST) -m slow
 	python -m pytest tests/test_demo.py
 
 test-all: test test-long
@@ -33,7 +37,6 @@ lint: setup
 # The paper's claims on real cracks, in docs/results/; needs the images as real.zip. Of so many jobs
 # at a time each has its share of the cores; one GPU wants JOBS=1.
 PRESET ?= real_small
-JOBS ?= 2
 results: setup
 	python -m benchmarks.run_cells --preset $(PRESET) --at-once $(JOBS)
 	python -m benchmarks.collect_cells --preset $(PRESET)

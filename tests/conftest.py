@@ -11,9 +11,6 @@ ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("CSSR_REAL_DATA", ROOT / "../shared/data/crack_real.zip"))
 
 
-_TRIED: list[tuple[str, int, str]] = []
-
-
 def pytest_configure() -> None:
     """Let what the tests start be interrupted, even where they run in the background."""
     for number in (signal.SIGINT, signal.SIGHUP):
@@ -23,16 +20,18 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture
-def tried() -> Callable[[str, int, str], None]:
+def tried(record_property) -> Callable[[str, int, str], None]:
     """Counts a fault that a test tried, how often, and what happened: docs/reliability.md."""
-    return lambda fault, times, outcome: _TRIED.append((fault, times, outcome))
+    return lambda *fault: record_property("tried", fault)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Print the faults that were tried."""
-    if _TRIED:
+    """Print the faults that were tried, in whichever process."""
+    reports = terminalreporter.getreports("passed")
+    found = [value for report in reports for name, value in report.user_properties]
+    if found:
         terminalreporter.section("faults tried")
-        for fault, times, outcome in _TRIED:
+        for fault, times, outcome in found:
             terminalreporter.write_line(f"| {fault} | {times:,} | {outcome} |")
 
 
