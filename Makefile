@@ -19,13 +19,11 @@ repro: setup
 
 # Files of tests run side by side, so that each process has one thread: make test JOBS=4
 JOBS ?= 2
-PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
-
 test: setup
-	$(PYTEST) -m "not slow"
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile -m "not slow"
 
 test-long: setup
-	$(PYTEST) -m slow
+	python -m pytest -m slow
 	python -m pytest tests/test_demo.py
 
 test-all: test test-long
