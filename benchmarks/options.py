@@ -1,6 +1,7 @@
 """Options of the benchmarks' command lines."""
 
 import argparse
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,10 +79,10 @@ def existing_folder(text: str) -> Path:
     return Path(text)
 
 
-def existing_file(text: str) -> Path:
-    """The type of an option that names an existing file."""
-    if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"{text} is not a file")
+def zip_file(text: str) -> Path:
+    """The type of an option that names a zip."""
+    if not zipfile.is_zipfile(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a zip")
     return Path(text)
 
 

@@ -1,7 +1,8 @@
 """A training iteration with the networks of a preset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from cssr.losses import LOSSES
 from cssr.models.variants import build_pipeline
 from cssr.objectives import OBJECTIVES, Parts, TrainingLosses
 from cssr.parallel import Alone
-from cssr.params import Params, Train
+from cssr.params import Params, Train, parse_params
 from cssr.train_step import train_step
 from stages.train import new_sr, new_ss
 
@@ -30,6 +31,12 @@ def build(variant: str, params: Params) -> nn.Module:
     sr.requires_grad_(variant != "sr_ss")
     ss.requires_grad_(variant != "ss_sr")
     return build_pipeline(variant, sr=sr, ss=ss, scale=params.data.scale)
+
+
+def changed_train(params: Params, changes: Mapping[str, Any]) -> Train:
+    """A preset's training with some values changed, validated as a whole params file is."""
+    values = params.model_dump()
+    return parse_params({**values, "train": {**values["train"], **changes}}).train
 
 
 def random_arrays(size: int, scale: int, images: int = 48) -> Arrays:

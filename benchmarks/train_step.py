@@ -22,12 +22,12 @@ from benchmarks.measure import (
     report,
 )
 from benchmarks.options import add_device_share, add_preset, at_least, load_preset, parser_of
-from benchmarks.step import VARIANTS, Mark, build, iterate, random_arrays
+from benchmarks.step import VARIANTS, Mark, build, changed_train, iterate, random_arrays
 from cssr.data.arrays import Arrays
 from cssr.data.batches import DEVICE_SHARE, draw_batches
 from cssr.objectives import TrainingLosses
 from cssr.parallel import Alone
-from cssr.params import Params, Train, parse_params
+from cssr.params import Params, Train
 from cssr.train_step import new_optimiser, prepare_networks
 from stages.common import run_stage
 
@@ -210,8 +210,7 @@ def main() -> None:
     asked = {"precision": args.precision, "micro_batch": args.micro_batch}
     changes = {name: value for name, value in asked.items() if value}
     changes |= {"compile": args.compile, "recompute": args.recompute}
-    values = params.model_dump()
-    train = parse_params({**values, "train": {**values["train"], **changes}}).train
+    train = changed_train(params, changes)
     if args.count:
         rows = [{"variant": name, **counts(name, params, train)} for name in args.variants]
         report("train_step", rows, device, args, {"preset": args.preset, **train.model_dump()})

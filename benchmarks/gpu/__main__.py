@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from benchmarks.options import zip_file
 from stages.common import run_stage
 
 PARTS = ("device", "joint", "variants", "choices", "tests", "training")
@@ -131,13 +131,6 @@ def folder(text: str) -> Path:
         Path(text).mkdir(parents=True, exist_ok=True)
     except OSError:
         raise argparse.ArgumentTypeError(f"{text} cannot be made or is not a folder") from None
-    return Path(text)
-
-
-def zip_file(text: str) -> Path:
-    """The type of an option that names a zip."""
-    if not zipfile.is_zipfile(text):
-        raise argparse.ArgumentTypeError(f"{text} is not a zip")
     return Path(text)
 
 

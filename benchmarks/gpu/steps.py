@@ -15,14 +15,13 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.measure import Row, facts_of, prepare, save
 from benchmarks.options import add_preset, at_least, load_preset, parser_of
-from benchmarks.step import VARIANTS, random_arrays
+from benchmarks.step import VARIANTS, changed_train, random_arrays
 from benchmarks.train_step import time_variant
 from cssr.data.batches import DEVICE_SHARE
 from cssr.device import compute_deterministically
 from cssr.models import strided
 from cssr.models.dbpn import ConvPReLU
 from cssr.models.unet import PixelShuffle
-from cssr.params import parse_params
 from stages.common import run_stage
 
 
@@ -163,8 +162,7 @@ def main() -> None:
     arrays = random_arrays(params.data.size, params.data.scale)
     rows: list[Row] = []
     for setting in SETTINGS[args.part]:
-        values = params.model_dump()
-        train = parse_params({**values, "train": {**values["train"], **setting.changes}}).train
+        train = changed_train(params, setting.changes)
         row: Row = {"setting": setting.name, "variant": setting.variant}
         try:
             with setting.within():

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from benchmarks.measure import Row, facts_of, prepare, save
-from benchmarks.options import add_preset, at_least, existing_file, load_preset, parser_of
+from benchmarks.options import add_preset, at_least, load_preset, parser_of, zip_file
 from benchmarks.step import random_arrays
 from benchmarks.train_step import time_variant
 from cssr.checkpoint import save_model
@@ -191,7 +191,7 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = parser_of(__doc__, "gpu.trainings", json_required=True)
     add_preset(parser, "real", "its networks, sizes and losses")
-    parser.add_argument("--images", type=existing_file, help="zip of images; else synthetic ones")
+    parser.add_argument("--images", type=zip_file, help="zip of images; else synthetic ones")
     parser.add_argument("--seconds", type=at_least(1), required=True, help="for all of it")
     return parser.parse_args()
 
