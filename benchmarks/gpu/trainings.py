@@ -28,6 +28,7 @@ from cssr.data.layout import import_images
 from cssr.data.split import split_names
 from cssr.data.synthetic import write_synthetic
 from cssr.evaluation import crack_pixels, evaluate, predict, summarise
+from cssr.examples import choose_examples
 from cssr.files import write_whole
 from cssr.parallel import Alone
 from cssr.params import Params, Train
@@ -154,20 +155,13 @@ def score(pipeline: nn.Module, variant: str, test: Arrays, device: torch.device,
     return summarise(scores, test.mask) | curve
 
 
-def choose_examples(test: Arrays) -> list[int]:
-    """Test images with little to much crack."""
-    crack = crack_pixels(test.mask)
-    order = [int(k) for k in np.argsort(crack, kind="stable") if crack[k]]
-    return [order[len(order) * (2 * k + 1) // (2 * EXAMPLES)] for k in range(EXAMPLES)]
-
-
 def example_column(
     pipeline: nn.Module, variant: str, images: Arrays, device: torch.device
 ) -> list[np.ndarray]:
     """What a pipeline makes of the examples: crack probabilities, or the SR image without them."""
     taken = images.hr if variant == "ss_hr" else images.lr
     results = predict(pipeline, taken, batch_size=1, device=device)
-    return [to_bytes((sr if probs is None else probs)[0].cpu()) for sr, probs in results]
+    return [to_bytes((sr if probs is None else probs)[0]) for sr, probs in results]
 
 
 def write_sheet(file: Path, columns: Mapping[str, Sequence[np.ndarray]]) -> None:
@@ -216,7 +210,8 @@ def main() -> None:
         folder = Path(name)
         sets = write_sets(args.images, params, folder)
         train, test, rows = plan(args, ends, params, device), sets["test"], []
-        chosen = choose_examples(test)
+        rng = np.random.default_rng(params.seed)
+        chosen = choose_examples(crack_pixels(test.mask), EXAMPLES, rng)
         shown = Arrays(*(array[chosen] for array in test[:4]), [test.names[k] for k in chosen])
         columns = {"LR": shown.lr, "HR": shown.hr, "mask": shown.mask * np.uint8(255)}
         facts = {
