@@ -9,8 +9,8 @@ from benchmarks.measure import Row, median_ms, prepare, report
 from benchmarks.options import add_preset, existing_folder, load_preset, parser_of
 from benchmarks.step import VARIANTS, build
 from cssr.params import Params
-from cssr.state import Checkpoints
-from cssr.train_step import new_optimiser
+from cssr.training.checkpoints import Checkpoints
+from cssr.training.loop.step import new_optimiser
 from stages.common import run_stage
 
 

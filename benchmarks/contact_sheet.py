@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cssr.data.synthetic import synthesize
+from cssr.sources.synthetic import synthesize
 
 SIZE, THUMBNAIL, COLUMNS = 448, 168, 8
 OUTLINE = (230, 30, 30)  # RGB

@@ -14,12 +14,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.step import build, iterate
-from cssr.data.augment import Distortion
-from cssr.data.batches import Drawn
-from cssr.objectives import Parts, TrainingLosses
-from cssr.parallel import Alone
+from cssr.training.loop.augment import Distortion
+from cssr.training.loop.batches import Drawn
+from cssr.training.loop.objective import Parts, TrainingLosses
+from cssr.training.loop.parallel import Alone
 from cssr.params import Params, Train
-from cssr.train_step import new_optimiser, prepare_networks
+from cssr.training.loop.step import new_optimiser, prepare_networks
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,8 @@ import torch
 from benchmarks.measure import Row, median_ms, prepare, report
 from benchmarks.options import add_device_share, at_least, parser_of
 from cssr.data.arrays import find_pairs, load_arrays, write_arrays
-from cssr.data.batches import draw_batches, make_batch
-from cssr.data.synthetic import write_synthetic
+from cssr.training.loop.batches import draw_batches, make_batch
+from cssr.sources.synthetic import write_synthetic
 from stages.common import run_stage
 
 FILES = 64  # different images; larger sets name them again and again

@@ -7,10 +7,10 @@ from benchmarks.measure import median_ms, prepare, report
 from benchmarks.options import add_preset, at_least, load_preset, parser_of
 from benchmarks.step import build, random_arrays
 from cssr.data.distance import signed_distance
-from cssr.data.synthetic import synthesize
+from cssr.sources.synthetic import synthesize
 from cssr.device import keep_freed_memory
-from cssr.evaluation import evaluate
-from cssr.metrics import iou_curve, psnr, ssim
+from cssr.evaluation.scores import evaluate
+from cssr.evaluation.metrics import iou_curve, psnr, ssim
 from stages.common import run_stage
 
 

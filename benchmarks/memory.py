@@ -8,9 +8,9 @@ import torch
 from benchmarks.data import linked_pairs
 from benchmarks.measure import MemoryWatch
 from cssr.data.arrays import load_arrays, write_arrays
-from cssr.evaluation import evaluate, summarise
+from cssr.evaluation.scores import evaluate, summarise
 from cssr.models.unet import UNet
-from cssr.models.variants import BicubicSS
+from cssr.models.pipeline import BicubicSS
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save
 
 from benchmarks.workplaces import BEGUN, CODE, ROOT, Key, Workplace, variations_of
-from cssr.checkpoint import WEIGHTS
+from cssr.models.saved import WEIGHTS
 from cssr.files import write_whole
 from stages.common import load_params, run_stage
 

@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from benchmarks.measure import prepare, report
 from benchmarks.options import at_least, existing_folder, parser_of
-from cssr.data.synthetic import synthesize
+from cssr.sources.synthetic import synthesize
 
 PATCH = 512  # px of a synthetic image, of which the photo is made
 

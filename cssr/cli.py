@@ -216,7 +216,7 @@ def measure(
 @click.option("--onnx", type=click.Path(path_type=Path), required=True, help="File to write.")
 def export(model: Path, onnx: Path) -> None:
     """Export a trained model as ONNX, and compare it with the model itself."""
-    from cssr.checkpoint import check_segments, load_model
+    from cssr.models.saved import check_segments, load_model
     from cssr.inspection.onnx import TOLERANCE, export_onnx, greatest_difference
 
     if onnx.suffix != ".onnx":

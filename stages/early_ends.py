@@ -9,12 +9,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from cssr.data.arrays import Arrays
-from cssr.data.batches import batch_indices
+from cssr.training.loop.batches import batch_indices
 from cssr.files import write_whole
-from cssr.numerics import NotFiniteError
-from cssr.parallel import Alone
-from cssr.state import Checkpoints
-from cssr.training import StoppedError
+from cssr.training.loop.guards import NotFiniteError
+from cssr.training.loop.parallel import Alone
+from cssr.training.checkpoints import Checkpoints
+from cssr.training.loop import StoppedError
 from stages.common import ending_signals, say
 
 if TYPE_CHECKING:

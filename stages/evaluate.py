@@ -11,20 +11,20 @@ import pandas as pd
 import torch
 from torch import nn
 
-from cssr.checkpoint import DESCRIPTION, check_segments, load_model
+from cssr.models.saved import DESCRIPTION, check_segments, load_model
 from cssr.data.arrays import Arrays, load_arrays, to_bytes
 from cssr.device import choose_device, keep_freed_memory
-from cssr.evaluation import (
+from cssr.evaluation.scores import (
     Scores,
     crack_pixels,
     evaluate,
     predict,
     summarise,
 )
-from cssr.examples import choose_examples, mean_width
+from cssr.measurement.examples import choose_examples, mean_width
 from cssr.files import new_folder
-from cssr.measurement.errors import measure_predictions, measure_truth, measurement_errors
-from cssr.metrics import THRESHOLDS, aiu
+from cssr.measurement.accuracy import measure_predictions, measure_truth, measurement_errors
+from cssr.evaluation.metrics import THRESHOLDS, aiu
 from stages.common import forget_finished, read_params, refuse_to_replace, run_stage
 
 ARRAYS = Path("data/arrays")

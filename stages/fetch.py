@@ -5,9 +5,9 @@ import os
 import shutil
 from pathlib import Path
 
-from cssr.data.khanhha import KHANHHA_IMAGES, download_khanhha
-from cssr.data.layout import DataError, import_images, locate
-from cssr.data.synthetic import write_synthetic
+from cssr.sources.khanhha import KHANHHA_IMAGES, download_khanhha
+from cssr.sources.layout import DataError, import_images, locate
+from cssr.sources.synthetic import write_synthetic
 from cssr.files import new_folder
 from stages.common import STATE, read_params, run_stage
 

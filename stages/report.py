@@ -23,7 +23,7 @@ from cssr.report.header import (
     header_lines,
     preferred_beta_note,
 )
-from cssr.report.measurements import measurement_table
+from cssr.report.measurement_table import measurement_table
 from cssr.report.page import FIGURES, write_page
 from cssr.report.results import (
     MODELS,

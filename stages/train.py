@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from cssr.checkpoint import DESCRIPTION, WEIGHTS, load_model, load_weights, save_model
+from cssr.models.saved import DESCRIPTION, WEIGHTS, load_model, load_weights, save_model
 from cssr.data.arrays import load_arrays
 from cssr.device import choose_device, compute_deterministically, device_name
 from cssr.files import locked, new_folder, write_whole
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise, start_from
 from cssr.models.unet import UNet, load_imagenet
-from cssr.models.variants import build_pipeline
-from cssr.parallel import launch
+from cssr.models.pipeline import build_pipeline
+from cssr.training.loop.parallel import launch
 from cssr.params import LOSS_NAMES, Train
-from cssr.state import Checkpoints, identify, key_of
-from cssr.training import fit
+from cssr.training.checkpoints import Checkpoints, identify, key_of
+from cssr.training.loop import fit
 from stages.common import (
     FINISHED,
     STATE,

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from cssr.files import naming
 from cssr.params import Train
-from cssr.training import Row
+from cssr.training.loop import Row
 from stages.common import files_in, say
 
 try:

@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from cssr.data.layout import fingerprint, locate
+from cssr.sources.layout import fingerprint, locate
 from cssr.files import write_whole
 from stages.common import read_params, run_stage
 

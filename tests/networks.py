@@ -11,11 +11,11 @@ from cssr.data.distance import signed_distance
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise
 from cssr.models.unet import UNet
-from cssr.models.variants import build_pipeline
-from cssr.parallel import Alone
+from cssr.models.pipeline import build_pipeline
+from cssr.training.loop.parallel import Alone
 from cssr.params import Objective, Train
-from cssr.state import Checkpoints
-from cssr.training import fit
+from cssr.training.checkpoints import Checkpoints
+from cssr.training.loop import fit
 
 CPU = torch.device("cpu")
 IDENTITY = {"parameters": "p", "code": "c", "inputs": "i"}

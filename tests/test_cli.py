@@ -15,9 +15,9 @@ from networks import pipeline
 from PIL import Image
 from shell import environment, run
 
-from cssr.checkpoint import save_model
+from cssr.models.saved import save_model
 from cssr.cli import main
-from cssr.data.synthetic import synthesize
+from cssr.sources.synthetic import synthesize
 
 ONE_LINE = r"error: [^\n]+\n"
 

@@ -127,7 +127,7 @@ def test_a_checkpoint_on_a_full_disk_leaves_the_older_one(small_disk, tried):
 import sys
 import torch
 from pathlib import Path
-from cssr.state import Checkpoints
+from cssr.training.checkpoints import Checkpoints
 checkpoints = Checkpoints(Path(sys.argv[1]), {})
 for k in range(3):
     checkpoints.save({"iteration": k, "weights": torch.zeros(9000)})

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cssr.data.distance import signed_distance
-from cssr.losses import (
+from cssr.training.losses import (
     LOSSES,
     boundary_loss,
     dice_loss,
@@ -22,7 +22,7 @@ from cssr.losses import (
     normalise_phi,
     wce_loss,
 )
-from cssr.metrics import aiu, best_threshold, iou_curve, psnr, ssim
+from cssr.evaluation.metrics import aiu, best_threshold, iou_curve, psnr, ssim
 
 FOLDER = Path(__file__).parent / "oracle"
 ORACLE = json.loads((FOLDER / "oracle.json").read_text())

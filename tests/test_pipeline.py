@@ -13,7 +13,7 @@ import yaml
 from safetensors.torch import load_file
 from shell import run
 
-from cssr.data.synthetic import write_synthetic
+from cssr.sources.synthetic import write_synthetic
 
 MODELS = ["ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
 

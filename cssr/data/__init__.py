@@ -1,1 +1,1 @@
-"""Images and masks: sources, splits, arrays, augmentation."""
+"""Images and masks as arrays: split, low-resolution copies, distance maps."""

@@ -15,8 +15,8 @@ import torch
 
 from cssr.data.degrade import bicubic, downscale
 from cssr.data.distance import signed_distance
+from cssr.masks import CRACK
 
-CRACK = 128  # least value of a crack pixel in a mask file
 CHUNK = 64  # images in memory at a time
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from cssr.models.variants import Statistics
+from cssr.models.pipeline import Statistics
 
 
 class Moments:

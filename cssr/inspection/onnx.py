@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from cssr.files import write_whole
-from cssr.inspection.segmenter import HAS_SR
-from cssr.models.reach import reach
-from cssr.models.variants import Statistics
+from cssr.models.pipeline import Statistics
+from cssr.models.receptive_field import receptive_field
+from cssr.models.variants import VARIANTS
 
 KEY = "cssr"  # of the description among the file's metadata
 TOLERANCE = 1e-4  # of a probability, between ONNX and PyTorch
@@ -51,7 +51,7 @@ def export_onnx(file: Path, pipeline: nn.Module, description: dict[str, Any]) ->
         pipeline: one of the seven of Table 1, on the CPU.
         description: as in model.json.
     """
-    has_sr, stride = description["variant"] in HAS_SR, _stride(description)
+    has_sr, stride = VARIANTS[description["variant"]].has_sr, _stride(description)
     image = torch.rand(2, 3, 2 * stride, 3 * stride)
     own = {"mean": torch.zeros(1, 3, 1, 1), "variance": torch.full((1, 3, 1, 1), OWN)}
     batch, rows, columns = map(torch.export.Dim, ("batch", "rows", "columns"))
@@ -97,8 +97,8 @@ def greatest_difference(file: Path, pipeline: nn.Module, description: dict[str, 
 
 
 def _stride(description: dict[str, Any]) -> int:
-    sr = description["sr"]
-    return reach(description["variant"], scale=description["scale"], stages=sr and sr["stages"])[0]
+    variant, scale, sr = description["variant"], description["scale"], description["sr"]
+    return receptive_field(variant, scale=scale, stages=sr and sr["stages"])[0]
 
 
 class OnnxNetwork:
@@ -136,7 +136,7 @@ def load_onnx(file: Path) -> tuple[OnnxNetwork, dict[str, Any]]:
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         description = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
-        has_sr = description["variant"] in HAS_SR
+        has_sr = VARIANTS[description["variant"]].has_sr
         description["sr"], description["ss"]["encoder"]  # what a segmenter asks for
     except (KeyError, TypeError):
         raise ValueError(f"{file}: an ONNX file, but not one of `cssr export`") from None

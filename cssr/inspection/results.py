@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import rasterio
 
-from cssr.checkpoint import WEIGHTS
-from cssr.data.arrays import CRACK
 from cssr.files import new_files, new_folder
 from cssr.inspection.overlay import Overlay
 from cssr.inspection.photos import SUMMARY, ArrayPhoto, FilePhoto, PhotoError, open_photo, shown
 from cssr.inspection.segmenter import Band, Segmenter, Tiling
+from cssr.masks import CRACK
 from cssr.measurement.cracks import Crack, crack_table, geojson, measure_bands
+from cssr.models.saved import WEIGHTS
 
 # what a photo's folder holds, beside its summary, which is written last, and perhaps an SR image
 WRITTEN = ("probability.tif", "mask.tif", "cracks.csv", "cracks.geojson", "overlay.jpg")

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cssr.checkpoint import check_segments, load_model
 from cssr.data.arrays import to_bytes, to_unit
 from cssr.device import choose_device, keep_freed_memory
 from cssr.inspection.moments import Moments
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, Header, open_photo
 from cssr.inspection.tiles import Span, batches, cut, kept
-from cssr.models.reach import reach
-from cssr.models.variants import Statistics
+from cssr.models.pipeline import Statistics
+from cssr.models.receptive_field import receptive_field
+from cssr.models.saved import check_segments, load_model
+from cssr.models.variants import VARIANTS
 
 TILE = 1280  # side of what is kept of a tile by default, px of the results
 ROOM = 2**32  # bytes of activations that a tile may take by default
 BLOCK = 64  # cuts lie at multiples of it, px of the results
-HAS_SR = ("bicubic_ss", "sr_ss", "cssr")  # variants whose results hold an SR image
 KEPT = 512 * 2**20  # bytes of SR images that may be kept between the two passes over a photo
 
 
@@ -119,10 +119,10 @@ class Segmenter:
     def __init__(self, network: Network, description: Mapping[str, Any]) -> None:
         variant, sr = description["variant"], description["sr"]
         self.network, self.variant = network, variant
-        self.scale = 1 if variant == "ss_hr" else description["scale"]
-        self.has_sr = variant in HAS_SR
+        self.scale = 1 if VARIANTS[variant].takes_hr else description["scale"]
+        self.has_sr = VARIANTS[variant].has_sr
         self.threshold = description.get("threshold")
-        self.stride, self.overlap = reach(
+        self.stride, self.overlap = receptive_field(
             variant, scale=description["scale"], stages=sr and sr["stages"]
         )
         self.step = max(self.stride, BLOCK // self.scale)
@@ -267,7 +267,7 @@ def _check(path: Path, description: Mapping[str, Any]) -> None:
     try:
         threshold = description.get("threshold")
         usable = threshold is None or 0 <= threshold <= 1
-        reach(description["variant"], scale=description["scale"], stages=1)
+        receptive_field(description["variant"], scale=description["scale"], stages=1)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: its description is of another version ({error})") from None
     if not usable:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cssr.models.recompute import run_block
+from cssr.paper import STRIDE, VGG16_WIDTHS
 
-VGG16_WIDTHS = (64, 128, 256, 512, 512)
 CONVS_PER_BLOCK = (2, 2, 3, 3, 3)
 
 
@@ -52,8 +52,8 @@ class UNet(nn.Module):
         Raises:
             ValueError: if a side is not a multiple of 16.
         """
-        if image.shape[-2] % 16 or image.shape[-1] % 16:
-            raise ValueError(f"sides {tuple(image.shape[-2:])} are not multiples of 16")
+        if image.shape[-2] % STRIDE or image.shape[-1] % STRIDE:
+            raise ValueError(f"sides {tuple(image.shape[-2:])} are not multiples of {STRIDE}")
         run = partial(run_block, recompute=self.recompute)
         x, taps = image, []
         for block in self.encoder:

@@ -13,7 +13,7 @@ from PIL import Image
 from shell import run
 
 import cssr
-from cssr.checkpoint import save_model
+from cssr.models.saved import save_model
 from cssr.data.arrays import to_unit
 from cssr.inspection.photos import ArrayPhoto
 from cssr.inspection.segmenter import Segmenter, Torch

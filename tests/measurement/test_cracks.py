@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage.draw import polygon2mask
 
-from cssr.data.synthetic import synthesize
+from cssr.sources.synthetic import synthesize
 from cssr.measurement.cracks import Crack, crack_table, geojson, measure, measure_bands
 
 FINE = 9

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from cssr.metrics import THRESHOLDS, iou_curve
+from cssr.evaluation.metrics import THRESHOLDS, iou_curve
 from cssr.report.page import FIGURES, write_page
 from cssr.report.results import MODELS, read_cell, read_examples
 

@@ -1,0 +1,3 @@
+"""What a mask file means."""
+
+CRACK = 128  # least value of a crack pixel, of 255

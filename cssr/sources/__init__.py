@@ -1,0 +1,1 @@
+"""Where the images come from: synthetic, Khanhha's set, folders and zips."""

@@ -1,0 +1,101 @@
+"""Download of Khanhha's crack segmentation set: 9,603 training and 1,695 test images, 448×448."""
+
+import time
+import zipfile
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cssr.sources.layout import DataError
+
+DRIVE_URL = "https://drive.google.com/uc?id=1xrOqv0-3uMHjZyEUrerOYiYXW_E8SUMP"
+KAGGLE_HANDLE = "lakshaymiddha/crack-segmentation-dataset"
+KHANHHA_IMAGES = {"train": 9603, "test": 1695}
+TIMEOUT = 60.0  # s without a byte
+RETRIES = 5  # of a connection that drops or stalls, from where it was, with growing pauses
+RANGE_REFUSED = "byte range"  # in gdown's message, whatever the answer to a request for the rest
+PAUSES = (5.0, 20.0, 60.0)  # s, after a server's answer that it is busy or out of order
+
+
+def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
+    """Download the set from Google Drive or, if that fails, from Kaggle.
+
+    Args:
+        folder: an existing folder to download into; a part that lies there is completed.
+        drive_url: of the zip.
+
+    Returns:
+        A zip or a folder that holds the data set somewhere inside.
+
+    Raises:
+        DataError: if both ways fail, with both reasons and the third way.
+    """
+    ways: dict[str, Callable[[], Path]] = {
+        f"Google Drive ({drive_url})": lambda: _from_drive(drive_url, folder / "khanhha.zip"),
+        f"Kaggle ({KAGGLE_HANDLE})": lambda: _from_kaggle(folder / "kaggle"),
+    }
+    reasons = []
+    for name, download in ways.items():
+        try:
+            return download()
+        except Exception as error:  # quota, network, credentials, no package: no common class
+            reasons.append(f"{name}: {' '.join(str(error).split()) or type(error).__name__}")
+    raise DataError(
+        f"Khanhha's images could not be downloaded. {'; '.join(reasons)}. "
+        f"Third way: download the zip by hand and set data.source: path and data.path to it"
+    )
+
+
+def _from_drive(url: str, file: Path) -> Path:
+    import gdown  # like kagglehub and requests needed for this set alone, not for the others
+
+    try:
+        _download_zip(url, file)
+    except gdown.exceptions.DownloadError as error:
+        if RANGE_REFUSED not in str(error):
+            raise
+        # the part stays until the whole is there: what came may have been a page, not the zip
+        with TemporaryDirectory(dir=file.parent) as elsewhere:
+            _download_zip(url, Path(elsewhere, file.name))
+            Path(elsewhere, file.name).replace(file)
+        for part in file.parent.glob(f"{file.name}*.part"):
+            part.unlink()
+    return file
+
+
+def _download_zip(url: str, file: Path) -> None:
+    _try_patiently(url, file)
+    if not zipfile.is_zipfile(file):
+        file.unlink()
+        raise DataError("what was sent is not a zip")
+
+
+def _try_patiently(url: str, file: Path) -> None:
+    """Download, going on from a part, with pauses while the server is busy or out of order."""
+    import gdown
+    import requests
+
+    for pause in (*PAUSES, None):
+        try:
+            gdown.download(url=url, output=str(file), timeout=TIMEOUT, retries=RETRIES, resume=True)
+            return
+        except (requests.HTTPError, gdown.exceptions.DownloadError) as error:
+            if pause is None or not _passes(error):
+                raise
+            print(f"{' '.join(str(error).split())}; next try in {pause:g} s", flush=True)
+        time.sleep(pause)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether a later try may succeed: 429, 5xx, and what may have been one of these."""
+    response = getattr(error, "response", None)  # of an HTTPError
+    if response is None:
+        return RANGE_REFUSED in str(error)
+    return response.status_code == HTTPStatus.TOO_MANY_REQUESTS or response.status_code >= 500
+
+
+def _from_kaggle(folder: Path) -> Path:
+    import kagglehub
+
+    return Path(kagglehub.dataset_download(KAGGLE_HANDLE, output_dir=str(folder)))
