@@ -10,7 +10,7 @@ from benchmarks.options import add_preset, existing_folder, load_preset, parser_
 from benchmarks.step import VARIANTS, build
 from cssr.params import Params
 from cssr.training.checkpoints import Checkpoints
-from cssr.training.loop.step import new_optimiser
+from cssr.training.step import new_optimiser
 from stages.common import run_stage
 
 

@@ -46,7 +46,7 @@ def contact_sheet(count: int, seed: int, crack_width: tuple[float, float]) -> np
 def main() -> None:
     """Write the sheet to the file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("reports/contact_sheet.jpg"))
+    parser.add_argument("--out", type=Path, default=Path("docs/contact_sheet.jpg"))
     parser.add_argument("--rows", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--crack-width", type=float, nargs=2, default=(1.0, 8.0))

@@ -14,12 +14,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.step import build, iterate
-from cssr.training.loop.augment import Distortion
-from cssr.training.loop.batches import Drawn
-from cssr.training.loop.objective import Parts, TrainingLosses
-from cssr.training.loop.parallel import Alone
+from cssr.training.augment import Augmentation
+from cssr.training.batches import Drawn
+from cssr.training.objective import Parts, TrainingLosses
+from cssr.training.parallel import Alone
 from cssr.params import Params, Train
-from cssr.training.loop.step import new_optimiser, prepare_networks
+from cssr.training.step import new_optimiser, prepare_networks
 
 CPU = torch.device("cpu")
 
@@ -87,8 +87,8 @@ def fake_step(
     def step() -> Parts:
         images = torch.empty(n, side, side, 3, dtype=torch.uint8)
         mask, phi = (torch.empty(n, side, side, dtype=t) for t in (torch.uint8, torch.float16))
-        distortion = Distortion(*map(torch.empty, ((n, 2, 3), n, (n, 3, 3), n)))
-        drawn = Drawn(images, mask, phi, distortion).to(device)
+        augmentation = Augmentation(*map(torch.empty, ((n, 2, 3), n, (n, 3, 3), n)))
+        drawn = Drawn(images, mask, phi, augmentation).to(device)
         process = Alone(device)
         return iterate(losses, drawn, optimiser, params=params, train=train, process=process)
 

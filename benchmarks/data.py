@@ -13,8 +13,9 @@ import torch
 
 from benchmarks.measure import Row, median_ms, prepare, report
 from benchmarks.options import add_device_share, at_least, parser_of
-from cssr.data.arrays import find_pairs, load_arrays, write_arrays
-from cssr.training.loop.batches import draw_batches, make_batch
+from cssr.data.arrays import load_arrays
+from cssr.data.preparation import find_pairs, write_arrays
+from cssr.training.batches import draw_batches, make_batch
 from cssr.sources.synthetic import write_synthetic
 from stages.common import run_stage
 
@@ -69,7 +70,7 @@ def speeds(args: argparse.Namespace, device: torch.device, folder: Path) -> list
         {"step": "synthetic images made and written", "images/s": (FILES + 1) / making},
         {"step": "prepare, all cores", "images/s": images / preparing},
         {"step": "batch read to the device", "images/s": batch / reading * 1e3},
-        {"step": "batch distorted and degraded", "images/s": batch / augmenting * 1e3},
+        {"step": "batch augmented and degraded", "images/s": batch / augmenting * 1e3},
     ]
 
 

@@ -7,7 +7,8 @@ import torch
 
 from benchmarks.data import linked_pairs
 from benchmarks.measure import MemoryWatch
-from cssr.data.arrays import load_arrays, write_arrays
+from cssr.data.arrays import load_arrays
+from cssr.data.preparation import write_arrays
 from cssr.evaluation.scores import evaluate, summarise
 from cssr.models.unet import UNet
 from cssr.models.pipeline import BicubicSS

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from cssr.training.loop.batches import DEVICE_SHARE
+from cssr.training.batches import DEVICE_SHARE
 from cssr.params import Params
 from stages.common import load_params
 

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from cssr.data.arrays import Arrays
-from cssr.training.loop.batches import Drawn, make_batch
+from cssr.training.batches import Drawn, make_batch
 from cssr.training.losses import LOSSES
 from cssr.models.pipeline import build_pipeline
-from cssr.training.loop.objective import OBJECTIVES, Parts, TrainingLosses
-from cssr.training.loop.parallel import Alone
+from cssr.training.objective import OBJECTIVES, Parts, TrainingLosses
+from cssr.training.parallel import Alone
 from cssr.params import Params, Train, parse_params
-from cssr.training.loop.step import train_step
+from cssr.training.step import train_step
 from stages.train import new_sr, new_ss
 
 VARIANTS = tuple(OBJECTIVES)

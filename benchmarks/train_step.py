@@ -24,11 +24,11 @@ from benchmarks.measure import (
 from benchmarks.options import add_device_share, add_preset, at_least, load_preset, parser_of
 from benchmarks.step import VARIANTS, Mark, build, changed_train, iterate, random_arrays
 from cssr.data.arrays import Arrays
-from cssr.training.loop.batches import DEVICE_SHARE, draw_batches
-from cssr.training.loop.objective import TrainingLosses
-from cssr.training.loop.parallel import Alone
+from cssr.training.batches import DEVICE_SHARE, draw_batches
+from cssr.training.objective import TrainingLosses
+from cssr.training.parallel import Alone
 from cssr.params import Params, Train
-from cssr.training.loop.step import new_optimiser, prepare_networks
+from cssr.training.step import new_optimiser, prepare_networks
 from stages.common import run_stage
 
 PARTS = ("data and augmentation", "SR forward", "SS forward", "loss", "backward", "optimiser")

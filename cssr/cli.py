@@ -216,8 +216,8 @@ def measure(
 @click.option("--onnx", type=click.Path(path_type=Path), required=True, help="File to write.")
 def export(model: Path, onnx: Path) -> None:
     """Export a trained model as ONNX, and compare it with the model itself."""
-    from cssr.models.saved import check_segments, load_model
     from cssr.inspection.onnx import TOLERANCE, export_onnx, greatest_difference
+    from cssr.models.saved import check_segments, load_model
 
     if onnx.suffix != ".onnx":
         raise ValueError(f"{onnx}: the name must end in .onnx")

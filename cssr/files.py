@@ -3,7 +3,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,6 +60,11 @@ def new_files(folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for file in new.iterdir():
             file.replace(folder / file.name)
+
+
+def files_in(folders: Iterable[Path]) -> list[Path]:
+    """All files of folders."""
+    return [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
 
 
 @contextmanager

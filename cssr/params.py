@@ -2,10 +2,8 @@
 
 import math
 import re
-import reprlib
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,10 +14,11 @@ from pydantic import (
     model_validator,
 )
 
-Loss = Literal["dice", "boundary_gdice", "bc1", "bc2", "gbc1", "gbc2"]
-VGG16_WIDTHS = [64, 128, 256, 512, 512]
+from cssr.errors import shown, validation_line
+from cssr.paper import LOSSES, STRIDE, VGG16_WIDTHS
+
+Loss = Literal[tuple(LOSSES)]
 KHANHHA_SIDE = 448  # px
-STRIDE = 16  # of the U-Net: sides of its inputs are multiples of it
 
 
 def _within(low: float, high: float, shown: str) -> AfterValidator:
@@ -39,7 +38,7 @@ def _unique(values: list) -> list:
 
 _TINY = math.nextafter(0.0, 1.0)
 Unit = Annotated[float, _within(0.0, 1.0, "[0, 1]")]
-# cells are named after their β, and DVC names them before they are read as numbers
+# a stage of the sweep is named after its β, and DVC names it before it is read as a number
 Beta = Annotated[Unit, BeforeValidator(lambda value: _with_point(value))]
 Growth = Annotated[float, _within(-1.0, 1.0, "[-1, 1]")]
 Positive = Annotated[float, _within(_TINY, 1e9, "(0, 1e9]")]
@@ -106,7 +105,7 @@ class Data(_Section):
         if self.size % (STRIDE * self.scale):
             step = STRIDE * self.scale
             raise ValueError(
-                f"data.size: {self.size} is not a multiple of {step} (16 × data.scale)"
+                f"data.size: {self.size} is not a multiple of {step} ({STRIDE} × data.scale)"
             )
         if self.synthetic.crack_width[1] > self.image_size / 4:
             raise ValueError(
@@ -133,12 +132,11 @@ class Split(_Section):
 
 
 class SR(_Section):
-    """DBPN: stages, channels of its first convolution and of the others, initial weights."""
+    """DBPN: stages, channels of its first convolution and of the others."""
 
     stages: Annotated[int, _within(2, 20, "2 … 20")]
     features: Channels
     width: Channels
-    init: str
 
 
 class SS(_Section):
@@ -150,19 +148,20 @@ class SS(_Section):
 
     @model_validator(mode="after")
     def _weights_fit(self) -> "SS":
-        if self.pretrained and self.encoder != VGG16_WIDTHS:
+        if self.pretrained and self.encoder != list(VGG16_WIDTHS):
             raise ValueError(
                 f"model.ss.pretrained: true is not possible with encoder {self.encoder}, "
-                f"only with VGG-16's {VGG16_WIDTHS}"
+                f"only with VGG-16's {list(VGG16_WIDTHS)}"
             )
         return self
 
 
 class Model(_Section):
-    """The two networks."""
+    """The two networks, and what SR networks start from."""
 
     sr: SR
     ss: SS
+    sr_init: Literal["train_sr", "random"]
 
 
 class Objective(_Section):
@@ -175,9 +174,8 @@ class Objective(_Section):
 
 
 class Train(_Section):
-    """Budget and optimiser; intervals are in iterations."""
+    """How every network is trained; intervals are in iterations."""
 
-    iterations: Count
     batch_size: Count
     learning_rate: Positive
     precision: Literal["float32", "bfloat16"]
@@ -205,14 +203,15 @@ class Train(_Section):
         return self
 
 
-class TrainSR(_Section):
-    """Budget of the SR network alone, from which the others start."""
+class Iterations(_Section):
+    """Budget of the SR network alone, from which others start, and of each of the models."""
 
-    iterations: Count
+    sr: Count
+    models: Count
 
 
 class Sweep(_Section):
-    """Cells of the loss and β analysis (Figs. 3–5)."""
+    """The analysis of losses and β (Figs. 3–5)."""
 
     losses: Annotated[list[Loss], AfterValidator(_unique)]
     betas: Annotated[list[Beta], AfterValidator(_unique)]
@@ -238,7 +237,7 @@ class Params(_Section):
     model: Model
     objective: Objective
     train: Train
-    train_sr: TrainSR
+    iterations: Iterations
     sweep: Sweep
     evaluate: Evaluate
 
@@ -268,90 +267,8 @@ def parse_params(values: Any) -> Params:
         ValueError: one line with the first offending key, its value and what is allowed.
     """
     if not isinstance(values, Mapping):
-        raise ValueError(f"{_shown(values)} is not a mapping of keys to values")
-    odd = [key for key in values if not isinstance(key, str)]
-    if odd:
-        raise ValueError(f"{_named(odd[0])}: unknown key{_suggestion((odd[0],))}")
+        raise ValueError(f"{shown(values)} is not a mapping of keys to values")
     try:
         return Params.model_validate(dict(values))
     except ValidationError as error:
-        # an unknown key first: where one is missing too, it is the typo
-        errors = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        problems = [_line(problem) for problem in errors]
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    raise ValueError(problems[0] + more)
-
-
-def _line(problem: Mapping[str, Any]) -> str:
-    """One pydantic error as `key: value is not …`."""
-    key = ".".join(_named(part) for part in problem["loc"] if part != "[key]")
-    kind, value = problem["type"], problem["input"]
-    if kind == "value_error":
-        message = str(problem["ctx"]["error"])
-        # checks of a whole section name their key themselves
-        return message if isinstance(value, Mapping) else f"{key}: {_shown(value)} {message}"
-    if kind == "missing":
-        return f"{key}: missing"
-    if kind == "extra_forbidden":
-        return f"{key}: unknown key{_suggestion(problem['loc'])}"
-    return f"{key}: {_shown(value)} is not {_allowed(problem)}"
-
-
-def _allowed(problem: Mapping[str, Any]) -> str:
-    kind, value = problem["type"], problem["input"]
-    if kind == "literal_error":
-        return f"one of {problem['ctx']['expected'].replace(' or ', ', ')}"
-    names: dict[str, str] = {
-        "int_type": "an integer",
-        "float_type": "a number",
-        "bool_type": "true or false",
-        "string_type": "a text",
-        "list_type": "a list",
-        "dict_type": "a section of keys",
-        "invalid_key": "a key: keys are texts",
-        "finite_number": "a finite number",
-        "model_type": "a section of keys",
-        "model_attributes_type": "a section of keys",
-    }
-    allowed = names.get(kind, problem["msg"])
-    if kind == "float_type" and isinstance(value, str) and _parses(float, value):
-        allowed += " (YAML reads it as a text: write 1.0e-5, not 1e-5)"
-    return allowed
-
-
-def _parses(kind: Callable[[str], Any], text: str) -> bool:
-    try:
-        kind(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _suggestion(loc: tuple) -> str:
-    section: Any = Params
-    for part in loc[:-1]:
-        section = section.model_fields[part].annotation
-    known = list(section.model_fields)
-    close = get_close_matches(str(loc[-1]), known, n=1)
-    return f" (did you mean {close[0]}?)" if close else f" (known: {', '.join(known)})"
-
-
-# bounded, since a few lines of YAML can stand for gigabytes
-_REPR = reprlib.Repr()
-_REPR.maxlevel, _REPR.maxdict, _REPR.maxlist = 4, 8, 16
-_REPR.maxstring = _REPR.maxlong = _REPR.maxother = 80
-
-
-def _named(key: Any) -> str:
-    """A key as text; quoted if it is none or would break the line."""
-    return key if isinstance(key, str) and key.isprintable() and len(key) <= 60 else _shown(key)
-
-
-def _shown(value: Any) -> str:
-    yaml_words = {"None": "null", "True": "true", "False": "false"}
-    text = _REPR.repr(value)
-    text = yaml_words.get(text, text)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-LOSS_NAMES: tuple[str, ...] = get_args(Loss)
+        raise ValueError(validation_line(error, Params)) from None

@@ -6,11 +6,11 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import Any, TextIO
 
 import yaml
@@ -20,20 +20,30 @@ from cssr.errors import os_error_line, ran_out_of_memory
 from cssr.params import Params, parse_params
 
 PARAMS_FILE = Path("params.yaml")
+PRESETS = Path("presets")
+SOURCES = Path("data/sources")
+RAW = Path("data/raw")
+SPLIT = Path("data/split.json")
+ARRAYS = Path("data/arrays")
+RESULTS = Path("results")
+REPORTS = Path("reports")
 STATE = Path("state")
 FINISHED = "finished"  # file in a training's state that names the folder of its model
 
 # what decides whether a stage starts, where it runs and what it says: neither among the deps in
-# dvc.yaml nor in a training's identity, so that a change makes no result stale
+# dvc.yaml (but paper.py among the report's, whose words it holds) nor in a training's identity, so
+# that a change makes no result stale
 PLUMBING = {
     Path(name)
     for name in (
         "cssr/device.py",
         "cssr/errors.py",
         "cssr/files.py",
+        "cssr/paper.py",
         "cssr/params.py",
         "stages/common.py",
         "stages/early_ends.py",
+        "stages/monitor.py",
     )
 }
 
@@ -71,45 +81,42 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
     try:
         values = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeysLoader)
     except FileNotFoundError:
-        raise ValueError(f"{file}: no such file; copy one of presets/ there") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: no such file; python -m stages.preset demo writes it") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from None
     try:
         params = parse_params(values)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
-    presets = sorted(path.stem for path in Path("presets").glob("*.yaml"))
-    if params.preset not in presets:
-        raise ValueError(f"{file}: preset: {params.preset!r} is not one of {', '.join(presets)}")
+    if params.preset not in preset_names():
+        known = ", ".join(preset_names())
+        raise ValueError(f"{file}: preset: {params.preset!r} is not one of {known}")
     return params
 
 
-def read_params(*keys: str) -> Any:
+def preset_names() -> list[str]:
+    """The presets that there are."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def read_params(*keys: str) -> Params:
     """The named parameters of params.yaml, the whole file being validated.
 
     Args:
         keys: keys and dotted keys, as they stand in the stage's `params` in dvc.yaml. A key that
-            is not named cannot be read, so a stage uses no parameter that DVC does not know of.
+            is not named raises AttributeError when it is read, so that a stage uses no parameter
+            that DVC does not know of.
     """
-    params = load_params()
-    view = SimpleNamespace()
-    for key in keys:
-        *sections, name = key.split(".")
-        source, target = params, view
-        for section in sections:
-            source = getattr(source, section)
-            target = target.__dict__.setdefault(section, SimpleNamespace())
-        setattr(target, name, getattr(source, name))
-    return view
+    return _only(load_params(), [key.split(".") for key in keys])
 
 
-def plain(view: Any) -> Any:
-    """Parameters as JSON's types."""
-    if isinstance(view, BaseModel):
-        return view.model_dump()
-    if isinstance(view, SimpleNamespace):
-        return {key: plain(value) for key, value in vars(view).items()}
-    return view
+def _only(section: BaseModel, paths: list[list[str]]) -> Any:
+    """A section with some of its values, and nothing else."""
+    values = {name: getattr(section, name) for name, *deeper in paths if not deeper}
+    for name in {name for name, *deeper in paths if deeper}:
+        inner = [deeper for first, *deeper in paths if first == name]
+        values[name] = _only(getattr(section, name), inner)
+    return section.model_construct(_fields_set=set(values), **values)
 
 
 def versions() -> dict[str, str]:
@@ -155,11 +162,6 @@ def say(line: str, stream: TextIO) -> None:
         print(line, file=stream, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def files_in(folders: Iterable[Path]) -> list[Path]:
-    """All files of folders."""
-    return [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
 
 
 def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> None:

@@ -6,19 +6,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import FrameType
-from typing import TYPE_CHECKING, Any
 
 from cssr.data.arrays import Arrays
-from cssr.training.loop.batches import batch_indices
 from cssr.files import write_whole
-from cssr.training.loop.guards import NotFiniteError
-from cssr.training.loop.parallel import Alone
+from cssr.params import Params
+from cssr.training.batches import batch_indices
 from cssr.training.checkpoints import Checkpoints
+from cssr.training.guards import NotFiniteError
 from cssr.training.loop import StoppedError
+from cssr.training.parallel import Processes
 from stages.common import ending_signals, say
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 
 class StopRequest:
@@ -52,9 +49,9 @@ class StopRequest:
 def ends_told(
     title: str,
     arrays: Arrays,
-    params: Any,
+    params: Params,
     checkpoints: Checkpoints,
-    processes: "Alone | Fabric",
+    processes: Processes,
 ) -> Iterator[Callable[[], bool]]:
     """Tell of a training that ends early; yields whether it is asked to."""
     alone = processes.world_size == 1  # several processes could not agree on the iteration
@@ -71,14 +68,14 @@ def ends_told(
 
 
 def failure_line(
-    error: NotFiniteError, title: str, arrays: Arrays, params: Any, checkpoints: Checkpoints
+    error: NotFiniteError, title: str, arrays: Arrays, params: Params, checkpoints: Checkpoints
 ) -> str:
     """Write the batch of a loss that is not finite to the state's folder; the error's line."""
     n, size = len(arrays.names), params.train.batch_size
     names = [arrays.names[k] for k in batch_indices(error.iteration - 1, n, size, params.seed)]
     facts = {"iteration": error.iteration, "means": error.means, "images": names}
     file = checkpoints.folder / "not_finite.json"
-    write_whole(file, f"{json.dumps({'cell': title, **facts}, indent=2)}\n".encode())
+    write_whole(file, f"{json.dumps({'training': title, **facts}, indent=2)}\n".encode())
     kept = checkpoints.files()
     return (
         f"{title}: {error}; images {', '.join(names)} (written to {file}); "

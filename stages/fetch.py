@@ -5,14 +5,13 @@ import os
 import shutil
 from pathlib import Path
 
+from cssr.files import new_folder
 from cssr.sources.khanhha import KHANHHA_IMAGES, download_khanhha
 from cssr.sources.layout import DataError, import_images, locate
 from cssr.sources.synthetic import write_synthetic
-from cssr.files import new_folder
-from stages.common import STATE, read_params, run_stage
+from stages.common import RAW, STATE, read_params, run_stage
 
 PARAMS = ("seed", "data.source", "data.path", "data.image_size", "data.synthetic")
-RAW = Path("data/raw")
 DOWNLOAD = STATE / "download"
 
 
@@ -46,7 +45,8 @@ def main() -> None:
     """Fill data/raw, or leave nothing there."""
     argparse.ArgumentParser(prog="python -m stages.fetch", description=__doc__).parse_args()
     params = read_params(*PARAMS)
-    data, size = params.data, params.data.image_size
+    data = params.data
+    size = data.image_size
     khanhha = data.source == "khanhha"
     with new_folder(RAW) as folder:
         if data.source == "synthetic":

@@ -2,28 +2,12 @@
 
 import argparse
 import json
-from pathlib import Path
 
-from cssr.data.arrays import find_pairs, write_arrays
+from cssr.data.preparation import find_pairs, write_arrays
 from cssr.files import new_folder
-from stages.common import read_params, run_stage
+from stages.common import ARRAYS, RAW, SPLIT, read_params, run_stage
 
 PARAMS = ("data.size", "data.scale")
-RAW = Path("data/raw")
-SPLIT = Path("data/split.json")
-ARRAYS = Path("data/arrays")
-
-
-def read_split() -> dict[str, list[str]]:
-    """Names of the images of each split.
-
-    Raises:
-        ValueError: with the file's name, if it is not JSON.
-    """
-    try:
-        return json.loads(SPLIT.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{SPLIT}: {error}; `dvc repro -f split` makes it anew") from None
 
 
 def main() -> None:
@@ -31,7 +15,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m stages.prepare", description=__doc__).parse_args()
     data = read_params(*PARAMS).data
     with new_folder(ARRAYS) as folder:
-        for split, names in read_split().items():
+        for split, names in json.loads(SPLIT.read_text(encoding="utf-8")).items():
             pairs = find_pairs(RAW / ("test" if split == "test" else "train"), names)
             (folder / split).mkdir()
             write_arrays(folder / split, pairs, size=data.size, scale=data.scale)

@@ -2,15 +2,12 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from cssr.data.split import split_names
 from cssr.files import write_whole
-from stages.common import read_params, run_stage
+from stages.common import RAW, SPLIT, read_params, run_stage
 
 PARAMS = ("seed", "split")
-RAW = Path("data/raw")
-SPLIT = Path("data/split.json")
 
 
 def main() -> None:

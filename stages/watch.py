@@ -5,12 +5,11 @@ import json
 import os
 from pathlib import Path
 
-from cssr.sources.layout import fingerprint, locate
 from cssr.files import write_whole
-from stages.common import read_params, run_stage
+from cssr.sources.layout import fingerprint, locate
+from stages.common import SOURCES, read_params, run_stage
 
 PARAMS = ("data.path",)
-SOURCES = Path("data/sources")
 
 
 def main() -> None:

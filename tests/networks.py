@@ -12,7 +12,7 @@ from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise
 from cssr.models.unet import UNet
 from cssr.models.pipeline import build_pipeline
-from cssr.training.loop.parallel import Alone
+from cssr.training.parallel import Alone
 from cssr.params import Objective, Train
 from cssr.training.checkpoints import Checkpoints
 from cssr.training.loop import fit

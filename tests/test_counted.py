@@ -9,8 +9,8 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from benchmarks import step
 from benchmarks.counted import LiveTensors, MovedBytes, fake_step, tensor_gib, tera_flop
 from benchmarks.step import VARIANTS, build
-from cssr.training.loop.guards import FiniteWatch
-from cssr.training.loop.parallel import Alone
+from cssr.training.guards import FiniteWatch
+from cssr.training.parallel import Alone
 from cssr.params import LOSS_NAMES
 from stages.common import load_params
 

@@ -9,14 +9,14 @@ from shell import run
 
 from cssr.data import batches
 from cssr.data.arrays import Arrays
-from cssr.training.loop.batches import draw_batches, make_batch
+from cssr.training.batches import draw_batches, make_batch
 from cssr.evaluation.scores import evaluate
 from cssr.training.losses import LOSSES
 from cssr.models.dbpn import DBPN
 from cssr.models.strided import cudnn_is_slow
-from cssr.training.loop.objective import OBJECTIVES, TrainingLosses
-from cssr.training.loop.parallel import Alone
-from cssr.training.loop.step import new_optimiser, train_step
+from cssr.training.objective import OBJECTIVES, TrainingLosses
+from cssr.training.parallel import Alone
+from cssr.training.step import new_optimiser, train_step
 from cssr.training.loop import StoppedError
 
 ROOT = Path(__file__).parents[1]

@@ -1,5 +1,7 @@
 """Metrics of Sec. 4: PSNR and SSIM of SR images, IoU and AIU of segmentations."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -191,3 +193,10 @@ def constant_aiu(crack: np.ndarray, pixels: int) -> float:
     all_crack = (crack + IOU_EPSILON) / (pixels + IOU_EPSILON)
     empty = IOU_EPSILON / (crack + IOU_EPSILON)
     return float(max(all_crack.mean(), empty.mean()))
+
+
+Metric = Callable[[Tensor, Tensor], Tensor]
+# of each image, (B,), from SR and HR images (B, 3, H, W) in [0, 1]
+SR_METRICS: dict[str, Metric] = {"psnr": psnr, "ssim": ssim}
+# of each image, (B,) but for the curve, from probabilities in [0, 1] and masks (B, 1, H, W)
+SEGMENTATION_METRICS: dict[str, Metric] = {"curve": iou_curve}

@@ -1,87 +1,65 @@
 """Scores of a pipeline over a set of images."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cssr.data.arrays import Arrays, to_unit
-from cssr.evaluation.metrics import aiu, best_threshold, constant_aiu, iou_curve, psnr, ssim
+from cssr.evaluation.metrics import (
+    SEGMENTATION_METRICS,
+    SR_METRICS,
+    aiu,
+    best_threshold,
+    constant_aiu,
+)
+from cssr.evaluation.predictor import Prediction, Predictor
 
-
-class Scores(NamedTuple):
-    """Per image; an entry is None where the pipeline has no such result.
-
-    Attributes:
-        curve: IoU at each threshold, (N, 99).
-        psnr: dB, (N,).
-        ssim: (N,).
-    """
-
-    curve: np.ndarray | None
-    psnr: np.ndarray | None
-    ssim: np.ndarray | None
-
-
-def predict(
-    pipeline: nn.Module, images: np.ndarray, *, batch_size: int, device: torch.device
-) -> Iterator[tuple[Tensor | None, Tensor | None]]:
-    """Results of a pipeline batch by batch, in inference mode.
-
-    Args:
-        pipeline: on `device`.
-        images: what the pipeline takes, uint8 (N, H, W, 3).
-        batch_size: images per batch.
-        device: where the pipeline is.
-
-    Yields:
-        The SR images clipped to [0, 1], (B, 3, H, W), and the probabilities, (B, 1, H, W).
-    """
-    for start in range(0, len(images), batch_size):
-        with torch.inference_mode():
-            batch = _on_device(images[start : start + batch_size], device)
-            sr, probs = pipeline(to_unit(batch))
-            yield (None if sr is None else sr.clamp(0, 1)), probs
+Scores = dict[str, np.ndarray]  # of each image, by metric: (N,), and `curve` (N, 99)
 
 
 def evaluate(
-    pipeline: nn.Module, arrays: Arrays, *, takes_hr: bool, batch_size: int, device: torch.device
-) -> Scores:
+    predictor: Predictor,
+    arrays: Arrays,
+    *,
+    observe: Callable[[Prediction], None] = lambda prediction: None,
+    stop_asked: Callable[[], bool] = lambda: False,
+) -> Scores | None:
     """Scores of each image of a set.
 
     Args:
-        pipeline: on `device`.
+        predictor: the pipeline.
         arrays: the set.
-        takes_hr: whether the pipeline segments HR images; else it gets the LR ones.
-        batch_size: images per batch.
-        device: where the pipeline is.
+        observe: called with the prediction of each batch.
+        stop_asked: asked before each batch.
+
+    Returns:
+        The values of `SR_METRICS` where the pipeline gives an SR image, and of
+        `SEGMENTATION_METRICS` where it segments; None if asked to stop.
     """
-    images = arrays.hr if takes_hr else arrays.lr
-    collected: dict[str, np.ndarray] = {}  # made once, since small pieces would fragment the memory
+    scores: Scores = {}  # each made once, since small pieces would fragment the memory
 
-    def keep(name: str, values: Tensor, start: int) -> None:
+    def keep(name: str, values: Tensor, chosen: slice) -> None:
         found = values.cpu().numpy()
-        if name not in collected:
-            collected[name] = np.empty((len(images), *found.shape[1:]), found.dtype)
-        collected[name][start : start + len(found)] = found
+        if name not in scores:
+            scores[name] = np.empty((len(arrays.names), *found.shape[1:]), found.dtype)
+        scores[name][chosen] = found
 
-    results = predict(pipeline, images, batch_size=batch_size, device=device)
-    for start, (sr, probs) in zip(range(0, len(images), batch_size), results, strict=True):
-        chosen = slice(start, start + batch_size)
-        if probs is not None:
-            keep("curve", iou_curve(probs, _on_device(arrays.mask[chosen, None], device)), start)
-        if sr is not None:
-            hr = to_unit(_on_device(arrays.hr[chosen], device))
-            keep("psnr", psnr(sr, hr), start)
-            keep("ssim", ssim(sr, hr), start)
-    return Scores(**{name: collected.get(name) for name in Scores._fields})
-
-
-def _on_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """A copy of a memory-mapped array."""
-    return torch.from_numpy(array.copy()).to(device)
+    for chosen in predictor.batches(arrays):
+        if stop_asked():
+            return None
+        prediction = predictor.predict(arrays, chosen)
+        if prediction.probs is not None:
+            mask = predictor.upload(arrays.mask[chosen, None])
+            for name, metric in SEGMENTATION_METRICS.items():
+                keep(name, metric(prediction.probs, mask), chosen)
+        if prediction.sr is not None:
+            hr = to_unit(predictor.upload(arrays.hr[chosen]))
+            for name, metric in SR_METRICS.items():
+                keep(name, metric(prediction.sr, hr), chosen)
+        observe(prediction)
+    return scores
 
 
 def summarise(scores: Scores, masks: np.ndarray) -> dict[str, float]:
@@ -92,23 +70,24 @@ def summarise(scores: Scores, masks: np.ndarray) -> dict[str, float]:
         masks: their masks, 0 or 1, (N, H, W).
 
     Returns:
-        `psnr` and `ssim` where there is an SR image; `aiu`, `iou_max` and its `threshold`;
+        The mean of each metric; of a `curve` instead `aiu`, `iou_max` and its `threshold`;
         `aiu_crack` and `iou_max_crack` over crack images; `aiu_constant_crack`, the AIU over crack
-        images of the best constant answer.
+        images of the best constant prediction.
     """
-    summary = {}
-    if scores.psnr is not None:
-        summary = {"psnr": float(scores.psnr.mean()), "ssim": float(scores.ssim.mean())}
-    if scores.curve is None:
-        return summary
-    curve = scores.curve.mean(axis=0)
-    summary["aiu"] = _mean_aiu(scores.curve)
-    summary["iou_max"], summary["threshold"] = best_threshold(torch.from_numpy(curve))
+    summary = {name: float(values.mean()) for name, values in scores.items() if name != "curve"}
+    if "curve" in scores:
+        summary |= _summarise_curve(scores["curve"], masks)
+    return summary
+
+
+def _summarise_curve(curve: np.ndarray, masks: np.ndarray) -> dict[str, float]:
+    iou_max, threshold = best_threshold(torch.from_numpy(curve.mean(axis=0)))
+    summary = {"aiu": _mean_aiu(curve), "iou_max": iou_max, "threshold": threshold}
     crack = crack_pixels(masks)
     cracked = crack > 0
     if cracked.any():
-        summary["aiu_crack"] = _mean_aiu(scores.curve[cracked])
-        summary["iou_max_crack"] = float(scores.curve[cracked].mean(axis=0).max())
+        summary["aiu_crack"] = _mean_aiu(curve[cracked])
+        summary["iou_max_crack"] = float(curve[cracked].mean(axis=0).max())
         summary["aiu_constant_crack"] = constant_aiu(crack[cracked], masks[0].size)
     return summary
 

@@ -1,4 +1,4 @@
-"""Errors of a pipeline where the cracks that it finds are measured, as an inspection does."""
+"""How accurately cracks are measured on a model's predictions instead of the ground truth."""
 
 import os
 from collections.abc import Iterable
@@ -6,11 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import nn
 
-from cssr.data.arrays import Arrays
-from cssr.evaluation.scores import predict
 from cssr.measurement.cracks import measure
 
 
@@ -26,46 +22,28 @@ class Measured(NamedTuple):
     width: np.ndarray
 
 
-def measure_truth(masks: np.ndarray) -> Measured:
-    """Measure the true cracks.
+def measure_masks(masks: np.ndarray) -> Measured:
+    """Measure the cracks of some images, several images at a time.
 
     Args:
         masks: 0 or 1, (N, H, W).
     """
-    return _measure_batches([masks])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(_measure_mask, masks))
+    return Measured(*np.array(rows, float).reshape(-1, 2).T)
 
 
-def measure_predictions(
-    pipeline: nn.Module,
-    arrays: Arrays,
-    *,
-    takes_hr: bool,
-    threshold: np.float32,
-    batch_size: int,
-    device: torch.device,
-) -> Measured:
-    """Measure the cracks that a pipeline finds, batch by batch.
-
-    Args:
-        pipeline: on `device`.
-        arrays: the set.
-        takes_hr: whether the pipeline segments HR images; else it gets the LR ones.
-        threshold: probability from which on a pixel is crack, compared in float32.
-        batch_size: images per batch.
-        device: where the pipeline is.
-    """
-    images = arrays.hr if takes_hr else arrays.lr
-    results = predict(pipeline, images, batch_size=batch_size, device=device)
-    masks = (probs[:, 0].float().cpu().numpy() >= threshold for _, probs in results)
-    return _measure_batches(masks)
+def concatenate(parts: Iterable[Measured]) -> Measured:
+    """The measurements of several batches as one."""
+    return Measured(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def measurement_errors(found: Measured, true: Measured) -> dict[str, float]:
+def measurement_errors(predicted: Measured, true: Measured) -> dict[str, float]:
     """Errors of length and width; a key is missing where no image has what it compares.
 
     Args:
-        found: what the pipeline finds.
-        true: what there is.
+        predicted: measured on the predictions.
+        true: measured on the ground truth.
 
     Returns:
         `length_error`, total length over the true total, minus 1; `length_mae`, mean absolute
@@ -76,10 +54,10 @@ def measurement_errors(found: Measured, true: Measured) -> dict[str, float]:
     cracked = true.length > 0
     if cracked.any():
         total = true.length.sum()
-        errors["length_error"] = float(found.length.sum() / total - 1)
-        away = np.abs(found.length - true.length)[cracked]
+        errors["length_error"] = float(predicted.length.sum() / total - 1)
+        away = np.abs(predicted.length - true.length)[cracked]
         errors["length_mae"] = float(away.sum() / total)
-    width = found.width - true.width
+    width = predicted.width - true.width
     width = width[np.isfinite(width)]
     if len(width):
         errors["width_error"] = float(width.mean())
@@ -87,14 +65,7 @@ def measurement_errors(found: Measured, true: Measured) -> dict[str, float]:
     return errors
 
 
-def _measure_batches(batches: Iterable[np.ndarray]) -> Measured:
-    """Measure the images of some batches, (B, H, W) each, several at a time."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = [row for batch in batches for row in pool.map(_measure_image, batch)]
-    return Measured(*np.array(rows, float).reshape(-1, 2).T)
-
-
-def _measure_image(mask: np.ndarray) -> tuple[float, float]:
+def _measure_mask(mask: np.ndarray) -> tuple[float, float]:
     """Total length and mean width of the cracks of one mask, px."""
     cracks = measure(mask)
     lengths = [crack.length for crack in cracks]

@@ -1,209 +1,120 @@
-"""The figures that are curves: PSNR and AIU over β, IoU over the threshold."""
+"""The figures of the report, in its order: `FIGURES` is all that a new one has to be added to."""
 
-from collections.abc import Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from cssr.report.results import MODELS, loss_title, model_title
-
-
-class Look(NamedTuple):
-    """How one line is drawn."""
-
-    colour: str
-    marker: str
-    dashes: Any
+from cssr.paper import LOSSES, MODELS
+from cssr.report.curves import draw_over_beta, draw_over_threshold, save
+from cssr.report.grids import save_comparison, save_samples
+from cssr.report.results import Result, Results
+from cssr.report.tables import write_series
 
 
-# Okabe and Ito's colours, without the yellow; each has its marker and dashes for print in gray
-_SOLID, _DASHED, _DOTTED, _MIXED = "-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.2, 1.5))
-_BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-_BLUE, _VERMILION, _PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-LOSS_LOOKS = {
-    "dice": Look(_BLACK, "o", _DOTTED),
-    "boundary_gdice": Look(_PURPLE, "X", _MIXED),
-    "bc1": Look(_SKY, "s", _DASHED),
-    "bc2": Look(_BLUE, "D", _SOLID),
-    "gbc1": Look(_ORANGE, "^", _DASHED),
-    "gbc2": Look(_VERMILION, "v", _SOLID),
-}
-MODEL_LOOKS = {
-    "ss_hr": Look(_BLACK, "o", _DOTTED),
-    "bicubic_ss": Look(_ORANGE, "s", _MIXED),
-    "ss_bicubic": Look(_SKY, "^", _DASHED),
-    "sr_ss": Look(_GREEN, "D", _DASHED),
-    "ss_sr": Look(_PURPLE, "X", _MIXED),
-    "cssr": Look(_VERMILION, "v", _SOLID),
-    "inverse": Look(_BLUE, "P", _SOLID),
-}
-DPI = 200
-FAINT = "#555555"
-_ASIDE = 0.014  # between the lines of Figs. 3 and 4, as a share of the axis
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E3E3E3",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 7,
-    "legend.frameon": False,
-    "legend.handlelength": 3.2,
-    "image.composite_image": False,  # else an SVG holds all images of a grid as one
-    "svg.hashsalt": "cssr",  # else its ids are random
-}
+def write_fig1(file: Path, results: Results, footer: str) -> None:
+    """Fig. 1: images, ground truth and the segmentation of (f)."""
+    save_samples(results.examples["cssr"], file, footer=footer)
 
 
-def draw_over_beta(
-    betas: Sequence[float],
-    series: Mapping[str, Sequence[float]],
-    *,
-    y_label: str,
-    footer: str,
-    ringed: Mapping[str, float] | None = None,
-) -> Figure:
-    """Figs. 3 and 4: a metric over β, one line for each loss.
+def write_fig3(file: Path, results: Results, footer: str) -> None:
+    """Fig. 3: PSNR over β, a line for each loss."""
+    _write_over_beta(file, results, "psnr", "PSNR [dB]", footer, {})
 
-    Args:
-        betas: the β of the sweep, in any order.
-        series: the metric at each β, by loss.
-        y_label: the metric with its unit.
-        footer: what the numbers are.
-        ringed: a β to ring on the line of each loss.
+
+def write_fig4(file: Path, results: Results, footer: str) -> None:
+    """Fig. 4: AIU over β, a line for each loss, with the β that validation prefers."""
+    _write_over_beta(file, results, "aiu", "AIU", footer, results.best_betas)
+
+
+def write_fig5(file: Path, results: Results, footer: str) -> None:
+    """Fig. 5: IoU over the threshold, each loss at the β that validation prefers."""
+    best = results.best_betas
+    shown = {loss: results.sweep[loss, beta] for loss, beta in best.items()}
+    labels = {loss: f"{LOSSES[loss]}, β = {beta:g}" for loss, beta in best.items()}
+    footer = f"each loss at the β that validation prefers · {footer}"
+    _write_over_threshold(file, shown, labels, footer)
+
+
+def write_fig6(file: Path, results: Results, footer: str) -> None:
+    """Fig. 6: IoU over the threshold, by model."""
+    labels = {name: str(MODELS[name]) for name in results.models}
+    _write_over_threshold(file, results.models, labels, footer)
+
+
+def write_fig7(file: Path, results: Results, footer: str) -> None:
+    """Fig. 7: images and segmentations of the seven models."""
+    save_comparison(results.examples, file, footer=footer)
+
+
+class Figure(NamedTuple):
+    """A figure of the report.
+
+    Attributes:
+        title: over it on the page.
+        caption: how to read it.
+        write: called with the path without suffix, the results, and the line that says what the
+            numbers are; writes PNG, SVG and, of a curve, CSV.
     """
-    order = np.argsort(betas)
-    x = np.asarray(betas, dtype=float)[order]
-    figure, axes = _new_figure("β, weight of the segmentation loss", y_label)
-    # equal values of two losses stay visible
-    offsets = _ASIDE * (np.arange(len(series)) - (len(series) - 1) / 2) * (np.ptp(x) or 0.2)
-    for (loss, values), offset in zip(series.items(), offsets, strict=True):
-        y = np.asarray(values, dtype=float)[order]
-        _draw_line(axes, x + offset, y, LOSS_LOOKS[loss], label=loss_title(loss))
-        if ringed:
-            at = x == ringed[loss]
-            look = {"ms": 14, "mfc": "none", "mec": LOSS_LOOKS[loss].colour, "mew": 1.2}
-            axes.plot(x[at] + offset, y[at], "o", ls="none", **look)
-    axes.set_xticks(_ticks(x), [f"{value:g}" for value in _ticks(x)])
-    axes.margins(x=0.06, y=0.12)
-    if np.ptp(x) == 0:
-        axes.set_xlim(x[0] - 0.1, x[0] + 0.1)
-    ring = "ring: the β of each loss that validation prefers · " if ringed else ""
-    return _finish(figure, axes, f"{ring}markers of one β stand side by side · {footer}")
+
+    title: str
+    caption: str
+    write: Callable[[Path, Results, str], None]
 
 
-def draw_over_threshold(
-    thresholds: np.ndarray,
-    series: Mapping[str, np.ndarray],
-    *,
-    looks: Mapping[str, Look],
-    labels: Mapping[str, str],
-    footer: str,
-) -> Figure:
-    """Figs. 5 and 6: IoU over the confidence threshold, each line's maximum marked.
-
-    Args:
-        thresholds: in [0, 1], (T,).
-        series: mean IoU at each threshold, (T,), by name.
-        looks: how each name is drawn.
-        labels: what the legend calls each name.
-        footer: what the numbers are.
-    """
-    figure, axes = _new_figure("confidence threshold", "IoU, mean over images")
-    for name, iou in series.items():
-        peak = int(np.argmax(iou))
-        label = (
-            f"{labels[name]}\nmax {iou[peak]:.3f} at {thresholds[peak]:.2f}, AIU {iou.mean():.3f}"
-        )
-        _draw_line(axes, thresholds, iou, looks[name], label=label, at=[peak])
-    axes.set_xlim(0, 1)
-    axes.margins(y=0.06)
-    return _finish(figure, axes, "marker: maximum of the line · " + footer)
-
-
-def loss_labels(betas: Mapping[str, float]) -> dict[str, str]:
-    """Legend texts of losses at a β each."""
-    return {loss: f"{loss_title(loss)}, β = {beta:g}" for loss, beta in betas.items()}
-
-
-def model_labels() -> dict[str, str]:
-    """Legend texts of the seven models."""
-    return {name: model_title(name) for name in MODELS}
+FIGURES = {
+    "fig1": Figure(
+        "Samples",
+        "Test images, their true cracks, and the probabilities that (f) finds.",
+        write_fig1,
+    ),
+    "fig3": Figure(
+        "PSNR over β",
+        "Model (f) trained with each loss; the larger β, the less its super-resolved image counts "
+        "in training.",
+        write_fig3,
+    ),
+    "fig4": Figure(
+        "AIU over β",
+        "The segmentation of the same trainings; higher is better.",
+        write_fig4,
+    ),
+    "fig5": Figure(
+        "IoU over the threshold, by loss",
+        "A broad plateau means that the threshold hardly matters.",
+        write_fig5,
+    ),
+    "fig6": Figure(
+        "IoU over the threshold, by model",
+        "Only (a) is given the high-resolution images; the others start from low resolution.",
+        write_fig6,
+    ),
+    "fig7": Figure(
+        "The seven models side by side",
+        "Cracks of different widths, thinnest first; the viewer above shows the same images.",
+        write_fig7,
+    ),
+}
 
 
-def save(figure: Figure, file: Path, *, dpi: float = DPI) -> None:
-    """Write a figure as PNG and SVG, the same bytes each time.
-
-    Args:
-        figure: drawn within the project's style.
-        file: path without suffix.
-        dpi: pixels per inch of the PNG.
-    """
-    for suffix, content in render(figure, dpi=dpi).items():
-        file.with_suffix(suffix).write_bytes(content)
-
-
-def render(figure: Figure, *, dpi: float) -> dict[str, bytes]:
-    """A figure as PNG and SVG, by suffix, without dates and versions."""
-    png, svg = BytesIO(), BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(png, format="png", dpi=dpi, metadata={"Software": None})
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    return {".png": png.getvalue(), ".svg": svg.getvalue()}
-
-
-def _new_figure(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.8, 3.7), layout="constrained")
-        axes = figure.add_subplot()
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
-    return figure, axes
-
-
-def _draw_line(
-    axes: Axes,
-    x: np.ndarray,
-    y: np.ndarray,
-    look: Look,
-    *,
+def _write_over_beta(
+    file: Path,
+    results: Results,
+    metric: str,
     label: str,
-    at: Sequence[int] | None = None,
+    footer: str,
+    ringed: Mapping[str, float],
 ) -> None:
-    """Draw one line, with markers at the indices `at` or everywhere."""
-    with mpl.rc_context(STYLE):
-        axes.plot(
-            x,
-            y,
-            color=look.colour,
-            linestyle=look.dashes,
-            marker=look.marker,
-            markevery=None if at is None else list(at),
-            markeredgecolor="white",
-            markeredgewidth=0.5,
-            label=label,
-        )
+    losses = list(dict.fromkeys(loss for loss, _ in results.sweep))
+    betas = list(dict.fromkeys(beta for _, beta in results.sweep))
+    series = {loss: [results.sweep[loss, beta].test[metric] for beta in betas] for loss in losses}
+    save(draw_over_beta(betas, series, y_label=label, footer=footer, ringed=ringed), file)
+    write_series(file.with_suffix(".csv"), "beta", betas, series)
 
 
-def _finish(figure: Figure, axes: Axes, footer: str) -> Figure:
-    with mpl.rc_context(STYLE):
-        handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center", fontsize=8, labelspacing=0.7)
-        figure.supxlabel(footer, x=0.01, ha="left", fontsize=6.5, color=FAINT)
-    return figure
-
-
-def _ticks(x: np.ndarray) -> np.ndarray:
-    """The β as ticks, less those that would touch the one before."""
-    ticks = [x[0]]
-    for value in x[1:]:
-        if value - ticks[-1] >= 0.05 * np.ptp(x):
-            ticks.append(value)
-    return np.array(ticks)
+def _write_over_threshold(
+    file: Path, shown: Mapping[str, Result], labels: Mapping[str, str], footer: str
+) -> None:
+    curves = {name: result.curve["iou"] for name, result in shown.items()}
+    thresholds = next(iter(shown.values())).curve["threshold"]
+    save(draw_over_threshold(thresholds, curves, labels=labels, footer=footer), file)
+    write_series(file.with_suffix(".csv"), "threshold", thresholds, curves)

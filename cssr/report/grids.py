@@ -14,8 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cssr.report.figures import FAINT, STYLE, render
-from cssr.report.results import MODELS, Example
+from cssr.models.variants import VARIANTS
+from cssr.paper import MODELS
+from cssr.report.curves import FAINT, STYLE, render
+from cssr.report.results import Example
 
 TILE, GAP, GROUP_GAP = 0.88, 0.03, 0.10  # side of a tile and spaces between tiles, inches
 LEFT, TOP, BOTTOM = 0.48, 0.50, 0.36  # margins for the labels, inches
@@ -76,8 +78,9 @@ def save_comparison(examples: Mapping[str, Sequence[Example]], file: Path, *, fo
     for index, example in enumerate(shared):
         seen = {name: shown[index] for name, shown in examples.items()}
         # (a) has no SR image: what it segments is the HR image
-        sources = [e.hr if name == "ss_hr" else e.sr for name, e in seen.items()]
-        above, below = [example.lr, *sources], [example.mask, *(e.probs for e in seen.values())]
+        sources = [e.hr if VARIANTS[name].takes_hr else e.sr for name, e in seen.items()]
+        above = [example.lr, *sources]
+        below = [example.mask, *(e.probs for e in seen.values())]
         tiles += [[_to_tile(image, side) for image in row] for row in (above, below)]
     labels = Labels(
         columns=["LR image;\nground truth", *map(_column_title, examples)],
@@ -194,6 +197,6 @@ def _width(example: Example, prefix: str) -> str:
 
 
 def _column_title(model: str) -> str:
-    letter, name = MODELS[model]
-    name, _, pipeline = name.partition(" (")
-    return f"({letter}) {name}\n({pipeline}" if pipeline else f"({letter})\n{name}"
+    title = MODELS[model]
+    name, _, steps = title.name.partition(" (")
+    return f"({title.letter}) {name}\n({steps}" if steps else f"({title.letter})\n{name}"

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cssr.report.results import LOSSES, Cell
+from cssr.paper import LOSSES
+from cssr.report.results import Result, Results
 
 NOT_COMPARABLE = "these numbers are NOT comparable with the paper's: not its setting"
 
@@ -54,7 +55,8 @@ def find_edits(params: Mapping[str, Any], preset: Mapping[str, Any]) -> tuple[st
     Returns:
         Texts such as `beta 0.7 (demo: 0.3)`, in the order of the parameters.
     """
-    ours, theirs = _flatten(params), _flatten(preset)
+    ours = _flatten(params)
+    theirs = _flatten(preset)
     return tuple(
         f"{key} {_shown(ours.get(key))} ({params['preset']}: {_shown(theirs.get(key))})"
         for key in ours | theirs
@@ -62,14 +64,14 @@ def find_edits(params: Mapping[str, Any], preset: Mapping[str, Any]) -> tuple[st
     )
 
 
-def header_lines(setting: Setting, cells: Iterable[Cell]) -> list[str]:
-    """Say what the results of these cells are, as `key: value` lines of plain text.
+def header_lines(setting: Setting, results: Iterable[Result]) -> list[str]:
+    """Say what these results are, as `key: value` lines of plain text.
 
     Args:
         setting: what the parameters say.
-        cells: all cells of the report.
+        results: all of the report.
     """
-    runs = [cell.run for cell in cells]
+    runs = [result.run for result in results]
     sides = _distinct(
         f"HR {run['size']}×{run['size']} px, LR {run['size'] // run['scale']}"
         f"×{run['size'] // run['scale']} px (×{run['scale']})"
@@ -96,35 +98,33 @@ def header_lines(setting: Setting, cells: Iterable[Cell]) -> list[str]:
     ]
 
 
-def footer_line(setting: Setting, cells: Iterable[Cell]) -> str:
+def footer_line(setting: Setting, results: Iterable[Result]) -> str:
     """The same in one short line, for the figures."""
-    runs = [cell.run for cell in cells]
+    runs = [result.run for result in results]
     test = _distinct(run["images"].get("test") for run in runs)
     iterations = _distinct(run["iterations"] for run in runs)
     return f"{setting.short} · {iterations} iterations · {test} test images"
 
 
-def preferred_beta_note(
-    chosen: Cell, sweep: Mapping[tuple[str, float], Cell], *, loss: str, beta: float
-) -> str | None:
+def preferred_beta_note(results: Results, *, loss: str, beta: float) -> str | None:
     """Say so if validation prefers another β of the sweep to that of (f) and (g).
 
     Args:
-        chosen: results of (f), trained with `loss` and `beta`.
-        sweep: cells by (loss, β).
+        results: of the models and the sweep.
         loss: that of the seven models.
         beta: that of (f) and (g).
 
     Returns:
         A sentence, or None if no β of the sweep has a higher AIU on validation.
     """
-    scores = {b: cell.val["aiu"] for (name, b), cell in sweep.items() if name == loss}
-    own = scores.setdefault(beta, chosen.val["aiu"])  # the sweep need not hold that β
+    sweep = {b: result for (name, b), result in results.sweep.items() if name == loss}
+    scores = {b: result.val["aiu"] for b, result in sweep.items()}
+    own = scores.setdefault(beta, results.models["cssr"].val["aiu"])  # if the sweep lacks that β
     best = max(scores, key=lambda b: (scores[b], b == beta))
     if best == beta:
         return None
     return (
-        f"(f) and (g) are trained with β = {beta:g}; for {LOSSES[loss][1]}, validation prefers "
+        f"(f) and (g) are trained with β = {beta:g}; for {LOSSES[loss].name}, validation prefers "
         f"β = {best:g} of the sweep (AIU {scores[best]:.3f} on the validation images, "
         f"{own:.3f} at β = {beta:g})."
     )

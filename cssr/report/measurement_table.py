@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from cssr.report.results import Cell, model_title
+from cssr.paper import MODELS
+from cssr.report.results import Result
 from cssr.report.tables import ABSENT, MARKDOWN, markdown_lines, rank_marks
 
 TITLE = "Measurements of the cracks that the models find on the test images"
@@ -15,19 +16,19 @@ COLUMNS = {
 }
 NOTES = (
     "**Best** (nearest to 0) and <ins>second-best</ins> of each column. The true masks, measured "
-    "in the same way, are the truth: their error is 0.",
+    "in the same way, are the ground truth: their error is 0.",
     "Lengths are those of the centrelines, widths are area over length; px are those of the HR "
     "grid, for every model.",
     "A pixel is crack where its probability reaches the threshold that is best on validation.",
     "Total length: of all test images, over the true total, minus 1; + is too long. Cracks found "
     "in images without crack count.",
     "Length of an image: mean absolute error over the images with crack, over their mean length.",
-    "Mean width: over the images where both the model and the truth have a crack, + is too wide; "
-    "an image's width is the mean over its cracks, weighted by their lengths.",
+    "Mean width: over the images where both the model and the ground truth have a crack, + is too "
+    "wide; an image's width is the mean over its cracks, weighted by their lengths.",
     "Only (a) is given the HR images.",
 )
 # by whether (f) measures length, and width, as well as (a)
-ANSWERS = {
+VERDICTS = {
     (True, True): "as well as (a) from the HR images",
     (True, False): "length as well as (a) from the HR images, but width less well",
     (False, True): "width as well as (a) from the HR images, but length less well",
@@ -35,18 +36,18 @@ ANSWERS = {
 }
 
 
-def measurement_table(cells: Mapping[str, Cell], *, header: Sequence[str]) -> str:
+def measurement_table(models: Mapping[str, Result], *, header: Sequence[str]) -> str:
     """The errors of length and width of each model, best bold and second underlined.
 
     Args:
-        cells: results of the seven models, by name.
+        models: results of the seven models, by name.
         header: what the numbers are, lines of plain text.
     """
     headings = ["Model", "threshold", *(heading for heading, *_ in COLUMNS.values())]
-    names = [model_title(name) for name in cells]
-    limits = [cell.test.get("val_threshold") for cell in cells.values()]
+    names = [str(MODELS[name]) for name in models]
+    limits = [result.test.get("val_threshold") for result in models.values()]
     shown = [ABSENT if limit is None else f"{limit:.2f}" for limit in limits]
-    columns = [_column(cells, metric) for metric in COLUMNS]
+    columns = [_column(models, metric) for metric in COLUMNS]
     return "\n".join(
         [
             f"# {TITLE}",
@@ -55,29 +56,29 @@ def measurement_table(cells: Mapping[str, Cell], *, header: Sequence[str]) -> st
             "",
             *markdown_lines(headings, zip(names, shown, *columns, strict=True)),
             "",
-            *(f"- {note}" for note in [*_answer(cells), *NOTES]),
+            *(f"- {note}" for note in [*_verdict(models), *NOTES]),
             "",
         ]
     )
 
 
-def _answer(cells: Mapping[str, Cell]) -> list[str]:
+def _verdict(models: Mapping[str, Result]) -> list[str]:
     """Whether CSSR at low resolution measures as well as segmentation at high resolution does."""
     names = ("length_mae", "width_mae")
-    low, high = ([cells[name].test.get(key) for key in names] for name in ("cssr", "ss_hr"))
+    low, high = ([models[name].test.get(key) for key in names] for name in ("cssr", "ss_hr"))
     if None in (*low, *high):
         return []
     as_well = tuple(one <= other for one, other in zip(low, high, strict=True))
     return [
-        f"(f), from images of 1/{cells['cssr'].run['scale']} of the side, measures "
-        f"{ANSWERS[as_well]}: the length of an image is off by {100 * low[0]:.1f} % against "
+        f"(f), from images of 1/{models['cssr'].run['scale']} of the side, measures "
+        f"{VERDICTS[as_well]}: the length of an image is off by {100 * low[0]:.1f} % against "
         f"{100 * high[0]:.1f} %, its mean width by {low[1]:.2f} px against {high[1]:.2f} px."
     ]
 
 
-def _column(cells: Mapping[str, Cell], metric: str) -> list[str]:
+def _column(models: Mapping[str, Result], metric: str) -> list[str]:
     _, factor, decimals, signed = COLUMNS[metric]
-    values = [cell.test.get(metric) for cell in cells.values()]
+    values = [result.test.get(metric) for result in models.values()]
     values = [None if value is None else factor * value for value in values]
     closeness = [None if value is None else -abs(value) for value in values]
     return [

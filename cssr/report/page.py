@@ -11,45 +11,22 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from cssr.models.variants import VARIANTS
+from cssr.paper import MODELS
+from cssr.report.figures import FIGURES
 from cssr.report.header import NOT_COMPARABLE
-from cssr.report.results import MODELS, Cell, Example
+from cssr.report.results import Example, Result, Results
 from cssr.report.tables import TITLE, table_entries, table_notes
 
 TEMPLATES = Path(__file__).parent / "templates"
 FIGURE_SCALE = 1.3 * 4 / 3  # CSS px per pt of a figure
 PALETTE = 256  # colours of an image: a third of the size, and no eye tells the difference
-# title and reading aid of each figure
-FIGURES = {
-    "fig1": ("Samples", "Test images, their true cracks, and the probabilities that (f) finds."),
-    "fig3": (
-        "PSNR over β",
-        "Model (f) trained with each loss; the larger β, the less its super-resolved image counts "
-        "in training.",
-    ),
-    "fig4": (
-        "AIU over β",
-        "The segmentation of the same trainings; higher is better.",
-    ),
-    "fig5": (
-        "IoU over the threshold, by loss",
-        "A broad plateau means that the threshold hardly matters.",
-    ),
-    "fig6": (
-        "IoU over the threshold, by model",
-        "Only (a) is given the high-resolution images; the others start from low resolution.",
-    ),
-    "fig7": (
-        "The seven models side by side",
-        "Cracks of different widths, thinnest first; the viewer above shows the same images.",
-    ),
-}
 
 
 def write_page(
     file: Path,
     *,
-    cells: Mapping[str, Cell],
-    examples: Mapping[str, Sequence[Example]],
+    results: Results,
     header: Sequence[str],
     notes: Sequence[str],
     figures: Mapping[str, str],
@@ -58,14 +35,13 @@ def write_page(
 
     Args:
         file: where to.
-        cells: results of the seven models, by name.
-        examples: the test images as each model sees them, by its name.
+        results: what it shows.
         header: what the numbers are, lines of plain text.
         notes: sentences to add below the table.
         figures: SVG of each of `FIGURES`, by name.
     """
-    headings, rows = table_entries(cells)
-    shared = examples["cssr"]
+    headings, rows = table_entries(results.models)
+    shared = results.examples["cssr"]
     page = (
         _environment()
         .get_template("page.html")
@@ -75,9 +51,9 @@ def write_page(
             title=TITLE,
             headings=headings,
             rows=rows,
-            notes=[*table_notes(cells), *notes],
-            models=[_model(name, cell) for name, cell in cells.items()],
-            images=[_image(index, examples) for index in range(len(shared))],
+            notes=[*table_notes(results.models), *notes],
+            models=[_model(name, result) for name, result in results.models.items()],
+            images=[_image(index, results.examples) for index in range(len(shared))],
             size=len(shared[0].hr),
             low_size=len(shared[0].lr),
             figures=[_figure(name, figures[name]) for name in FIGURES],
@@ -96,20 +72,21 @@ def _environment() -> Environment:
     )
 
 
-def _model(name: str, cell: Cell) -> dict[str, Any]:
-    letter, title = MODELS[name]
-    source = "the HR image" if name == "ss_hr" else "the LR image"
+def _model(name: str, result: Result) -> dict[str, Any]:
+    title = MODELS[name]
+    source = "the HR image" if VARIANTS[name].takes_hr else "the LR image"
     return {
-        "letter": letter,
-        "title": f"({letter}) {title}",
-        "threshold": cell.test["val_threshold"],
-        "no_sr": f"({letter}) segments {source} and makes no SR image",
+        "letter": title.letter,
+        "title": str(title),
+        "threshold": result.test["val_threshold"],
+        "no_sr": f"({title.letter}) segments {source} and makes no SR image",
     }
 
 
 def _image(index: int, examples: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
     """One test image as each model sees it."""
-    shared, seen = examples["cssr"][index], [shown[index] for shown in examples.values()]
+    shared = examples["cssr"][index]
+    seen = [shown[index] for shown in examples.values()]
     return {
         "name": shared.name,
         "width": f"{shared.width:.1f} px" if shared.width > 0 else "no crack",
@@ -122,15 +99,15 @@ def _image(index: int, examples: Mapping[str, Sequence[Example]]) -> dict[str, A
 
 
 def _figure(name: str, svg: str) -> dict[str, Any]:
-    title, caption = FIGURES[name]
+    figure = FIGURES[name]
     width, height = (
         round(FIGURE_SCALE * float(re.search(rf'<svg[^>]* {side}="([\d.]+)pt"', svg)[1]))
         for side in ("width", "height")
     )
     return {
         "name": f"Fig. {name.removeprefix('fig')}",
-        "title": title,
-        "caption": caption,
+        "title": figure.title,
+        "caption": figure.caption,
         "width": width,
         "height": height,
         "source": _svg(svg),

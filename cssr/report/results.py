@@ -1,56 +1,24 @@
-"""Reading what `evaluate` wrote: one folder of results is one cell."""
+"""Reading what `evaluate` wrote, one folder for each trained pipeline."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
-if TYPE_CHECKING:
-    import pandas as pd
+from cssr.paper import MODELS
 
-# name: (letter in the paper, what the paper calls it), in the order of Table 1
-MODELS = {
-    "ss_hr": ("a", "SS in HR"),
-    "bicubic_ss": ("b", "Bicubic → SS"),
-    "ss_bicubic": ("c", "SS → Bicubic"),
-    "sr_ss": ("d", "SR → SS"),
-    "ss_sr": ("e", "SS → SR"),
-    "cssr": ("f", "CSSR (SR → SS)"),
-    "inverse": ("g", "Inverse CSSR (SS → SR)"),
-}
-LOSSES = {
-    "dice": ("A", "Dice"),
-    "boundary_gdice": ("B", "Boundary + GDice"),
-    "bc1": ("C", "BC1"),
-    "bc2": ("D", "BC2"),
-    "gbc1": ("E", "GBC1"),
-    "gbc2": ("F", "GBC2"),
-}
 CURVE_COLUMNS = ("threshold", "iou", "iou_crack", "iou_val")
-METRICS = {"test": ("aiu", "iou_max", "threshold"), "val": ("aiu",)}  # those every cell has
-RUN_KEYS = ("loss", "beta", "iterations", "device", "versions", "images", "size", "scale")
-
-
-def model_title(name: str) -> str:
-    """The paper's letter and name of a model, such as `(a) SS in HR`."""
-    letter, title = MODELS[name]
-    return f"({letter}) {title}"
-
-
-def loss_title(name: str) -> str:
-    """The paper's letter and name of a loss, such as `(A) Dice`."""
-    letter, title = LOSSES[name]
-    return f"({letter}) {title}"
+METRICS = {"test": ("aiu", "iou_max", "threshold"), "val": ("aiu",)}  # that must be numbers
 
 
 @dataclass(frozen=True)
-class Cell:
+class Result:
     """The results of one trained pipeline.
 
     Attributes:
@@ -91,160 +59,128 @@ class Example:
     sr: np.ndarray | None
 
 
-def read_cell(folder: Path) -> Cell:
-    """Read the metrics, the curve and the run of one cell.
+@dataclass(frozen=True)
+class Results:
+    """All that a report shows.
+
+    Attributes:
+        models: results of the seven models, by name.
+        sweep: results of model (f), by loss and β.
+        examples: test images as each model sees them, by its name; thinnest crack first.
+    """
+
+    models: Mapping[str, Result]
+    sweep: Mapping[tuple[str, float], Result]
+    examples: Mapping[str, Sequence[Example]]
+
+    @property
+    def all(self) -> list[Result]:
+        """Every trained pipeline's."""
+        return [*self.models.values(), *self.sweep.values()]
+
+    @property
+    def best_betas(self) -> dict[str, float]:
+        """The β of each loss with the highest AIU on validation (the first of equals)."""
+        best: dict[str, float] = {}
+        for (loss, beta), result in self.sweep.items():
+            if loss not in best or result.val["aiu"] > self.sweep[loss, best[loss]].val["aiu"]:
+                best[loss] = beta
+        return best
+
+
+def read_results(folder: Path, *, losses: Sequence[str], betas: Sequence[float]) -> Results:
+    """Read the results of the seven models and of a sweep.
 
     Args:
-        folder: results of one trained pipeline.
+        folder: with a folder for each model, and sweep/LOSS-BETA.
+        losses: of the sweep.
+        betas: of the sweep.
 
     Raises:
-        ValueError: if a file is missing or is not what `evaluate` writes; names the file.
+        FileNotFoundError: if a file is missing.
+        ValueError: if a metric is no number, if there are no examples, or if the models show
+            different ones.
     """
-    metrics = _read_json(folder / "metrics.json")
-    run = _read_json(folder / "run.json")
+    models = {name: read_result(folder / name) for name in MODELS}
+    sweep = {
+        (loss, beta): read_result(folder / "sweep" / f"{loss}-{beta}")
+        for loss in losses
+        for beta in betas
+    }
+    for result in sweep.values():
+        _check_number(result.folder, result.test, "psnr")
+    examples = {name: read_examples(folder / name) for name in MODELS}
+    names = {name: [example.name for example in seen] for name, seen in examples.items()}
+    first, *others = names
+    for name in others:
+        if names[name] != names[first]:
+            raise ValueError(
+                f"{folder / name} and {folder / first} hold examples of different images; "
+                "`dvc repro` makes both anew"
+            )
+    return Results(models, sweep, examples)
+
+
+def read_result(folder: Path) -> Result:
+    """Read the metrics, the curve and the run of one trained pipeline.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if a metric is no number.
+    """
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     for part, names in METRICS.items():
         for name in names:
-            require(metrics.get(part, {}), name, file=folder / "metrics.json", part=part)
-    for key in RUN_KEYS:
-        if key not in run:
-            raise ValueError(f"{folder / 'run.json'}: {key} is missing; {_REPEAT}")
-    return Cell(folder, metrics["test"], metrics["val"], run, _read_curve(folder / "curve.csv"))
-
-
-def require(metrics: Mapping[str, Any], name: str, *, file: Path, part: str) -> float:
-    """One metric that has to be there, as a finite number.
-
-    Raises:
-        ValueError: if it is missing or no finite number; names the file.
-    """
-    value = metrics.get(name) if isinstance(metrics, Mapping) else None
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{file}: {part}.{name} is {value}, not a number; {_REPEAT}")
-    return float(value)
-
-
-def check_trained_with(cell: Cell, *, loss: str, beta: float) -> None:
-    """Raise ValueError if a cell was trained with another loss or β than the parameters name."""
-    for key, wanted in {"loss": loss, "beta": beta}.items():
-        if cell.run[key] != wanted:
-            raise ValueError(
-                f"{cell.folder / 'run.json'}: {key} is {cell.run[key]}, "
-                f"the parameters say {wanted}; {_REPEAT}"
-            )
-
-
-def best_betas(sweep: Mapping[tuple[str, float], Cell]) -> dict[str, float]:
-    """The β of each loss with the highest AIU on validation (the first of equals).
-
-    Args:
-        sweep: cells by (loss, β).
-    """
-    best: dict[str, float] = {}
-    for (loss, beta), cell in sweep.items():
-        if loss not in best or cell.val["aiu"] > sweep[loss, best[loss]].val["aiu"]:
-            best[loss] = beta
-    return best
+            _check_number(folder, metrics[part], name)
+    table = pd.read_csv(folder / "curve.csv")
+    # an absent value is nan: a test split without cracks has no iou_crack
+    curve = {name: table[name].to_numpy(float) for name in CURVE_COLUMNS}
+    return Result(folder, metrics["test"], metrics["val"], run, curve)
 
 
 def read_examples(folder: Path) -> list[Example]:
     """Read the images that one model's results hold for the figures, thinnest crack first.
 
-    Args:
-        folder: results of one of the seven models.
-
     Raises:
-        ValueError: if a file is missing or unreadable; names the file.
+        FileNotFoundError: if a file is missing.
+        ValueError: if there is none.
     """
-    file = folder / "examples" / "examples.csv"
-    table = _read_csv(file, ("index", "name", "width"))
+    table = pd.read_csv(folder / "examples/examples.csv", dtype={"name": str})
     if table.empty:
-        raise ValueError(f"{file}: no examples; Figs. 1 and 7 need a test image with crack")
-    examples = [_read_example(file, row) for row in table.to_dict("records")]
+        raise ValueError(f"{folder}: no examples; Figs. 1 and 7 need a test image with crack")
+    examples = [_read_example(folder / "examples", *row) for row in table.itertuples(index=False)]
     return sorted(examples, key=lambda example: example.width)
 
 
-def check_same_examples(examples: Mapping[str, Sequence[Example]]) -> None:
-    """Raise ValueError unless all models show the same images.
-
-    Args:
-        examples: the examples of each model, by the model's name.
-    """
-    names = {model: [example.name for example in shown] for model, shown in examples.items()}
-    first, *others = names
-    for model in others:
-        if names[model] != names[first]:
+def check_trained_with(result: Result, *, loss: str, beta: float) -> None:
+    """Raise ValueError if a model was trained with another loss or β than the parameters name."""
+    for key, wanted in {"loss": loss, "beta": beta}.items():
+        if result.run[key] != wanted:
             raise ValueError(
-                f"{model} and {first} hold examples of different images "
-                f"(examples/examples.csv); {_REPEAT}"
+                f"{result.folder / 'run.json'}: {key} is {result.run[key]}, the parameters say "
+                f"{wanted}; `dvc repro` makes it anew"
             )
 
 
-_REPEAT = "run `dvc repro` to write it anew"
+def _check_number(folder: Path, metrics: Mapping[str, float], name: str) -> None:
+    value = metrics.get(name)
+    if value is None or not math.isfinite(value):
+        raise ValueError(f"{folder / 'metrics.json'}: {name} is {value}, not a number")
 
 
-def _read_example(file: Path, row: Mapping[str, Any]) -> Example:
-    try:
-        stem, width = f"{int(row['index']):02d}", float(row["width"])
-    except (TypeError, ValueError):
-        raise ValueError(f"{file}: {row} is not index, name, width; {_REPEAT}") from None
-    images = {
-        kind: _read_image(file.parent / f"{stem}_{kind}.png", mode)
-        for kind, mode in {"lr": "RGB", "hr": "RGB", "mask": "L", "probs": "L"}.items()
-    }
-    sr = file.parent / f"{stem}_sr.png"
-    return Example(row["name"], width, **images, sr=_read_image(sr, "RGB") if sr.exists() else None)
-
-
-def _read_image(file: Path, mode: str) -> np.ndarray:
-    try:
-        with Image.open(file) as image:
+def _read_example(folder: Path, index: int, name: str, width: float) -> Example:
+    def read(kind: str, mode: str) -> np.ndarray:
+        with Image.open(folder / f"{index:02d}_{kind}.png") as image:
             return np.asarray(image.convert(mode))
-    except FileNotFoundError:
-        raise ValueError(f"{file} is missing; {_REPEAT}") from None
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read ({error}); {_REPEAT}") from None
 
-
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ValueError(f"{file} is missing; {_REPEAT}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read ({error}); {_REPEAT}") from None
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(_read_text(file))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file} is not JSON ({error}); {_REPEAT}") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{file} does not hold an object; {_REPEAT}")
-    return values
-
-
-def _read_csv(file: Path, columns: Sequence[str]) -> "pd.DataFrame":
-    import pandas as pd  # slow to import, and --help needs none
-
-    try:
-        table = pd.read_csv(StringIO(_read_text(file)))
-    except pd.errors.ParserError as error:
-        raise ValueError(f"{file} is not CSV ({error}); {_REPEAT}") from None
-    except pd.errors.EmptyDataError:
-        raise ValueError(f"{file} is empty; {_REPEAT}") from None
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(f"{file}: column {missing[0]} is missing; {_REPEAT}")
-    return table
-
-
-def _read_curve(file: Path) -> dict[str, np.ndarray]:
-    table = _read_csv(file, CURVE_COLUMNS)
-    if table.empty:
-        raise ValueError(f"{file}: no rows; {_REPEAT}")
-    try:
-        # an absent value is nan: a test split without cracks has no iou_crack
-        return {name: table[name].to_numpy(float) for name in CURVE_COLUMNS}
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{file}: {error}; {_REPEAT}") from None
+    has_sr = (folder / f"{index:02d}_sr.png").exists()
+    return Example(
+        name,
+        width,
+        lr=read("lr", "RGB"),
+        hr=read("hr", "RGB"),
+        mask=read("mask", "L"),
+        probs=read("probs", "L"),
+        sr=read("sr", "RGB") if has_sr else None,
+    )

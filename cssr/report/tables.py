@@ -1,11 +1,14 @@
 """Table 1 as Markdown, CSV and LaTeX, and the numbers of the figures as CSV."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cssr.report.results import LOSSES, Cell, model_title
+import pandas as pd
+
+from cssr.paper import ILLEGIBLE, LOSSES, MODELS, PUBLISHED
+from cssr.report.results import Result
 
 TITLE = "Quantitative evaluation of the models on the test images"
 # metric: (heading, decimals, the threshold shown behind it)
@@ -22,30 +25,10 @@ PAPER_COLUMNS = {
     "aiu": ("paper: AIU", 3),
     "iou_max": ("paper: IoU_max", 3),
 }
-# Table 1 of the paper and, for the IoU, its Sec. 4.2
-PAPER: dict[str, dict[str, float]] = {
-    "ss_hr": {"aiu": 0.525, "iou_max": 0.587},
-    "bicubic_ss": {"psnr": 27.6, "aiu": 0.243},
-    "ss_bicubic": {"aiu": 0.447},
-    "sr_ss": {"psnr": 29.0},
-    "ss_sr": {"aiu": 0.499},
-    "cssr": {"psnr": 28.5, "aiu": 0.518, "iou_max": 0.571},
-    "inverse": {"aiu": 0.558},
-}
-ILLEGIBLE = {("sr_ss", "aiu"): "not legible"}
 ABSENT = "–"
 MARKDOWN = {"": str, "best": "**{}**".format, "second": "<ins>{}</ins>".format}
-_LATEX = {"": str, "best": r"\textbf{{{}}}".format, "second": r"\underline{{{}}}".format}
-_LATEX_SIGNS = {
-    "\\": r"\textbackslash{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "→": r"$\rightarrow$",
-    "×": r"$\times$",
-    "β": r"$\beta$",
-    "–": "--",
-}
+_LATEX = {"": "", "best": "textbf: --rwrap", "second": "underline: --rwrap"}  # as pandas' CSS
+_LATEX_SIGNS = {"→": r"$\rightarrow$", "×": r"$\times$", "β": r"$\beta$", "–": "--"}
 
 
 class Entry(NamedTuple):
@@ -58,24 +41,24 @@ class Entry(NamedTuple):
 
 
 def write_table(
-    folder: Path, cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequence[str]
+    folder: Path, models: Mapping[str, Result], *, header: Sequence[str], notes: Sequence[str]
 ) -> None:
     """Write table1.md, table1.csv and table1.tex.
 
     Args:
         folder: where to.
-        cells: results of the seven models, by name.
+        models: results of the seven models, by name.
         header: what the numbers are, lines of plain text.
         notes: sentences to add below the table.
     """
-    notes = [*table_notes(cells), *notes]
+    notes = [*table_notes(models), *notes]
     for name, render in {"table1.md": markdown_table, "table1.tex": latex_table}.items():
-        (folder / name).write_text(render(cells, header=header, notes=notes), encoding="utf-8")
-    pairs = [(metric, threshold) for metric, (_, _, threshold) in COLUMNS.items()]
-    ours = [name for pair in pairs for name in pair if name]
+        (folder / name).write_text(render(models, header=header, notes=notes), encoding="utf-8")
+    thresholds = {metric: threshold for metric, (_, _, threshold) in COLUMNS.items()}
+    ours = [name for pair in thresholds.items() for name in pair if name]
     rows = [
-        [model, *map(cell.test.get, ours), *map(PAPER[model].get, PAPER_COLUMNS)]
-        for model, cell in cells.items()
+        [model, *map(result.test.get, ours), *map(PUBLISHED[model].get, PAPER_COLUMNS)]
+        for model, result in models.items()
     ]
     _write_csv(
         folder / "table1.csv", ["model", *ours, *map("paper_{}".format, PAPER_COLUMNS)], rows
@@ -112,12 +95,12 @@ def rank_marks(values: Sequence[float | None], decimals: int) -> list[str]:
     return [marks.get(value, "") for value in printed]
 
 
-def table_entries(cells: Mapping[str, Cell]) -> tuple[list[str], list[list[Entry]]]:
+def table_entries(models: Mapping[str, Result]) -> tuple[list[str], list[list[Entry]]]:
     """The headings of Table 1, and the fields of each model below them."""
     headings = [heading for heading, *_ in (*COLUMNS.values(), *PAPER_COLUMNS.values())]
-    names = [Entry(model_title(name)) for name in cells]
-    ours = [_ranked_column(cells, metric) for metric in COLUMNS]
-    paper = [_paper_column(cells, metric) for metric in PAPER_COLUMNS]
+    names = [Entry(str(MODELS[name])) for name in models]
+    ours = [_ranked_column(models, metric) for metric in COLUMNS]
+    paper = [_paper_column(models, metric) for metric in PAPER_COLUMNS]
     return ["Model", *headings], [list(row) for row in zip(names, *ours, *paper, strict=True)]
 
 
@@ -128,17 +111,18 @@ def markdown_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[s
 
 
 def markdown_table(
-    cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequence[str]
+    models: Mapping[str, Result], *, header: Sequence[str], notes: Sequence[str]
 ) -> str:
     """Table 1 in Markdown, best bold and second underlined, the paper's numbers beside ours."""
-    head, *rows = _lines(cells, MARKDOWN, str)
+    headings, rows = table_entries(models)
+    texts = [[MARKDOWN[e.mark](e.text) + e.suffix for e in row] for row in rows]
     return "\n".join(
         [
             f"# Table 1. {TITLE}",
             "",
             *(f"- {line}" for line in header),
             "",
-            *markdown_lines(head, rows),
+            *markdown_lines(headings, texts),
             "",
             "- **Best** and <ins>second-best</ins> of each column.",
             *(f"- {note}" for note in notes),
@@ -147,79 +131,58 @@ def markdown_table(
     )
 
 
-def latex_table(cells: Mapping[str, Cell], *, header: Sequence[str], notes: Sequence[str]) -> str:
-    """Table 1 in LaTeX, best bold and second underlined; wants booktabs and graphicx."""
-    head, *rows = (" & ".join(line) + r" \\" for line in _lines(cells, _LATEX, latex))
-    return "\n".join(
-        [
-            r"\begin{table*}",
-            rf"\caption{{{TITLE} ({latex('; '.join(header))}).}}",
-            rf"\resizebox{{\textwidth}}{{!}}{{\begin{{tabular}}{{l{'r' * head.count(' & ')}}}",
-            r"\toprule",
-            head,
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}}",
-            "",
-            r"\smallskip\footnotesize",
-            r"\textbf{Best} and \underline{second-best} of each column.",
-            *map(latex, notes),
-            r"\end{table*}",
-            "",
-        ]
+def latex_table(
+    models: Mapping[str, Result], *, header: Sequence[str], notes: Sequence[str]
+) -> str:
+    """Table 1 in LaTeX, best bold and second underlined; wants booktabs.
+
+    The header and the notes are comments in it.
+    """
+    headings, rows = table_entries(models)
+    texts = pd.DataFrame([[e.text + e.suffix for e in row] for row in rows], columns=headings)
+    marks = pd.DataFrame([[_LATEX[e.mark] for e in row] for row in rows], columns=headings)
+    style = texts.style.hide(axis="index").apply(lambda _: marks, axis=None)
+    style = style.format(escape="latex").format_index(escape="latex", axis="columns")
+    columns = "l" + "r" * (len(headings) - 1)
+    table = style.to_latex(
+        caption=f"{TITLE}.", environment="table*", column_format=columns, hrules=True
     )
+    for sign, command in _LATEX_SIGNS.items():
+        table = table.replace(sign, command)
+    return "".join(f"% {line}\n" for line in (*header, *notes)) + table
 
 
-def table_notes(cells: Mapping[str, Cell]) -> list[str]:
+def table_notes(models: Mapping[str, Result]) -> list[str]:
     """What a reader of the table has to know, as sentences of plain text."""
-    run = cells["cssr"].run
+    run = models["cssr"].run
     notes = [
-        f"Loss: {LOSSES[run['loss']][1]}; β of (f) and (g): {run['beta']:g}.",
+        f"Loss: {LOSSES[run['loss']].name}; β of (f) and (g): {run['beta']:g}.",
         "Only (a) is given the HR images.",
         "AIU counts an image without crack as 1 at each threshold at which nothing is found there.",
         "IoU_max is at the threshold that is best on the test images themselves; validation's "
         "threshold is not chosen on them.",
         "The AIU of (d) is not legible in our text of the paper.",
     ]
-    constants = {cell.test.get("aiu_constant_crack") for cell in cells.values()} - {None}
+    constants = {result.test.get("aiu_constant_crack") for result in models.values()} - {None}
     if constants:
         shown = " / ".join(dict.fromkeys(f"{value:.3f}" for value in sorted(constants)))
-        notes.append(f"AIU over crack images of the best constant answer: {shown}.")
+        notes.append(f"AIU over crack images of the best constant prediction: {shown}.")
     return notes
 
 
-def latex(text: str) -> str:
-    """Plain text as LaTeX."""
-    return "".join(_LATEX_SIGNS.get(sign, sign) for sign in text)
-
-
-def _lines(
-    cells: Mapping[str, Cell],
-    styles: Mapping[str, Callable[[str], str]],
-    escape: Callable[[str], str],
-) -> list[list[str]]:
-    """The heading and the rows of the table as texts of a markup."""
-    headings, rows = table_entries(cells)
-    return [
-        [escape(heading) for heading in headings],
-        *([styles[e.mark](escape(e.text)) + escape(e.suffix) for e in row] for row in rows),
-    ]
-
-
-def _ranked_column(cells: Mapping[str, Cell], metric: str) -> list[Entry]:
+def _ranked_column(models: Mapping[str, Result], metric: str) -> list[Entry]:
     _, decimals, threshold = COLUMNS[metric]
-    values = [cell.test.get(metric) for cell in cells.values()]
-    limits = [cell.test.get(threshold) if threshold else None for cell in cells.values()]
+    values = [result.test.get(metric) for result in models.values()]
+    limits = [result.test.get(threshold) if threshold else None for result in models.values()]
     return [
         Entry(_number(value, decimals), mark, "" if limit is None else f" ({limit:.2f})", value)
         for value, mark, limit in zip(values, rank_marks(values, decimals), limits, strict=True)
     ]
 
 
-def _paper_column(cells: Mapping[str, Cell], metric: str) -> list[Entry]:
+def _paper_column(models: Mapping[str, Result], metric: str) -> list[Entry]:
     _, decimals = PAPER_COLUMNS[metric]
-    values = {name: PAPER[name].get(metric) for name in cells}
+    values = {name: PUBLISHED[name].get(metric) for name in models}
     return [
         Entry(ILLEGIBLE.get((name, metric)) or _number(value, decimals), value=value)
         for name, value in values.items()
@@ -232,6 +195,4 @@ def _number(value: float | None, decimals: int) -> str:
 
 def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Write rows, numbers with at most six decimals, absent ones empty."""
-    import pandas as pd  # slow to import, and --help needs none
-
     pd.DataFrame(rows, columns=header).round(6).to_csv(file, index=False)

@@ -1,4 +1,4 @@
-"""Random mirroring, photometric distortion and cropping, batched on the device."""
+"""Random mirroring, colour jitter and cropping, batched on the device."""
 
 import math
 from typing import NamedTuple
@@ -15,8 +15,8 @@ HUE = math.radians(18)  # greatest rotation
 LUMA = (0.299, 0.587, 0.114)
 
 
-class Distortion(NamedTuple):
-    """One random distortion per image.
+class Augmentation(NamedTuple):
+    """One random augmentation per image.
 
     Attributes:
         theta: sampling grid, output to input in [−1, 1] coordinates, (B, 2, 3).
@@ -31,8 +31,8 @@ class Distortion(NamedTuple):
     shift: Tensor
 
 
-def draw_distortion(n: int, rng: np.random.Generator) -> Distortion:
-    """Draw the distortions of a batch of n images, on the CPU.
+def draw_augmentation(n: int, rng: np.random.Generator) -> Augmentation:
+    """Draw the augmentations of a batch of n images, on the CPU.
 
     Mirroring has probability ½. So has each of brightness ±32/255, contrast 0.5–1.5, saturation
     0.5–1.5 and hue ±18°, in this order. The crop is a square of 0.6–1.0 of the area.
@@ -58,7 +58,7 @@ def draw_distortion(n: int, rng: np.random.Generator) -> Distortion:
     theta[:, :, 2] = offset.T
     colour = contrast[:, None, None] * (_hue_rotation(hue) @ _saturation(saturation))
     as_tensor = [theta, 1 / side, colour, contrast * brightness]
-    return Distortion(*(torch.from_numpy(array.astype(np.float32)) for array in as_tensor))
+    return Augmentation(*(torch.from_numpy(array.astype(np.float32)) for array in as_tensor))
 
 
 def _saturation(factor: np.ndarray) -> np.ndarray:
@@ -74,27 +74,27 @@ def _hue_rotation(angle: np.ndarray) -> np.ndarray:
     return cos * np.eye(3) + sin * cross + (1 - cos) / 3
 
 
-def distort(
-    hr: Tensor, mask: Tensor, phi: Tensor, distortion: Distortion
+def augment(
+    hr: Tensor, mask: Tensor, phi: Tensor, augmentation: Augmentation
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Apply distortions to a batch.
+    """Apply augmentations to a batch.
 
     Args:
         hr: images in [0, 1], (B, 3, H, W).
         mask: 0 or 1, (B, 1, H, W).
         phi: signed distance map in px, (B, 1, H, W).
-        distortion: one per image, on the same device.
+        augmentation: one per image, on the same device.
 
     Returns:
         The three, changed. Mask and φ are sampled nearest; φ is in px of the crop (times the
         zoom), and 0 if the crop holds no crack.
     """
-    grid = F.affine_grid(distortion.theta, list(hr.shape), align_corners=False)
+    grid = F.affine_grid(augmentation.theta, list(hr.shape), align_corners=False)
     hr = F.grid_sample(hr, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    hr = torch.einsum("bij,bjhw->bihw", distortion.colour, hr)
-    hr = (hr + distortion.shift[:, None, None, None]).clamp(0, 1)
+    hr = torch.einsum("bij,bjhw->bihw", augmentation.colour, hr)
+    hr = (hr + augmentation.shift[:, None, None, None]).clamp(0, 1)
     both = torch.cat([mask, phi], dim=1)
     both = F.grid_sample(both, grid, mode="nearest", padding_mode="border", align_corners=False)
     mask, phi = both.split(1, dim=1)
     has_crack = mask.amax(dim=(1, 2, 3), keepdim=True)
-    return hr, mask, phi * distortion.zoom[:, None, None, None] * has_crack
+    return hr, mask, phi * augmentation.zoom[:, None, None, None] * has_crack

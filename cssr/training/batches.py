@@ -1,4 +1,4 @@
-"""Training batches: drawn from a seed, distorted and degraded on the device."""
+"""Training batches: drawn from a seed, augmented and degraded on the device."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cssr.data.arrays import Arrays, to_unit
-from cssr.training.loop.augment import Distortion, distort, draw_distortion
 from cssr.data.degrade import downscale, lr_mask, lr_phi
+from cssr.training.augment import Augmentation, augment, draw_augmentation
 from cssr.training.losses import normalise_phi
-from cssr.training.loop.schedules import epoch_at
+from cssr.training.schedules import epoch_at
 
 DEVICE_SHARE = 0.3  # of the free memory of a GPU that a training set may take
 WORKERS = 2  # processes that read batches ahead where it does not fit
@@ -46,25 +46,25 @@ class Batch(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Images of a batch as they are stored, and the distortion drawn for each.
+    """Images of a batch as they are stored, and the augmentation drawn for each.
 
     Attributes:
         hr: uint8, (B, H, W, 3).
         mask: uint8, (B, H, W).
         phi: float16, (B, H, W).
-        distortion: one per image.
+        augmentation: one per image.
     """
 
     hr: Tensor
     mask: Tensor
     phi: Tensor
-    distortion: Distortion
+    augmentation: Augmentation
 
     def to(self, device: torch.device) -> "Drawn":
         """The same on a device, without waiting for copies from pinned memory."""
         images = (value.to(device, non_blocking=True) for value in self[:3])
-        numbers = (value.to(device, non_blocking=True) for value in self.distortion)
-        return Drawn(*images, Distortion(*numbers))
+        numbers = (value.to(device, non_blocking=True) for value in self.augmentation)
+        return Drawn(*images, Augmentation(*numbers))
 
 
 def batch_indices(iteration: int, n: int, batch_size: int, seed: int) -> np.ndarray:
@@ -86,7 +86,7 @@ class DrawnBatches(Dataset):
         take: reads images, masks and φ at some indices.
         n: images of the training set.
         batch_size: images per iteration, over all processes.
-        seed: of batches and distortions.
+        seed: of batches and augmentations.
         share: which of a batch's images this process takes.
     """
 
@@ -98,8 +98,8 @@ class DrawnBatches(Dataset):
         """The batch of an iteration, from 0."""
         indices = batch_indices(iteration, self.n, self.batch_size, self.seed)
         rng = np.random.default_rng([self.seed, 1, iteration])
-        distortion = (values[self.share] for values in draw_distortion(self.batch_size, rng))
-        return Drawn(*self.take(indices[self.share]), Distortion(*distortion))
+        augmentation = (values[self.share] for values in draw_augmentation(self.batch_size, rng))
+        return Drawn(*self.take(indices[self.share]), Augmentation(*augmentation))
 
 
 def draw_batches(
@@ -121,7 +121,7 @@ def draw_batches(
         arrays: the training set.
         iterations: their numbers, from 0.
         batch_size: images per iteration, over all processes.
-        seed: of batches and distortions.
+        seed: of batches and augmentations.
         device: where the batches are wanted.
         share: which of a batch's images this process takes.
         device_share: of the free memory of a GPU that the training set may take.
@@ -164,16 +164,16 @@ def _ignore_signals(worker: int) -> None:
 
 
 def make_batch(drawn: Drawn, *, scale: int, phi: str) -> Batch:
-    """Distort images and derive the LR ones, on their device.
+    """Augment images and derive the LR ones, on their device.
 
     Args:
-        drawn: images as they are stored, with distortions.
+        drawn: images as they are stored, with augmentations.
         scale: HR side / LR side.
         phi: unit of the signed distance maps, `normalised` or `pixels`.
     """
     hr = to_unit(drawn.hr)
     mask, px = drawn.mask[:, None].float(), drawn.phi[:, None].float()
-    hr, mask, px = distort(hr, mask, px, drawn.distortion)
+    hr, mask, px = augment(hr, mask, px, drawn.augmentation)
     lr = downscale(hr, scale).clamp(0, 1)
     low_px = lr_phi(px, scale)
     if phi == "normalised":

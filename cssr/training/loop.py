@@ -5,15 +5,19 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import nn
 
 from cssr.data.arrays import Arrays
-from cssr.training.loop.batches import draw_batches, make_batch
+from cssr.evaluation.predictor import Predictor
 from cssr.evaluation.scores import evaluate, summarise
-from cssr.training.loop.guards import (
+from cssr.models.pipeline import Pipeline
+from cssr.params import Train
+from cssr.training.batches import draw_batches, make_batch
+from cssr.training.checkpoints import Checkpoints
+from cssr.training.guards import (
     BLACK,
     BLACK_ROWS,
     FiniteWatch,
@@ -21,19 +25,12 @@ from cssr.training.loop.guards import (
     check_weights,
     turned_black,
 )
-from cssr.training.loop.objective import Parts, TrainingLosses, ss_loss_at
-from cssr.training.loop.parallel import Alone
-from cssr.params import Objective, Train
-from cssr.training.checkpoints import Checkpoints
-from cssr.training.loop.step import new_optimiser, prepare_networks, train_step
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+from cssr.training.objective import TrainingLosses
+from cssr.training.parallel import Processes
+from cssr.training.state import Row, State
+from cssr.training.step import new_optimiser, prepare_networks, train_step
 
 VALIDATED = ("psnr", "aiu", "threshold")
-
-Row = dict[str, float]
-State = dict[str, Any]
 
 log_to_user = logging.getLogger(__name__)
 
@@ -42,21 +39,33 @@ class StoppedError(Exception):
     """A training that was asked to stop and has saved its state."""
 
 
+@dataclass
+class Monitor:
+    """How a training is followed, and stopped.
+
+    Attributes:
+        log: called with each row of the training log; again with those before a resumption.
+        progress: called after each iteration with its number and its row, {} if it has none.
+        stop_asked: asked after each iteration, where all processes must agree, and before each
+            batch of a validation.
+    """
+
+    log: Callable[[Row], None] = lambda row: None
+    progress: Callable[[int, Row], None] = lambda iteration, row: None
+    stop_asked: Callable[[], bool] = lambda: False
+
+
 def fit(
-    pipeline: nn.Module,
-    variant: str,
-    arrays: tuple[Arrays, Arrays],
+    losses: TrainingLosses,
+    training: Arrays,
+    validation: Arrays,
     *,
     train: Train,
-    objective: Objective | None,
-    loss: str | None,
-    beta: float | None,
+    iterations: int,
     seed: int,
     checkpoints: Checkpoints,
-    log: Callable[[int, Row], None],
-    progress: Callable[[int, Row], None],
-    processes: "Alone | Fabric",
-    stop_asked: Callable[[], bool] = lambda: False,
+    processes: Processes,
+    monitor: Monitor,
 ) -> list[Row]:
     """Train a pipeline in place, going on from the newest checkpoint.
 
@@ -64,107 +73,90 @@ def fit(
     number, so that an interrupted training ends with the weights of an uninterrupted one.
 
     Args:
-        pipeline: what is trained of it requires gradients.
-        variant: `sr`, or one of the seven of Table 1.
-        arrays: training and validation set.
-        train: budget and optimiser.
-        objective: coefficients of the losses; None where no segmentation is trained.
-        loss: segmentation loss, one of (A)–(F); None likewise.
-        beta: weight of the segmentation loss in Eq. 6; None where only one part is trained.
-        seed: of batches and distortions.
+        losses: the pipeline and what it is trained on; what is trained of it requires gradients.
+        training: training set.
+        validation: validation set.
+        train: batches, optimiser and intervals.
+        iterations: how many.
+        seed: of batches and augmentation.
         checkpoints: of this training.
-        log: called with each logged iteration and its row; again for rows before a resumption.
-        progress: called after each iteration, with its row where one is logged, else with {}.
         processes: those that share each batch; the first validates, logs and keeps the state.
-        stop_asked: asked after each iteration, where the answer is the same in all processes, and
-            before each batch of a validation.
+        monitor: follows it, and may ask it to stop.
 
     Returns:
         The rows: mean losses since the last, learning rate, images/s, validation's PSNR, AIU and
         best threshold.
 
     Raises:
-        StoppedError: after saving a checkpoint, if `stop_asked` says so; what is left to do of the
-            iteration, a validation perhaps, is done on resuming.
+        StoppedError: after saving a checkpoint, if it was asked to stop; what is left to do of the
+            iteration, perhaps a validation, is done on resuming.
         NotFiniteError: if a loss, a weight or one of its moments is NaN or infinite; no checkpoint
             holds such a one.
     """
-    (training, validation), device = arrays, processes.device
+    pipeline, device = losses.pipeline, processes.device
     pipeline.to(device, memory_format=torch.channels_last)
-    optimiser = new_optimiser(pipeline, train)
+    optimiser = new_optimiser(pipeline, train.learning_rate)
     state = _resume(checkpoints, pipeline, optimiser)
-    prepare_networks(pipeline, train)
-    losses, stepper = processes.setup(TrainingLosses(variant, pipeline), optimiser)
+    prepare_networks(pipeline, compile=train.compile, recompute=train.recompute)
+    module, stepper = processes.setup(losses, optimiser)
     first = processes.global_rank == 0
-    for row in state["rows"] if first else []:
-        log(int(row["iteration"]), row)
-    scale, n = training.hr.shape[1] // training.lr.shape[1], len(training.names)
-    speed, finite = Speed(train.batch_size), FiniteWatch()
-
-    def finish_iteration() -> bool:
-        """Validate, log and show, as is due; False if asked to stop before."""
-        row, done = state["row"], state["iteration"]
-        if row and _validates(done, train):
-            found = _validate(pipeline, variant, validation, train, device, stop_asked)
-            if found is None:
-                return False
-            row = row | found
-            speed.restart()
-        state["row"] = {}
-        if row:
-            _keep(row, state)
-            log(done, row)
-        progress(done, row)
-        return True
-
-    if first and state["row"] and not finish_iteration():
-        raise StoppedError(_where(state, train))
-    iterations = range(state["iteration"], train.iterations)
+    scale = training.hr.shape[1] // training.lr.shape[1]
+    phi = losses.objective.phi if losses.objective else "pixels"
+    speed = Speed(train.batch_size)
+    finite = FiniteWatch()
+    due = partial(_is_due, last=iterations)
+    predictor = Predictor(pipeline, device=device, batch_size=train.micro_batch)
+    finish = partial(
+        _finish_iteration,
+        state,
+        validates=partial(due, every=train.validate_every),
+        validate=partial(_validate, predictor, validation, train, monitor.stop_asked),
+        monitor=monitor,
+        speed=speed,
+    )
+    for row in state.rows if first else []:
+        monitor.log(row)
+    if first and state.row and not finish():
+        raise StoppedError(_where(state, iterations))
+    remaining = range(state.iteration, iterations)
     share = slice(processes.global_rank, None, processes.world_size)
     drawn_batches = draw_batches(
-        training, iterations, batch_size=train.batch_size, seed=seed, device=device, share=share
+        training, remaining, batch_size=train.batch_size, seed=seed, device=device, share=share
     )
-    for iteration, drawn in zip(iterations, drawn_batches, strict=True):
-        parts = train_step(
-            losses,
-            make_batch(drawn, scale=scale, phi=objective.phi if objective else "pixels"),
-            stepper,
-            ss_loss=ss_loss_at(iteration, loss, objective, n_train=n, batch_size=train.batch_size),
-            beta=beta,
-            train=train,
-            processes=processes,
-        )
+    for iteration, drawn in zip(remaining, drawn_batches, strict=True):
+        batch = make_batch(drawn, scale=scale, phi=phi)
+        parts = train_step(module, batch, iteration, stepper, train=train, processes=processes)
         speed.count()
-        state["iteration"] = done = iteration + 1
         means = {name: value.mean() for name, value in parts.items()}
-        finite.see(done, means)
-        _accumulate(state, means)
-        stops = stop_asked()
-        saves = stops or done == train.iterations or done % train.checkpoint_every == 0
-        logs = _validates(done, train) or done % train.log_every == 0
+        state.add(means)
+        finite.see(state.iteration, means)
+        stops = monitor.stop_asked()
+        saves = stops or due(state.iteration, train.checkpoint_every)
+        logs = due(state.iteration, train.validate_every) or state.iteration % train.log_every == 0
         if logs or saves:
-            _share_sums(state, processes)
+            state.share_sums(processes)
             _check_finite(state, finite)
-            check_weights(pipeline, optimiser, done, means)
+            check_weights(pipeline, optimiser, state.iteration, means)
         if logs:
-            state["row"] = _row(state, train.learning_rate, speed)
+            images_per_second = speed.images_per_second()
+            state.begin_row(learning_rate=train.learning_rate, images_per_second=images_per_second)
         if not first:
             continue
-        stops = stops or not finish_iteration()
+        stops = stops or not finish()
         if saves or stops:
             weights, moments = pipeline.state_dict(), optimiser.state_dict()
-            checkpoints.save({**state, "weights": weights, "optimiser": moments})
+            checkpoints.save({**vars(state), "weights": weights, "optimiser": moments})
         if stops:
-            raise StoppedError(_where(state, train))
-    return state["rows"]
+            raise StoppedError(_where(state, iterations))
+    return state.rows
 
 
-def _validates(iteration: int, train: Train) -> bool:
-    return iteration == train.iterations or iteration % train.validate_every == 0
+def _is_due(iteration: int, every: int, *, last: int) -> bool:
+    return iteration == last or iteration % every == 0
 
 
-def _where(state: State, train: Train) -> str:
-    return f"after iteration {state['iteration']} of {train.iterations}"
+def _where(state: State, iterations: int) -> str:
+    return f"after iteration {state.iteration} of {iterations}"
 
 
 class Speed:
@@ -176,7 +168,8 @@ class Speed:
 
     def restart(self) -> None:
         """Forget what was before."""
-        self.batches, self.started = 0, time.perf_counter()
+        self.batches = 0
+        self.started = time.perf_counter()
 
     def count(self) -> None:
         """Count one batch."""
@@ -188,99 +181,72 @@ class Speed:
 
 
 def _resume(
-    checkpoints: Checkpoints, pipeline: nn.Module, optimiser: torch.optim.Optimizer
+    checkpoints: Checkpoints, pipeline: Pipeline, optimiser: torch.optim.Optimizer
 ) -> State:
-    """The state to go on from, its weights and moments put in their places.
-
-    Its `row` is that of an iteration which was stopped before it was validated and logged.
-    """
-    state = checkpoints.load()
-    if state is None:
-        return {"iteration": 0, "sums": {}, "since": 0, "row": {}, "rows": [], "warned": False}
-    pipeline.load_state_dict(state.pop("weights"))
-    optimiser.load_state_dict(state.pop("optimiser"))
-    return state
+    """The state to go on from, its weights and moments put in their places."""
+    saved = checkpoints.load()
+    if saved is None:
+        return State()
+    pipeline.load_state_dict(saved.pop("weights"))
+    optimiser.load_state_dict(saved.pop("optimiser"))
+    return State(**saved)
 
 
-def _accumulate(state: State, means: Parts) -> None:
-    """Add up the means of a batch; they stay on the device until a row asks for them."""
-    sums = state["sums"]
-    for name, value in means.items():
-        sums[name] = sums.get(name, 0) + value
-    state["since"] += 1
+def _finish_iteration(
+    state: State,
+    *,
+    validates: Callable[[int], bool],
+    validate: Callable[[], Row | None],
+    monitor: Monitor,
+    speed: Speed,
+) -> bool:
+    """Validate, log and show, as is due; False if asked to stop before."""
+    row = state.row
+    if row and validates(state.iteration):
+        found = validate()
+        if found is None:
+            return False
+        row = row | found
+        speed.restart()
+    state.end_row(row)
+    if row:
+        _warn_of_black(state)
+        monitor.log(row)
+    monitor.progress(state.iteration, row)
+    return True
 
 
-def _keep(row: Row, state: State) -> None:
-    """Add a row to the state; warn once of a network that answers all black."""
-    state["rows"].append(row)
-    if not state["warned"] and turned_black(state["rows"]):
-        state["warned"] = True
+def _warn_of_black(state: State) -> None:
+    """Warn once of a network whose predictions are all black."""
+    if not state.warned and turned_black(state.rows):
+        state.warned = True
         log_to_user.warning(
             "warning: since iteration %d the mean crack probability is below %g: the network "
-            "answers all black; a lower train.learning_rate or another loss may help",
-            state["rows"][-BLACK_ROWS]["iteration"],
+            "predicts all black; a lower train.learning_rate or another loss may help",
+            state.rows[-BLACK_ROWS]["iteration"],
             BLACK,
         )
 
 
-def _means(state: State) -> Row:
-    """Mean losses since the last row; waits for the device."""
-    return {name: float(value) / state["since"] for name, value in state["sums"].items()}
-
-
 def _check_finite(state: State, finite: FiniteWatch) -> None:
     """Raise `NotFiniteError` in all processes if the loss of one is not finite."""
-    means = _means(state)
+    means = state.means()
     if not all(map(math.isfinite, means.values())):
         finite.check()
-        raise NotFiniteError("the loss of another process is", state["iteration"], means)
-
-
-def _share_sums(state: State, processes: "Alone | Fabric") -> None:
-    """Replace the sums of each process by their mean over all."""
-    state["sums"] = {name: processes.all_reduce(value) for name, value in state["sums"].items()}
-
-
-def _row(state: State, learning_rate: float, speed: Speed) -> Row:
-    """Mean losses since the last row, and what else is logged; starts the next mean."""
-    means = _means(state)
-    state["sums"], state["since"] = {}, 0
-    return {
-        "iteration": state["iteration"],
-        **means,
-        "learning_rate": learning_rate,
-        "images_per_second": speed.images_per_second(),
-    }
+        raise NotFiniteError("the loss of another process is", state.iteration, means)
 
 
 def _validate(
-    pipeline: nn.Module,
-    variant: str,
-    arrays: Arrays,
-    train: Train,
-    device: torch.device,
-    stop_asked: Callable[[], bool],
+    predictor: Predictor, validation: Arrays, train: Train, stop_asked: Callable[[], bool]
 ) -> Row | None:
     """The scores of the validation set; None if asked to stop before its last batch.
 
     Networks compiled for training are not compiled again for it.
     """
     eager = torch.compiler.set_stance("force_eager") if train.compile else nullcontext()
-
-    def ask(*given: object) -> None:
-        if stop_asked():
-            raise StoppedError
-
-    try:
-        with eager, pipeline.register_forward_pre_hook(ask):
-            scores = evaluate(
-                pipeline,
-                arrays,
-                takes_hr=variant == "ss_hr",
-                batch_size=train.micro_batch,
-                device=device,
-            )
-    except StoppedError:
+    with eager:
+        scores = evaluate(predictor, validation, stop_asked=stop_asked)
+    if scores is None:
         return None
-    summary = summarise(scores, arrays.mask)
+    summary = summarise(scores, validation.mask)
     return {f"val_{name}": summary[name] for name in VALIDATED if name in summary}

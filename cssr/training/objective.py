@@ -1,118 +1,103 @@
-"""What each variant is trained on: its losses over a batch."""
+"""What a pipeline is trained on: the losses of its variant, with their schedule."""
 
-from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor, nn
 
-from cssr.training.loop.batches import Batch
-from cssr.training.losses import LOSSES, l1_loss
-from cssr.models.pipeline import segment
+from cssr.models.pipeline import Pipeline
 from cssr.params import Objective
-from cssr.training.loop.schedules import alpha_at
+from cssr.training.batches import Batch
+from cssr.training.losses import LOSSES, SegmentationLoss, joint_loss, l1_loss
+from cssr.training.schedules import alpha_at
 
-SSLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # (probs, mask, phi) → (B,)
-Parts = dict[str, Tensor]
-
-
-def ss_loss_at(
-    iteration: int, loss: str | None, objective: Objective | None, *, n_train: int, batch_size: int
-) -> SSLoss | None:
-    """The segmentation loss with its coefficients at an iteration; None where there is none.
-
-    Args:
-        iteration: from 0.
-        loss: one of (A)–(F).
-        objective: its coefficients.
-        n_train: images of the training set.
-        batch_size: images per iteration.
-    """
-    if loss is None or objective is None:
-        return None
-    alpha = alpha_at(
-        iteration,
-        n_train=n_train,
-        batch_size=batch_size,
-        start=objective.alpha_start,
-        per_epoch=objective.alpha_per_epoch,
-    )
-    return partial(LOSSES[loss], alpha=alpha, gamma=objective.gamma)
+Parts = dict[str, Tensor]  # losses of each image of a batch, by name, (B,) each
 
 
 class TrainingLosses(nn.Module):
     """A pipeline with its losses, as one module that data parallelism can wrap.
 
     Args:
-        variant: `sr`, or one of the seven of Table 1.
-        pipeline: the variant's.
+        pipeline: to train.
+        loss: segmentation loss, a key of `LOSSES`; None where no segmentation is trained.
+        objective: coefficients of the segmentation loss; None likewise.
+        beta: weight of the segmentation loss in Eq. 6; None unless both networks are trained.
+        n_train: images of the training set.
+        batch_size: images per iteration.
     """
 
-    def __init__(self, variant: str, pipeline: nn.Module) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        loss: str | None = None,
+        objective: Objective | None = None,
+        beta: float | None = None,
+        n_train: int,
+        batch_size: int,
+    ) -> None:
         super().__init__()
-        self.variant, self.pipeline = variant, pipeline
+        self.pipeline = pipeline
+        self.loss = loss
+        self.objective = objective
+        self.beta = beta
+        self.n_train = n_train
+        self.batch_size = batch_size
 
-    def forward(self, batch: Batch, ss_loss: SSLoss | None) -> Parts:
-        """Losses of each image of a batch: `l1` of the SR network, `ss` of the SS network.
+    def forward(self, batch: Batch, iteration: int) -> Parts:
+        """Losses of each image of a batch.
 
         Args:
             batch: training images.
-            ss_loss: segmentation loss, one of (A)–(F); None where no segmentation is trained.
+            iteration: from 0.
 
         Returns:
-            `l1`, `ss` or both, (B,) each; both are trained jointly by Eq. 6. Beside them, where
-            there is a crack map, its mean `probability`, (B,), without gradient.
+            `loss`, which is to be minimised, and the parts that it is made of: `l1` of the SR
+            network, `ss` of the SS network. Beside them, where there is a crack map, its mean
+            `probability`, without gradient.
         """
-        return OBJECTIVES[self.variant](self.pipeline, batch, ss_loss)
+        parts = self._parts(batch, self._ss_loss(iteration))
+        if self.beta is None:
+            (loss,) = (parts[name] for name in ("l1", "ss") if name in parts)
+        else:
+            loss = joint_loss(parts["l1"], parts["ss"], self.beta)
+        return {"loss": loss, **parts}
+
+    def _ss_loss(self, iteration: int) -> SegmentationLoss | None:
+        """The segmentation loss with its coefficients at an iteration."""
+        if self.loss is None:
+            return None
+        alpha = alpha_at(
+            iteration,
+            n_train=self.n_train,
+            batch_size=self.batch_size,
+            start=self.objective.alpha_start,
+            per_epoch=self.objective.alpha_per_epoch,
+        )
+        return partial(LOSSES[self.loss], alpha=alpha, gamma=self.objective.gamma)
+
+    def _parts(self, batch: Batch, ss_loss: SegmentationLoss | None) -> Parts:
+        variant = self.pipeline.variant
+        if variant.enlarges_probs:
+            return self._parts_at_low_resolution(batch, ss_loss)
+        parts = {}
+        sr, probs = self.pipeline(batch.hr if variant.takes_hr else batch.lr)
+        if "ss" in variant.trained:
+            parts = {"ss": ss_loss(probs, batch.mask, batch.phi), "probability": _mean(probs)}
+        if "sr" in variant.trained:
+            parts = {"l1": l1_loss(sr, batch.hr), **parts}
+        return parts
+
+    def _parts_at_low_resolution(self, batch: Batch, ss_loss: SegmentationLoss | None) -> Parts:
+        """Losses where SS sees the LR image, and SR, if it is trained, enlarges probabilities."""
+        variant, parts = self.pipeline.variant, {}
+        lr_probs = probs = self.pipeline.segment(batch.lr)
+        if "sr" in variant.trained:
+            probs = self.pipeline.enlarge(lr_probs)
+            parts["l1"] = l1_loss(probs, batch.mask)
+        if "ss" in variant.trained:
+            parts["ss"] = ss_loss(lr_probs, batch.lr_mask, batch.lr_phi)
+        return {**parts, "probability": _mean(probs)}
 
 
-def _mean(probs: Tensor) -> Parts:
-    return {"probability": probs.detach().flatten(1).mean(dim=1)}
-
-
-def _super_resolution(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    return {"l1": l1_loss(pipeline(batch.lr)[0], batch.hr)}
-
-
-def _segmentation_of_hr(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    probs = pipeline(batch.hr)[1]
-    return {"ss": ss_loss(probs, batch.mask, batch.phi), **_mean(probs)}
-
-
-def _segmentation(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    probs = pipeline(batch.lr)[1]
-    return {"ss": ss_loss(probs, batch.mask, batch.phi), **_mean(probs)}
-
-
-def _segmentation_of_lr(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    probs = segment(pipeline.ss, batch.lr)
-    return {"ss": ss_loss(probs, batch.lr_mask, batch.lr_phi), **_mean(probs)}
-
-
-def _joint(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    sr, probs = pipeline(batch.lr)
-    ss = ss_loss(probs, batch.mask, batch.phi)
-    return {"l1": l1_loss(sr, batch.hr), "ss": ss, **_mean(probs)}
-
-
-def _inverse(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    lr_probs = segment(pipeline.ss, batch.lr)
-    probs = pipeline.sr(lr_probs).float()
-    ss = ss_loss(lr_probs, batch.lr_mask, batch.lr_phi)
-    return {"l1": l1_loss(probs, batch.mask), "ss": ss, **_mean(probs)}
-
-
-def _mask_super_resolution(pipeline: nn.Module, batch: Batch, ss_loss: SSLoss) -> Parts:
-    probs = pipeline.sr(segment(pipeline.ss, batch.lr)).float()
-    return {"l1": l1_loss(probs, batch.mask), **_mean(probs)}
-
-
-OBJECTIVES = {
-    "sr": _super_resolution,
-    "ss_hr": _segmentation_of_hr,
-    "bicubic_ss": _segmentation,
-    "ss_bicubic": _segmentation_of_lr,
-    "sr_ss": _segmentation,
-    "ss_sr": _mask_super_resolution,
-    "cssr": _joint,
-    "inverse": _inverse,
-}
+def _mean(probs: Tensor) -> Tensor:
+    return probs.detach().flatten(1).mean(dim=1)

@@ -1,7 +1,7 @@
 """Data parallelism: one process per device, through Lightning Fabric."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +9,14 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+Processes: TypeAlias = "Alone | Fabric"  # those that share a training
+
 
 class Alone:
     """A single process, with the part of Fabric's interface that the training uses."""
 
-    global_rank, world_size = 0, 1
+    global_rank = 0
+    world_size = 1
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -37,7 +40,7 @@ class Alone:
         return value
 
 
-def launch(devices: int, device: torch.device) -> "Alone | Fabric":
+def launch(devices: int, device: torch.device) -> Processes:
     """Start the other processes, which run the same command, if there is more than one device.
 
     Args:
@@ -48,8 +51,7 @@ def launch(devices: int, device: torch.device) -> "Alone | Fabric":
         Where this process stands among them.
 
     Raises:
-        ValueError: if there are not that many GPUs, if `device` is one of them, or if Lightning
-            Fabric is not installed.
+        ValueError: if there are not that many GPUs, or if `device` is one of them.
     """
     if devices == 1:
         return Alone(device)
@@ -60,12 +62,8 @@ def launch(devices: int, device: torch.device) -> "Alone | Fabric":
             f"train.devices: {devices} is more than the CUDA devices here "
             f"({torch.cuda.device_count()})"
         )
-    try:
-        from lightning_fabric import Fabric  # takes a second to import, seldom needed
-    except ImportError:
-        raise ValueError(
-            f"train.devices: {devices} needs Lightning Fabric: pip install lightning-fabric"
-        ) from None
+    from lightning_fabric import Fabric  # takes a second to import, seldom needed
+
     fabric = Fabric(accelerator=device.type, devices=devices, strategy="ddp")
     fabric.launch()
     return fabric

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cssr.data.arrays import CHUNK, find_pairs, load_arrays, write_arrays
+from cssr.data.arrays import load_arrays
+from cssr.data.preparation import CHUNK, find_pairs, write_arrays
 from cssr.data.degrade import bicubic, downscale
 from cssr.data.distance import signed_distance
 

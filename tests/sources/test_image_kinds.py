@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cssr.data.arrays import find_pairs, load_arrays, write_arrays
+from cssr.data.arrays import load_arrays
+from cssr.data.preparation import find_pairs, write_arrays
 from cssr.sources.layout import DataError, import_images
 
 SIDE = 64

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from cssr.data.arrays import Arrays, load_arrays, write_arrays
-from cssr.training.loop.batches import (
+from cssr.data.arrays import Arrays, load_arrays
+from cssr.data.preparation import write_arrays
+from cssr.training.batches import (
     Drawn,
     DrawnBatches,
     _from_device,
@@ -35,7 +36,7 @@ def batches_of(arrays: Arrays, share: slice = slice(None)) -> DrawnBatches:
 
 
 def tensors(drawn: Drawn) -> list[torch.Tensor]:
-    return [*drawn[:3], *drawn.distortion]
+    return [*drawn[:3], *drawn.augmentation]
 
 
 def assert_equal(first: Drawn, second: Drawn) -> None:

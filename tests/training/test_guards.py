@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from cssr.training.loop.guards import FiniteWatch, NotFiniteError, turned_black
+from cssr.training.guards import FiniteWatch, NotFiniteError, turned_black
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

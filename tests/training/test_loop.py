@@ -7,13 +7,13 @@ from networks import CPU, budget, pipeline, striped_arrays, train
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cssr.data.arrays import Arrays
-from cssr.training.loop.batches import Batch, draw_batches, make_batch
+from cssr.training.batches import Batch, draw_batches, make_batch
 from cssr.device import choose_device
 from cssr.training.losses import LOSSES, joint_loss
-from cssr.training.loop.guards import NotFiniteError
-from cssr.training.loop.objective import TrainingLosses
-from cssr.training.loop.parallel import Alone
-from cssr.training.loop.step import prepare_networks, total_loss, train_step
+from cssr.training.guards import NotFiniteError
+from cssr.training.objective import TrainingLosses
+from cssr.training.parallel import Alone
+from cssr.training.step import prepare_networks, total_loss, train_step
 from cssr.training.loop import StoppedError
 from stages.training_log import write_logs
 

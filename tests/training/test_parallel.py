@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 
-from cssr.training.loop.parallel import Alone, launch
+from cssr.training.parallel import Alone, launch
 
 
 def test_one_device_is_a_single_process():

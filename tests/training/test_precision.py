@@ -11,14 +11,15 @@ import pytest
 import torch
 from networks import budget
 
-from cssr.data.arrays import Arrays, find_pairs, load_arrays, write_arrays
+from cssr.data.arrays import Arrays, load_arrays
+from cssr.data.preparation import find_pairs, write_arrays
 from cssr.sources.synthetic import write_synthetic
 from cssr.evaluation.scores import evaluate, summarise
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise
 from cssr.models.unet import UNet
 from cssr.models.pipeline import build_pipeline
-from cssr.training.loop.parallel import Alone
+from cssr.training.parallel import Alone
 from cssr.params import Objective
 from cssr.training.checkpoints import Checkpoints
 from cssr.training.loop import fit

@@ -1,6 +1,6 @@
 import pytest
 
-from cssr.training.loop.schedules import alpha_at, epoch_at
+from cssr.training.schedules import alpha_at, epoch_at
 
 PAPER = {"n_train": 9122, "batch_size": 6, "start": 0.01, "per_epoch": 0.01}
 

@@ -1,31 +1,27 @@
-"""What a training tells while it runs, and the logs that it leaves."""
+"""What a training shows while it runs: a progress bar or lines, and live logs."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pandas as pd
+from dvclive import Live
 from tqdm import tqdm
 
-from cssr.files import naming
-from cssr.params import Train
-from cssr.training.loop import Row
-from stages.common import files_in, say
-
-try:
-    from dvclive import Live
-except ImportError:  # a machine without DVC still trains
-    Live = None
+from cssr.files import files_in, naming
+from cssr.training.state import Row
+from stages.common import say
 
 
 class Progress:
     """Shows the rows of the training log: in a progress bar or, off a terminal, as lines."""
 
-    def __init__(self, title: str, train: Train, *, shown: bool) -> None:
-        self.title, self.train = title, train
+    def __init__(self, title: str, iterations: int, batch_size: int, *, shown: bool) -> None:
+        self.title = title
+        self.iterations = iterations
+        self.batch_size = batch_size
         terminal = shown and sys.stderr.isatty()
-        self.bar = tqdm(total=train.iterations, desc=title, unit="it") if terminal else None
+        self.bar = tqdm(total=iterations, desc=title, unit="it") if terminal else None
 
     def show(self, iteration: int, row: Row) -> None:
         """Show that an iteration is done, and its row if it has one."""
@@ -40,9 +36,9 @@ class Progress:
         if self.bar is not None:
             self.bar.set_postfix_str(values)
             return
-        images = (self.train.iterations - iteration) * self.train.batch_size
+        images = (self.iterations - iteration) * self.batch_size
         minutes, seconds = divmod(round(images / row["images_per_second"]), 60)
-        done = f"{self.title} {iteration}/{self.train.iterations}"
+        done = f"{self.title} {iteration}/{self.iterations}"
         say(f"{done}  {values}  {minutes}:{seconds:02} left", sys.stdout)
 
     def close(self) -> None:
@@ -52,17 +48,17 @@ class Progress:
 
 
 @contextmanager
-def live_log(folder: Path, *, wanted: bool) -> Iterator[Callable[[int, Row], None]]:
-    """A function that logs a row with dvclive; without dvclive it does nothing."""
-    if Live is None or not wanted:
-        yield lambda iteration, row: None
+def live_log(folder: Path, *, wanted: bool) -> Iterator[Callable[[Row], None]]:
+    """A function that logs a row with dvclive, if that is wanted."""
+    if not wanted:
+        yield lambda row: None
         return
     with naming(folder):
         live = Live(str(folder), save_dvc_exp=False, dvcyaml=None)
 
-    def log(iteration: int, row: Row) -> None:
+    def log(row: Row) -> None:
         with naming(folder):
-            live.step = iteration
+            live.step = int(row["iteration"])
             for name, value in row.items():
                 if name != "iteration":  # it is the step
                     live.log_metric(name, value)
@@ -82,15 +78,3 @@ def copy_files(source: Path, target: Path) -> None:
         copied.parent.mkdir(parents=True, exist_ok=True)
         with naming(copied):
             copied.write_bytes(file.read_bytes())
-
-
-def write_logs(folder: Path, rows: Sequence[Row]) -> None:
-    """The rows as log.csv and, of the validations, validation.csv.
-
-    The speed is left out: the same training gives the same files.
-    """
-    table = pd.DataFrame(rows).drop(columns="images_per_second")
-    validated = [name for name in table if name.startswith("val_")]
-    table.drop(columns=validated).to_csv(folder / "log.csv", index=False)
-    validation = table[["iteration", *validated]].dropna()
-    validation.to_csv(folder / "validation.csv", index=False)

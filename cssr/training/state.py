@@ -1,0 +1,61 @@
+"""Where a training stands: what a checkpoint holds beside weights and moments."""
+
+from dataclasses import dataclass, field
+
+from cssr.training.objective import Parts
+from cssr.training.parallel import Processes
+
+Row = dict[str, float]  # of the training log
+
+
+@dataclass
+class State:
+    """Progress of a training.
+
+    Attributes:
+        iteration: how many are done.
+        sums: of the means of each batch since the last row; they stay on the device until a row
+            asks for them.
+        since: how many batches these are.
+        row: of an iteration that is not yet validated and logged; empty if there is none.
+        rows: the training log.
+        warned: whether the user was told of all-black predictions.
+    """
+
+    iteration: int = 0
+    sums: Parts = field(default_factory=dict)
+    since: int = 0
+    row: Row = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    warned: bool = False
+
+    def add(self, means: Parts) -> None:
+        """Count an iteration.
+
+        Args:
+            means: of the losses over its batch, scalars.
+        """
+        for name, value in means.items():
+            self.sums[name] = self.sums.get(name, 0) + value
+        self.since += 1
+        self.iteration += 1
+
+    def share_sums(self, processes: Processes) -> None:
+        """Replace the sums of each process by their mean over all."""
+        self.sums = {name: processes.all_reduce(value) for name, value in self.sums.items()}
+
+    def means(self) -> Row:
+        """Mean losses since the last row; waits for the device."""
+        return {name: float(value) / self.since for name, value in self.sums.items()}
+
+    def begin_row(self, **also: float) -> None:
+        """Begin the row of this iteration: mean losses, and what else is logged."""
+        self.row = {"iteration": self.iteration, **self.means(), **also}
+        self.sums = {}
+        self.since = 0
+
+    def end_row(self, row: Row) -> None:
+        """Add the row, complete, to the log."""
+        self.row = {}
+        if row:
+            self.rows.append(row)

@@ -1,0 +1,82 @@
+"""Write a preset to params.yaml: the demo's parameters with what the preset changes."""
+
+import argparse
+from collections.abc import Mapping
+from io import StringIO
+from typing import Any
+
+import yaml
+
+from cssr.files import write_whole
+from cssr.params import Params, parse_params
+from stages.common import PARAMS_FILE, PRESETS, preset_names, run_stage
+
+DEFAULT = "demo"  # the preset that is whole
+
+
+def read_preset(name: str) -> Params:
+    """The parameters of a preset.
+
+    Args:
+        name: of a file in presets/, without suffix.
+
+    Raises:
+        ValueError: one line with the key, its value and what is allowed.
+    """
+    values = merge(*(yaml.safe_load(_read(each)) for each in (DEFAULT, name)))
+    try:
+        return parse_params(values)
+    except ValueError as error:
+        raise ValueError(f"{PRESETS / name}.yaml: {error}") from None
+
+
+def preset_text(name: str) -> str:
+    """A preset as params.yaml holds it, with the demo's comments or its own.
+
+    It is written by ruamel.yaml, as `dvc exp run -S` writes the file.
+    """
+    from ruamel.yaml import YAML  # slow to import, and only this command writes YAML
+
+    editor = YAML()
+    values, changes = editor.load(_read(DEFAULT)), editor.load(_read(name))
+    _change(values, changes)
+    stream = StringIO()
+    editor.dump(values, stream)
+    return stream.getvalue()
+
+
+def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with changes to some of them, sections nested."""
+    merged = dict(values)
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
+        merged[key] = merge(values[key], value) if nested else value
+    return merged
+
+
+def _change(values: Any, changes: Any) -> None:
+    """Merge in place; a comment beside a change replaces the one beside the value."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and values[key]:
+            _change(values[key], value)
+            continue
+        values[key] = value
+        if key in changes.ca.items:
+            values.ca.items[key] = changes.ca.items[key]
+
+
+def _read(name: str) -> str:
+    return (PRESETS / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def main() -> None:
+    """Write params.yaml."""
+    parser = argparse.ArgumentParser(prog="python -m stages.preset", description=__doc__)
+    parser.add_argument("name", choices=preset_names(), help="a file in presets/")
+    name = parser.parse_args().name
+    write_whole(PARAMS_FILE, preset_text(name).encode())
+    print(f"{PARAMS_FILE} holds the preset {name}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
