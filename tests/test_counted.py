@@ -9,9 +9,9 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from benchmarks import step
 from benchmarks.counted import LiveTensors, MovedBytes, fake_step, tensor_gib, tera_flop
 from benchmarks.step import VARIANTS, build
+from cssr.params import LOSS_NAMES
 from cssr.training.guards import FiniteWatch
 from cssr.training.parallel import Alone
-from cssr.params import LOSS_NAMES
 from stages.common import load_params
 
 PRESETS = Path(__file__).parents[1] / "presets"

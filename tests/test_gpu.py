@@ -9,15 +9,15 @@ from shell import run
 
 from cssr.data import batches
 from cssr.data.arrays import Arrays
-from cssr.training.batches import draw_batches, make_batch
 from cssr.evaluation.scores import evaluate
-from cssr.training.losses import LOSSES
 from cssr.models.dbpn import DBPN
 from cssr.models.strided import cudnn_is_slow
+from cssr.training.batches import draw_batches, make_batch
+from cssr.training.loop import StoppedError
+from cssr.training.losses import LOSSES
 from cssr.training.objective import OBJECTIVES, TrainingLosses
 from cssr.training.parallel import Alone
 from cssr.training.step import new_optimiser, train_step
-from cssr.training.loop import StoppedError
 
 ROOT = Path(__file__).parents[1]
 GPU = torch.device("cuda")

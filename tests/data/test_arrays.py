@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from cssr.data.arrays import load_arrays
-from cssr.data.preparation import CHUNK, find_pairs, write_arrays
 from cssr.data.degrade import bicubic, downscale
 from cssr.data.distance import signed_distance
+from cssr.data.preparation import CHUNK, find_pairs, write_arrays
 
 SIDE = 32
 

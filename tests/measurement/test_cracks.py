@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from skimage.draw import polygon2mask
 
-from cssr.sources.synthetic import synthesize
 from cssr.measurement.cracks import Crack, crack_table, geojson, measure, measure_bands
+from cssr.sources.synthetic import synthesize
 
 FINE = 9
 WIDTHS = [1, 2, 3, 4, 6, 8, 12]
