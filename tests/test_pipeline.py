@@ -98,6 +98,7 @@ PLUMBING = [
     ("stages/common.py", "not enough memory", "too little memory"),
     ("stages/monitor.py", " left", " to go"),
 ]
+AUGMENTED = ("cssr/training/augment.py", "0.6", "0.7")
 LOSS = ("cssr/paper.py", "LOSSES = {", 'LOSSES = {"another": Title("G", "Another"),')
 
 
@@ -106,13 +107,7 @@ LOSS = ("cssr/paper.py", "LOSSES = {", 'LOSSES = {"another": Title("G", "Another
     [
         (PLUMBING, set()),
         ([LOSS, ("cssr/report/tables.py", "TITLE = ", "TITLE = 'Our ' + ")], {"report"}),
-        (
-            [
-                ("cssr/training/losses.py", "1e-6", "2e-6"),
-                ("cssr/training/augment.py", "0.6", "0.7"),
-            ],
-            TRAININGS,
-        ),
+        ([("cssr/training/losses.py", "1e-6", "2e-6"), AUGMENTED], TRAININGS),
         ([("cssr/models/unet.py", "padding=1", "padding=2")], TRAININGS | EVALUATIONS),
     ],
     ids=["plumbing", "allowed loss and title", "loss and augmentation", "network"],
