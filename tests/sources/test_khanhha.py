@@ -16,7 +16,7 @@ import gdown
 import kagglehub
 import pytest
 
-from cssr.data import khanhha
+from cssr.sources import khanhha
 from cssr.sources.khanhha import DRIVE_URL, KAGGLE_HANDLE, download_khanhha
 from cssr.sources.layout import DataError
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cssr.data import layout
+from cssr.sources import layout
 from cssr.sources.layout import DataError, fingerprint, import_images, locate
 
 SIDE = 16
