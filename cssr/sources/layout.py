@@ -12,9 +12,9 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
@@ -55,11 +55,7 @@ _Pairs = dict[tuple[str, str], _Pair]  # by split and NAME
 
 
 def locate(path: str, root: Path) -> Path:
-    """Path of a source that exists.
-
-    Args:
-        path: of a folder or zip; a relative one is below `root`.
-        root: the repository's root.
+    """Path of an existing folder or zip; a relative one is below `root`, the repository's root.
 
     Raises:
         DataError: if there is no such folder or zip.
@@ -107,7 +103,7 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
             number; if there is no training or no test image, or no crack in any mask.
     """
     with ExitStack() as stack:
-        pairs = _collect((source, stack.enter_context(_open_source(source))) for source in sources)
+        pairs = _collect((source, _list_files(source, stack)) for source in sources)
         for split in SPLITS:
             for kind in KINDS:
                 (folder / split / kind).mkdir(parents=True, exist_ok=True)
@@ -133,27 +129,24 @@ def _refuse(problems: list[str], total: int, where: str, what: str) -> None:
         )
 
 
-@contextmanager
-def _open_source(source: Path) -> Iterator[list[_File]]:
-    """All files of a folder or zip, readable until the context ends."""
+def _list_files(source: Path, stack: ExitStack) -> list[_File]:
+    """All files of a folder or zip; the stack closes the zip."""
     if source.is_dir():
         files = sorted(file for file in source.rglob("*") if file.is_file())
-        yield [_File(file.relative_to(source).as_posix(), file.read_bytes) for file in files]
-        return
+        return [_File(file.relative_to(source).as_posix(), file.read_bytes) for file in files]
     try:
-        archive = zipfile.ZipFile(source)
+        archive = stack.enter_context(zipfile.ZipFile(source))
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # a name not UTF-8
         raise DataError(f"{source}: neither a folder nor a readable zip ({error})") from None
-    with archive:
-        members = archive.infolist()
-        outside = [info.filename for info in members if _leads_out(info)]
-        _refuse(outside, len(members), str(source), "members lead out of the zip")
-        large = [info.filename for info in members if info.file_size > MAX_MEMBER]
-        _refuse(large, len(members), str(source), f"members are larger than {MAX_MEMBER:,} bytes")
-        total = sum(info.file_size for info in members)
-        if total > MAX_ARCHIVE:
-            raise DataError(f"{source}: {total:,} bytes unpacked, more than {MAX_ARCHIVE:,}")
-        yield [_File(info.filename, partial(archive.read, info)) for info in members]
+    members = archive.infolist()
+    outside = [info.filename for info in members if _leads_out(info)]
+    _refuse(outside, len(members), str(source), "members lead out of the zip")
+    large = [info.filename for info in members if info.file_size > MAX_MEMBER]
+    _refuse(large, len(members), str(source), f"members are larger than {MAX_MEMBER:,} bytes")
+    total = sum(info.file_size for info in members)
+    if total > MAX_ARCHIVE:
+        raise DataError(f"{source}: {total:,} bytes unpacked, more than {MAX_ARCHIVE:,}")
+    return [_File(info.filename, partial(archive.read, info)) for info in members]
 
 
 def _leads_out(info: zipfile.ZipInfo) -> bool:

@@ -83,7 +83,7 @@ def write_synthetic(
         seed: of the set.
     """
     for split, count in (("train", train), ("test", test)):
-        images, masks = (Path(folder) / split / kind for kind in ("images", "masks"))
+        images, masks = (folder / split / kind for kind in ("images", "masks"))
         images.mkdir(parents=True, exist_ok=True)
         masks.mkdir(exist_ok=True)
         for i in range(count):
