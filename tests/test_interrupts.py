@@ -53,7 +53,7 @@ def longer(repo) -> None:
     """A training takes some seconds."""
     set_params(
         repo,
-        ("train:\n  iterations: 4", "train:\n  iterations: 300"),
+        ("models: 4 ", "models: 300 "),
         ("checkpoint_every: 2", "checkpoint_every: 20"),
         ("log_every: 2", "log_every: 10"),
         ("validate_every: 4", "validate_every: 100"),

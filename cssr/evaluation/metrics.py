@@ -177,7 +177,7 @@ def best_threshold(mean_curve: Tensor) -> tuple[float, float]:
 
 
 def constant_aiu(crack: np.ndarray, pixels: int) -> float:
-    """AIU of the best constant answer, the floor that a model has to beat.
+    """AIU of the best constant prediction, the floor that a model has to beat.
 
     A constant map is all crack at the thresholds that it reaches and empty at the others, so one
     of these two alone is best. Over images with cracks that is all crack, and its AIU is the mean

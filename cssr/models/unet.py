@@ -119,7 +119,7 @@ def load_imagenet(unet: UNet) -> None:
     except (OSError, RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(
-            f"VGG-16's ImageNet weights are not to be had from {where} ({reason}); download "
+            f"VGG-16's ImageNet weights could not be loaded from {where} ({reason}); download "
             f"{published.url} by hand as {file}, or set model.ss.pretrained: false"
         ) from None
     copy_vgg16(model.features, unet)

@@ -1,11 +1,11 @@
-"""Trainings that go wrong in their numbers: losses that are not finite, and all-black answers."""
+"""Trainings that go wrong: losses that are not finite, and all-black predictions."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-BLACK = 1e-3  # mean crack probability below which an answer shows no crack
+BLACK = 1e-3  # mean crack probability below which a prediction shows no crack
 BLACK_ROWS = 5  # logged rows in sequence for which it may be below
 
 
@@ -79,7 +79,7 @@ def check_weights(
 
 
 def turned_black(rows: Sequence[Mapping[str, float]]) -> bool:
-    """Whether the mean probability of a training's last rows is that of all-black answers.
+    """Whether the mean probability of a training's last rows is that of all-black predictions.
 
     Args:
         rows: of the training log, each with the mean `probability` since the one before.

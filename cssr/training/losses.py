@@ -92,7 +92,7 @@ def gdice_loss(probs: Tensor, mask: Tensor) -> Tensor:
 
     Note:
         The smoothing term is doubled in the numerator, as published. So the loss of a perfect
-        answer to n crack pixels is -n / (n + 2e5), not 0, and -1 for an image without crack.
+        prediction of n crack pixels is -n / (n + 2e5), not 0, and -1 for an image without crack.
     """
     probs, mask = _same_shaped_floats(probs, mask)
     weight = 1 / (_sum(mask) + GDICE_EPSILON).square()

@@ -78,7 +78,9 @@ def test_imagenet_weights_are_taken_from_pytorchs_cache(cached):
 
 def test_a_pickle_among_the_imagenet_weights_is_not_run(cached, tmp_path, tried):
     torch.save({"evil": Evil(tmp_path / "owned")}, cached)
-    with pytest.raises(ValueError, match=rf"not to be had from {cached} \(.*pretrained: false$"):
+    with pytest.raises(
+        ValueError, match=rf"could not be loaded from {cached} \(.*pretrained: false$"
+    ):
         load_imagenet(UNet())
     assert not (tmp_path / "owned").exists()
     tried("pickle in the cached ImageNet weights", 1, "not run; one line with the file")
@@ -97,7 +99,7 @@ def test_imagenet_weights_without_a_network_name_the_url_and_the_other_way(cache
     url = VGG16_Weights.IMAGENET1K_V1.url
     with pytest.raises(ValueError, match=re.escape(f"by hand as {cached}, or set")) as error:
         load_imagenet(UNet())
-    assert f"not to be had from {url} (<urlopen error" in str(error.value)
+    assert f"could not be loaded from {url} (<urlopen error" in str(error.value)
     tried("ImageNet weights without a network", 1, "one line with the URL and the other ways")
 
 
