@@ -57,7 +57,7 @@ def write_table(
     thresholds = {metric: threshold for metric, (_, _, threshold) in COLUMNS.items()}
     ours = [name for pair in thresholds.items() for name in pair if name]
     rows = [
-        [model, *map(result.test.get, ours), *map(PUBLISHED[model].get, PAPER_COLUMNS)]
+        [model, *map(result.test.get, ours), *map(PUBLISHED.get(model, {}).get, PAPER_COLUMNS)]
         for model, result in models.items()
     ]
     _write_csv(
@@ -182,7 +182,7 @@ def _ranked_column(models: Mapping[str, Result], metric: str) -> list[Entry]:
 
 def _paper_column(models: Mapping[str, Result], metric: str) -> list[Entry]:
     _, decimals = PAPER_COLUMNS[metric]
-    values = {name: PUBLISHED[name].get(metric) for name in models}
+    values = {name: PUBLISHED.get(name, {}).get(metric) for name in models}
     return [
         Entry(ILLEGIBLE.get((name, metric)) or _number(value, decimals), value=value)
         for name, value in values.items()
