@@ -13,12 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.step import build, iterate
+from benchmarks.step import build, iterate, new_losses
+from cssr.params import Params, Train
 from cssr.training.augment import Augmentation
 from cssr.training.batches import Drawn
-from cssr.training.objective import Parts, TrainingLosses
+from cssr.training.objective import Parts
 from cssr.training.parallel import Alone
-from cssr.params import Params, Train
 from cssr.training.step import new_optimiser, prepare_networks
 
 CPU = torch.device("cpu")
@@ -80,9 +80,10 @@ def fake_step(
         for name, weight in list(owner.named_parameters(recurse=False)):
             there = torch.empty(weight.shape, device=device)
             setattr(owner, name, nn.Parameter(there, weight.requires_grad))
-    prepare_networks(pipeline, train.model_copy(update={"compile": False}))
-    losses, optimiser = TrainingLosses(variant, pipeline), new_optimiser(pipeline, train)
+    prepare_networks(pipeline, compile=False, recompute=train.recompute)
     n, side = train.batch_size, params.data.size
+    losses = new_losses(pipeline, params, n_train=n)
+    optimiser = new_optimiser(pipeline, train.learning_rate)
 
     def step() -> Parts:
         images = torch.empty(n, side, side, 3, dtype=torch.uint8)

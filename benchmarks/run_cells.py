@@ -23,8 +23,8 @@ from pathlib import Path
 from safetensors.torch import load_file, save
 
 from benchmarks.workplaces import BEGUN, CODE, ROOT, Key, Workplace, variations_of
-from cssr.models.saved import WEIGHTS
 from cssr.files import write_whole
+from cssr.models.saved import WEIGHTS
 from stages.common import load_params, run_stage
 
 # of each workplace: enough to collect from, and to go on with

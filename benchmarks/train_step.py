@@ -13,23 +13,17 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.counted import moved_gb, tensor_gib, tera_flop
-from benchmarks.measure import (
-    Clock,
-    MemoryWatch,
-    Row,
-    floors,
-    prepare,
-    report,
-)
-from benchmarks.options import add_device_share, add_preset, at_least, load_preset, parser_of
-from benchmarks.step import VARIANTS, Mark, build, changed_train, iterate, random_arrays
+from benchmarks.measure import Clock, MemoryWatch, Row, floors, prepare, report
+from benchmarks.options import add_device_share, add_preset, add_variants, at_least, parser_of
+from benchmarks.step import Mark, build, changed_train, iterate, new_losses, random_arrays
 from cssr.data.arrays import Arrays
-from cssr.training.batches import DEVICE_SHARE, draw_batches
-from cssr.training.objective import TrainingLosses
-from cssr.training.parallel import Alone
+from cssr.models.variants import VARIANTS
 from cssr.params import Params, Train
+from cssr.training.batches import DEVICE_SHARE, draw_batches
+from cssr.training.parallel import Alone
 from cssr.training.step import new_optimiser, prepare_networks
 from stages.common import run_stage
+from stages.preset import read_preset
 
 PARTS = ("data and augmentation", "SR forward", "SS forward", "loss", "backward", "optimiser")
 
@@ -91,12 +85,14 @@ def iterations(
 ) -> Iterator[None]:
     """Iterations of a training, each taken when it is asked for, whose parts are marked."""
     pipeline = build(variant, params).to(device, memory_format=torch.channels_last)
-    prepare_networks(pipeline, train)
-    for name, part in {"sr": "SR forward", "ss": "SS forward"}.items():
-        if getattr(pipeline, name, None) is not None:
-            setattr(pipeline, name, Marked(getattr(pipeline, name), part, mark))
-    optimiser = new_optimiser(pipeline, train)
-    losses, process = TrainingLosses(variant, pipeline), MarkedProcess(device, mark)
+    prepare_networks(pipeline, compile=train.compile, recompute=train.recompute)
+    optimiser = new_optimiser(pipeline, train.learning_rate)
+    if pipeline.sr is not None:
+        pipeline.sr = Marked(pipeline.sr, "SR forward", mark)
+    if pipeline.ss is not None:
+        pipeline.ss = Marked(pipeline.ss, "SS forward", mark)
+    losses = new_losses(pipeline, params, n_train=len(arrays.names))
+    process = MarkedProcess(device, mark)
     drawn_batches = draw_batches(
         arrays,
         range(10**6),
@@ -192,7 +188,7 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = parser_of(__doc__, "train_step")
     add_preset(parser, "demo", "its networks, sizes and training")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="timed")
+    add_variants(parser, *VARIANTS)
     parser.add_argument("--warmup", type=at_least(0), default=5, help="iterations before")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="not the preset's")
     parser.add_argument("--micro-batch", type=at_least(1), help="images at a time")
@@ -206,7 +202,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Time the variants and report."""
     args = parse_args()
-    device, params = prepare(args), load_preset(args)
+    device, params = prepare(args), read_preset(args.preset)
     asked = {"precision": args.precision, "micro_batch": args.micro_batch}
     changes = {name: value for name, value in asked.items() if value}
     changes |= {"compile": args.compile, "recompute": args.recompute}

@@ -1,30 +1,27 @@
 """Training iterations without values: what they take, what they wait for, where they are."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from benchmarks import step
 from benchmarks.counted import LiveTensors, MovedBytes, fake_step, tensor_gib, tera_flop
-from benchmarks.step import VARIANTS, build
+from benchmarks.step import build
+from cssr.models.variants import VARIANTS
+from cssr.paper import LOSSES
+from cssr.training import objective
 from cssr.training.guards import FiniteWatch
 from cssr.training.parallel import Alone
-from cssr.params import LOSS_NAMES
-from stages.common import load_params
-
-PRESETS = Path(__file__).parents[1] / "presets"
+from stages.preset import read_preset
 
 
 @pytest.fixture(scope="module")
 def smoke():
-    return load_params(PRESETS / "smoke.yaml")
+    return read_preset("smoke")
 
 
 @pytest.fixture(scope="module")
 def paper():
-    return load_params(PRESETS / "paper.yaml")
+    return read_preset("paper")
 
 
 def test_the_papers_joint_step_has_the_published_work(paper):
@@ -83,7 +80,7 @@ def test_operations_are_counted_with_what_they_read_and_write():
 
 @pytest.mark.parametrize(
     ("variant", "loss"),
-    [(variant, "bc2") for variant in VARIANTS] + [("cssr", loss) for loss in LOSS_NAMES],
+    [(variant, "bc2") for variant in VARIANTS] + [("cssr", loss) for loss in LOSSES],
 )
 def test_an_iteration_waits_for_no_number(variant, loss, smoke):
     train = smoke.train.model_copy(update={"precision": "bfloat16", "micro_batch": 1})
@@ -101,7 +98,7 @@ def test_a_loss_that_looks_at_a_number_would_be_noticed(smoke, monkeypatch):
     def impatient(probs, mask, phi, **weights):
         return probs.mean(dim=(1, 2, 3)) * float(mask.max())
 
-    monkeypatch.setitem(step.LOSSES, smoke.loss, impatient)
+    monkeypatch.setitem(objective.LOSSES, smoke.loss, impatient)
     with FakeTensorMode(), pytest.raises(DataDependentOutputException):
         fake_step("cssr", smoke, smoke.train)()
 
@@ -120,6 +117,6 @@ def test_a_tensor_left_on_the_cpu_would_be_noticed(smoke, monkeypatch):
         return (probs - torch.zeros(probs.shape)).mean(dim=(1, 2, 3))
 
     monkeypatch.setattr(Alone, "backward", lambda self, loss: None)
-    monkeypatch.setitem(step.LOSSES, smoke.loss, misplaced)
+    monkeypatch.setitem(objective.LOSSES, smoke.loss, misplaced)
     with FakeTensorMode(), pytest.raises(RuntimeError, match=r"cuda:0.*cpu|cpu.*cuda:0"):
         fake_step("cssr", smoke, smoke.train, torch.device("cuda"))()

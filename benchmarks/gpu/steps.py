@@ -17,11 +17,11 @@ from benchmarks.measure import Row, facts_of, prepare, save
 from benchmarks.options import add_preset, at_least, load_preset, parser_of
 from benchmarks.step import VARIANTS, changed_train, random_arrays
 from benchmarks.train_step import time_variant
-from cssr.training.batches import DEVICE_SHARE
 from cssr.device import compute_deterministically
 from cssr.models import strided
 from cssr.models.dbpn import ConvPReLU
 from cssr.models.unet import PixelShuffle
+from cssr.training.batches import DEVICE_SHARE
 from stages.common import run_stage
 
 

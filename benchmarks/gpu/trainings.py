@@ -22,19 +22,19 @@ from benchmarks.measure import Row, facts_of, prepare, save
 from benchmarks.options import add_preset, at_least, load_preset, parser_of, zip_file
 from benchmarks.step import random_arrays
 from benchmarks.train_step import time_variant
-from cssr.models.saved import save_model
 from cssr.data.arrays import Arrays, load_arrays, to_bytes
 from cssr.data.preparation import find_pairs, write_arrays
-from cssr.sources.layout import import_images
 from cssr.data.split import split_names
-from cssr.sources.synthetic import write_synthetic
 from cssr.evaluation.scores import crack_pixels, evaluate, predict, summarise
-from cssr.measurement.examples import choose_examples
 from cssr.files import write_whole
-from cssr.training.parallel import Alone
+from cssr.measurement.examples import choose_examples
+from cssr.models.saved import save_model
 from cssr.params import Params, Train
+from cssr.sources.layout import import_images
+from cssr.sources.synthetic import write_synthetic
 from cssr.training.checkpoints import Checkpoints
 from cssr.training.loop import fit
+from cssr.training.parallel import Alone
 from stages.common import run_stage
 from stages.train import build
 
