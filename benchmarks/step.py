@@ -52,9 +52,9 @@ def new_losses(pipeline: Pipeline, params: Params, *, n_train: int) -> TrainingL
     )
 
 
-def changed_train(params: Params, changes: Mapping[str, Any]) -> Train:
-    """A preset's training with some values changed, validated as a whole params file is."""
-    return parse_params(merge(params.model_dump(), {"train": changes})).train
+def changed(params: Params, changes: Mapping[str, Any]) -> Params:
+    """A preset with some values changed, sections nested, validated as a params file is."""
+    return parse_params(merge(params.model_dump(), changes))
 
 
 def random_arrays(size: int, scale: int, images: int = 48) -> Arrays:

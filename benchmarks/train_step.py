@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.counted import moved_gb, tensor_gib, tera_flop
 from benchmarks.measure import Clock, MemoryWatch, Row, floors, prepare, report
 from benchmarks.options import add_device_share, add_preset, add_variants, at_least, parser_of
-from benchmarks.step import Mark, build, changed_train, iterate, new_losses, random_arrays
+from benchmarks.step import Mark, build, changed, iterate, new_losses, random_arrays
 from cssr.data.arrays import Arrays
 from cssr.models.variants import VARIANTS
 from cssr.params import Params, Train
@@ -206,7 +206,7 @@ def main() -> None:
     asked = {"precision": args.precision, "micro_batch": args.micro_batch}
     changes = {name: value for name, value in asked.items() if value}
     changes |= {"compile": args.compile, "recompute": args.recompute}
-    train = changed_train(params, changes)
+    train = changed(params, {"train": changes}).train
     if args.count:
         rows = [{"variant": name, **counts(name, params, train)} for name in args.variants]
         report("train_step", rows, device, args, {"preset": args.preset, **train.model_dump()})
