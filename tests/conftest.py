@@ -55,7 +55,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         (folder / "dvc.lock").unlink(missing_ok=True)
-        shutil.copy(folder / f"presets/{preset}.yaml", folder / "params.yaml")
+        run(f"python -m stages.preset {preset}", folder)
         run("git init -q && git add -A", folder)
         run("git -c user.name=t -c user.email=t@example.org commit -qm clone", folder)
         run("git config user.name t && git config user.email t@example.org", folder)

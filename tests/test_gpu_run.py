@@ -21,7 +21,7 @@ from benchmarks.gpu.__main__ import PARTS, main
 from benchmarks.gpu.steps import SETTINGS, cudnn_benchmark
 from benchmarks.gpu.tables import Numbers, keep, put
 from benchmarks.gpu.trainings import affordable, alpha_growth
-from stages.common import load_params
+from stages.preset import read_preset
 
 ROOT = Path(__file__).parents[1]
 
@@ -183,9 +183,8 @@ def test_a_run_takes_the_place_of_the_parts_that_it_has(tmp_path, monkeypatch):
 
 
 def test_the_counts_are_those_of_the_code():
-    params = load_params(ROOT / "presets/paper.yaml")
     counted = Numbers(tables.NUMBERS).row("counts_float32", "variant", "ss_bicubic")
-    assert counted["TFLOP"] == tera_flop("ss_bicubic", params)
+    assert counted["TFLOP"] == tera_flop("ss_bicubic", read_preset("paper"))
 
 
 def test_cudnn_tries_its_algorithms_and_nothing_else_changes():
