@@ -1,6 +1,7 @@
 """`python -m benchmarks.gpu`: what is measured is there, whatever ends the run."""
 
 import json
+import os
 import random
 import re
 import shutil
@@ -196,6 +197,17 @@ def test_cudnn_tries_its_algorithms_and_nothing_else_changes():
     with cudnn_benchmark():
         assert flags() == before | {"benchmark": True}
     assert flags() == before
+
+
+def test_no_part_imports_what_a_machine_without_network_lacks():
+    lacking = ("dvc", "dvclive", "ruamel", "lightning_fabric", "rasterio", "onnxruntime")
+    modules = [f"benchmarks.gpu.{name}" for name in ("__main__", "floors", "steps", "trainings")]
+    modules += ["benchmarks.gpu.checks"]
+    lines = ["import sys", f"sys.modules.update(dict.fromkeys({lacking}))"]  # None: not to be found
+    code = "; ".join([*lines, f"import {', '.join(modules)}"])
+    path = os.pathsep.join(map(str, (ROOT / "tests", ROOT / "tests/training")))
+    known = environment() | {"PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=known, check=True)
 
 
 def test_the_wheels_to_carry_are_pydantic_and_its_needs():
