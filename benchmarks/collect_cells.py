@@ -100,7 +100,7 @@ def images_table(runs: list[Run], metric: str) -> pd.DataFrame:
 
 def curves_table(runs: list[Run]) -> pd.DataFrame:
     """A row for each threshold, a column for each cell: mean IoU over the test images."""
-    thresholds = runs[0].cell.curve["threshold"]
+    thresholds = runs[0].result.curve["threshold"]
     return pd.DataFrame(
         {"threshold": thresholds, **{run.title: run.result.curve["iou"] for run in runs}}
     )

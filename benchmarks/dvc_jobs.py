@@ -32,7 +32,7 @@ def jobs_of(pipeline: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str,
         pipeline: its dvc.yaml.
         params: the values of its params.yaml.
     """
-    params = dict(ChainMap(dict(params), *pipeline["vars"]))
+    params = {**ChainMap(*pipeline["vars"]), **params}
     jobs = {}
     for stage, entry in pipeline["stages"].items():
         body = entry.get("do", entry)

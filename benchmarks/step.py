@@ -10,7 +10,7 @@ from cssr.data.arrays import Arrays
 from cssr.models.building import new_sr, new_ss
 from cssr.models.pipeline import Pipeline
 from cssr.models.variants import VARIANTS
-from cssr.params import Params, Train, parse_params
+from cssr.params import Params, parse_params
 from cssr.training.batches import Drawn, make_batch
 from cssr.training.objective import Parts, TrainingLosses
 from cssr.training.parallel import Alone
@@ -73,7 +73,6 @@ def iterate(
     optimiser: torch.optim.Optimizer,
     *,
     params: Params,
-    train: Train,
     process: Alone,
     mark: Mark = lambda part: None,
 ) -> Parts:
@@ -83,13 +82,12 @@ def iterate(
         losses: of a variant, around its networks.
         drawn: images as they are stored.
         optimiser: of what is trained.
-        params: the preset.
-        train: its training, or another.
+        params: the preset, perhaps changed.
         process: that the networks are in.
         mark: called with the name of each part that ends here.
     """
     batch = make_batch(drawn, scale=params.data.scale, phi=params.objective.phi)
     mark("data and augmentation")
-    parts = train_step(losses, batch, 0, optimiser, train=train, processes=process)
+    parts = train_step(losses, batch, 0, optimiser, train=params.train, processes=process)
     mark("optimiser")
     return parts

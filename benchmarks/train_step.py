@@ -18,7 +18,7 @@ from benchmarks.options import add_device_share, add_preset, add_variants, at_le
 from benchmarks.step import Mark, build, changed, iterate, new_losses, random_arrays
 from cssr.data.arrays import Arrays
 from cssr.models.variants import VARIANTS
-from cssr.params import Params, Train
+from cssr.params import Params
 from cssr.training.batches import DEVICE_SHARE, draw_batches
 from cssr.training.parallel import Alone
 from cssr.training.step import new_optimiser, prepare_networks
@@ -76,7 +76,6 @@ class MarkedProcess(Alone):
 def iterations(
     variant: str,
     params: Params,
-    train: Train,
     arrays: Arrays,
     device: torch.device,
     *,
@@ -85,6 +84,7 @@ def iterations(
 ) -> Iterator[None]:
     """Iterations of a training, each taken when it is asked for, whose parts are marked."""
     pipeline = build(variant, params).to(device, memory_format=torch.channels_last)
+    train = params.train
     prepare_networks(pipeline, compile=train.compile, recompute=train.recompute)
     optimiser = new_optimiser(pipeline, train.learning_rate)
     if pipeline.sr is not None:
@@ -103,7 +103,7 @@ def iterations(
     )
     mark("start")
     for drawn in drawn_batches:
-        iterate(losses, drawn, optimiser, params=params, train=train, process=process, mark=mark)
+        iterate(losses, drawn, optimiser, params=params, process=process, mark=mark)
         yield
 
 
@@ -139,7 +139,6 @@ def convolution_share(steps: Iterator[None], repeats: int) -> float:
 def time_variant(
     variant: str,
     params: Params,
-    train: Train,
     arrays: Arrays,
     device: torch.device,
     *,
@@ -152,8 +151,7 @@ def time_variant(
 
     Args:
         variant: whose iteration.
-        params: the preset.
-        train: its training, or another.
+        params: the preset, perhaps changed.
         arrays: the training set.
         device: where.
         warmup: iterations before the timed ones.
@@ -164,9 +162,7 @@ def time_variant(
     torch.compiler.reset()  # or what is compiled for one variant changes the next
     gc.collect()
     cuda, marks = device.type == "cuda", Marks(device)
-    steps = iterations(
-        variant, params, train, arrays, device, device_share=device_share, mark=marks
-    )
+    steps = iterations(variant, params, arrays, device, device_share=device_share, mark=marks)
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     with MemoryWatch() as watch:
@@ -175,12 +171,12 @@ def time_variant(
     return {**row, **profiled(steps), "peak GiB": peak / 1024}
 
 
-def counts(variant: str, params: Params, train: Train) -> Row:
-    """Work and memory of an iteration, counted without computing it."""
+def counts(variant: str, preset: Params, params: Params) -> Row:
+    """Work of the preset's iteration, and what the changed one moves and holds, counted."""
     return {
-        "TFLOP": tera_flop(variant, params),
-        "GB moved": moved_gb(variant, params, train),
-        "tensors, GiB": tensor_gib(variant, params, train),
+        "TFLOP": tera_flop(variant, preset),
+        "GB moved": moved_gb(variant, params),
+        "tensors, GiB": tensor_gib(variant, params),
     }
 
 
@@ -202,13 +198,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Time the variants and report."""
     args = parse_args()
-    device, params = prepare(args), read_preset(args.preset)
+    device, preset = prepare(args), read_preset(args.preset)
     asked = {"precision": args.precision, "micro_batch": args.micro_batch}
     changes = {name: value for name, value in asked.items() if value}
     changes |= {"compile": args.compile, "recompute": args.recompute}
-    train = changed(params, {"train": changes}).train
+    params = changed(preset, {"train": changes})
+    train = params.train
     if args.count:
-        rows = [{"variant": name, **counts(name, params, train)} for name in args.variants]
+        rows = [{"variant": name, **counts(name, preset, params)} for name in args.variants]
         report("train_step", rows, device, args, {"preset": args.preset, **train.model_dump()})
         return
 
@@ -223,7 +220,6 @@ def main() -> None:
         row = time_variant(
             variant,
             params,
-            train,
             arrays,
             device,
             warmup=args.warmup,
@@ -233,7 +229,7 @@ def main() -> None:
         )
         if device.type == "cpu" and len(args.variants) > 1:  # whose memory is not given back
             del row["peak GiB"]
-        counted = counts(variant, params, train)
+        counted = counts(variant, preset, params)
         speed = counted["TFLOP"] / row["ms"] * 1e3
         rows.append(
             {

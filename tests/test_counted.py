@@ -5,7 +5,7 @@ import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from benchmarks.counted import LiveTensors, MovedBytes, fake_step, tensor_gib, tera_flop
-from benchmarks.step import build
+from benchmarks.step import build, changed
 from cssr.models.variants import VARIANTS
 from cssr.paper import LOSSES
 from cssr.training import objective
@@ -58,16 +58,15 @@ def test_views_and_changes_in_place_are_not_counted_again():
     ids=lambda value: ", ".join(value) or "nothing" if isinstance(value, dict) else "",
 )
 def test_the_papers_joint_step_holds_less_with_the_options_for_it(less, gib, paper):
-    train = paper.train.model_copy(update=less)
-    assert tensor_gib("cssr", paper, train) == pytest.approx(gib, abs=0.05)
+    assert tensor_gib("cssr", changed(paper, {"train": less})) == pytest.approx(gib, abs=0.05)
 
 
 def test_evaluating_the_papers_joint_model_holds_no_more_than_its_training(paper):
     low = paper.data.size // paper.data.scale
     with FakeTensorMode(), LiveTensors() as tensors, torch.inference_mode():
         build("cssr", paper)(torch.empty(paper.evaluate.batch_size, 3, low, low))
-    less = paper.train.model_copy(update={"recompute": True, "precision": "bfloat16"})
-    assert tensors.peak / 2**30 < tensor_gib("cssr", paper, less)
+    less = changed(paper, {"train": {"recompute": True, "precision": "bfloat16"}})
+    assert tensors.peak / 2**30 < tensor_gib("cssr", less)
 
 
 def test_operations_are_counted_with_what_they_read_and_write():
@@ -83,10 +82,10 @@ def test_operations_are_counted_with_what_they_read_and_write():
     [(variant, "bc2") for variant in VARIANTS] + [("cssr", loss) for loss in LOSSES],
 )
 def test_an_iteration_waits_for_no_number(variant, loss, smoke):
-    train = smoke.train.model_copy(update={"precision": "bfloat16", "micro_batch": 1})
-    finite = FiniteWatch()
+    train = {"precision": "bfloat16", "micro_batch": 1}
+    params, finite = changed(smoke, {"loss": loss, "train": train}), FiniteWatch()
     with FakeTensorMode():
-        take_step = fake_step(variant, smoke.model_copy(update={"loss": loss}), train)
+        take_step = fake_step(variant, params)
         for iteration in (1, 2):
             means = {name: value.mean() for name, value in take_step().items()}
             finite.see(iteration, means)
@@ -100,7 +99,7 @@ def test_a_loss_that_looks_at_a_number_would_be_noticed(smoke, monkeypatch):
 
     monkeypatch.setitem(objective.LOSSES, smoke.loss, impatient)
     with FakeTensorMode(), pytest.raises(DataDependentOutputException):
-        fake_step("cssr", smoke, smoke.train)()
+        fake_step("cssr", smoke)()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -108,7 +107,7 @@ def test_a_gpus_losses_stay_on_the_gpu(variant, smoke, monkeypatch):
     if not torch.cuda.is_available():  # without one, PyTorch refuses the backward pass
         monkeypatch.setattr(Alone, "backward", lambda self, loss: None)
     with FakeTensorMode():
-        losses = fake_step(variant, smoke, smoke.train, torch.device("cuda"))()
+        losses = fake_step(variant, smoke, torch.device("cuda"))()
     assert {value.device.type for value in losses.values()} == {"cuda"}
 
 
@@ -119,4 +118,4 @@ def test_a_tensor_left_on_the_cpu_would_be_noticed(smoke, monkeypatch):
     monkeypatch.setattr(Alone, "backward", lambda self, loss: None)
     monkeypatch.setitem(objective.LOSSES, smoke.loss, misplaced)
     with FakeTensorMode(), pytest.raises(RuntimeError, match=r"cuda:0.*cpu|cpu.*cuda:0"):
-        fake_step("cssr", smoke, smoke.train, torch.device("cuda"))()
+        fake_step("cssr", smoke, torch.device("cuda"))()

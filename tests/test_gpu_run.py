@@ -202,7 +202,7 @@ def test_cudnn_tries_its_algorithms_and_nothing_else_changes():
 def test_no_part_imports_what_a_machine_without_network_lacks():
     lacking = ("dvc", "dvclive", "ruamel", "lightning_fabric", "rasterio", "onnxruntime")
     modules = [f"benchmarks.gpu.{name}" for name in ("__main__", "floors", "steps", "trainings")]
-    modules += ["benchmarks.gpu.checks"]
+    modules += ["benchmarks.gpu.checks", "test_gpu", "test_precision"]
     lines = ["import sys", f"sys.modules.update(dict.fromkeys({lacking}))"]  # None: not to be found
     code = "; ".join([*lines, f"import {', '.join(modules)}"])
     path = os.pathsep.join(map(str, (ROOT / "tests", ROOT / "tests/training")))

@@ -160,18 +160,17 @@ def main() -> None:
     parser.add_argument("--part", choices=SETTINGS, required=True, help="settings to time")
     parser.add_argument("--warmup", type=at_least(0), default=4, help="iterations before")
     args = parser.parse_args()
-    device, params = prepare(args), read_preset(args.preset)
-    arrays = random_arrays(params.data.size, params.data.scale)
+    device, preset = prepare(args), read_preset(args.preset)
+    arrays = random_arrays(preset.data.size, preset.data.scale)
     rows: list[Row] = []
     for setting in SETTINGS[args.part]:
-        train = changed(params, {"train": setting.changes}).train
+        params = changed(preset, {"train": setting.changes})
         row: Row = {"setting": setting.name, "variant": setting.variant}
         try:
             with setting.within():
                 row |= time_variant(
                     setting.variant,
                     params,
-                    train,
                     arrays,
                     device,
                     warmup=args.warmup,

@@ -84,7 +84,7 @@ def measure_speeds(
     arrays = random_arrays(params.data.size, params.data.scale)
 
     def measured(variant: str) -> float:
-        row = time_variant(variant, params, params.train, arrays, device, warmup=3, repeats=5)
+        row = time_variant(variant, params, arrays, device, warmup=3, repeats=5)
         return row["ms"]
 
     return {name: found[name] if name in found else measured(name) for name in TRAINED}
