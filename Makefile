@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup repro test test-long test-all lint lock results browser clean
+.PHONY: setup repro test test-long test-demo test-all lint lock results browser clean
 
 setup: .venv/installed
 
@@ -19,14 +19,18 @@ repro: setup
 
 # Files of tests run side by side, so that each process has one thread: make test JOBS=4
 JOBS ?= 2
+PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
 test: setup
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-long: setup
-	python -m pytest -m slow
+	$(PYTEST) -m slow
+
+# What the demo has learnt, from the results of `make repro`.
+test-demo: setup
 	python -m pytest tests/test_demo.py
 
-test-all: test test-long
+test-all: test test-long test-demo
 
 lint: setup
 	ruff check

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import shutil
 import signal
@@ -65,12 +66,21 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def reproduced(clone: Callable[[str], Path]) -> Path:
-    """A clone in which `dvc repro` has run on the smoke preset; not to be changed."""
-    folder = clone("smoke")
-    run("dvc repro", folder)
-    run("git add -A && git commit -qm results", folder)
-    return folder
+def reproduced(clone: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which `dvc repro` has run on the smoke preset; not to be changed.
+
+    The processes of a parallel run share it: the first that needs it makes it, others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    with (shared / "reproduced.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "reproduced").exists():
+            folder = clone("smoke")
+            run("dvc repro", folder)
+            run("git add -A && git commit -qm results", folder)
+            folder.rename(shared / "reproduced")
+    return shared / "reproduced"
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Small networks, images and trainings for tests."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +9,51 @@ from cssr.data.arrays import Arrays
 from cssr.data.distance import signed_distance
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise
+from cssr.models.pipeline import Pipeline
 from cssr.models.unet import UNet
-from cssr.models.pipeline import build_pipeline
-from cssr.training.parallel import Alone
+from cssr.models.variants import VARIANTS
 from cssr.params import Objective, Train
 from cssr.training.checkpoints import Checkpoints
-from cssr.training.loop import fit
+from cssr.training.loop import Monitor, fit
+from cssr.training.objective import TrainingLosses
+from cssr.training.parallel import Alone
 
 CPU = torch.device("cpu")
 IDENTITY = {"parameters": "p", "code": "c", "inputs": "i"}
+OBJECTIVE = Objective(gamma=0.5, alpha_start=0.01, alpha_per_epoch=0.1, phi="normalised")
+SEGMENTING = [name for name, variant in VARIANTS.items() if variant.segments]  # Table 1's
 
 
-def pipeline(variant: str) -> torch.nn.Module:
+def pipeline(variant: str) -> Pipeline:
     """A variant around seeded small networks, at scale 4; what it does not train is frozen."""
     generator = torch.Generator().manual_seed(0)
-    sr = DBPN(channels=1 if variant in ("ss_sr", "inverse") else 3, stages=2, features=4, width=4)
+    record = VARIANTS[variant]
+    sr = DBPN(channels=record.sr_channels, stages=2, features=4, width=4)
     ss = UNet(encoder=[4] * 5, decoder=2)
-    initialise(sr, generator)
-    initialise(ss, generator)
-    sr.requires_grad_(variant != "sr_ss")
-    ss.requires_grad_(variant != "ss_sr")
-    return build_pipeline(variant, sr=sr, ss=ss, scale=4)
+    networks = {"sr": sr, "ss": ss}
+    for name, network in networks.items():
+        initialise(network, generator)
+        network.requires_grad_(name in record.trained)
+    used = {name: networks[name] if name in record.steps else None for name in networks}
+    return Pipeline(variant, **used, scale=4)
+
+
+def losses_of(model: Pipeline, *, n_train: int = 6, batch_size: int = 2) -> TrainingLosses:
+    """What a model is trained on: BC2, and β = 0.3 where both networks are trained."""
+    trained = model.variant.trained
+    return TrainingLosses(
+        model,
+        loss="bc2" if "ss" in trained else None,
+        objective=OBJECTIVE if "ss" in trained else None,
+        beta=0.3 if len(trained) == 2 else None,
+        n_train=n_train,
+        batch_size=batch_size,
+    )
 
 
 def budget(**changes: object) -> Train:
-    """Six iterations of two images, but for what is changed."""
+    """Batches of two images, but for what is changed."""
     values = {
-        "iterations": 6,
         "batch_size": 2,
         "learning_rate": 1e-3,
         "precision": "float32",
@@ -62,37 +79,28 @@ def striped_arrays() -> Arrays:
     return Arrays(hr, hr[:, ::4, ::4].copy(), mask, phi, [str(k) for k in range(6)])
 
 
-def ignore(iteration: int, row: dict) -> None:
-    """Neither log nor show."""
-
-
 def train(
     variant: str,
     arrays: Arrays,
     folder: Path,
     *,
-    log: Callable = ignore,
-    progress: Callable = ignore,
-    stop_asked: Callable = lambda: False,
-    model: torch.nn.Module | None = None,
+    iterations: int = 6,
+    monitor: Monitor | None = None,
+    model: Pipeline | None = None,
     device: torch.device = CPU,
     **changes: object,
-) -> tuple[torch.nn.Module, list[dict]]:
+) -> tuple[Pipeline, list[dict]]:
     """Train `model`, or a new one, within a budget; the model and the rows of its log."""
     model = model or pipeline(variant)
     rows = fit(
-        model,
-        variant,
-        (arrays, arrays),
+        losses_of(model, n_train=len(arrays.names), batch_size=changes.get("batch_size", 2)),
+        arrays,
+        arrays,
         train=budget(**changes),
-        objective=Objective(gamma=0.5, alpha_start=0.01, alpha_per_epoch=0.1, phi="normalised"),
-        loss="bc2",
-        beta=0.3,
+        iterations=iterations,
         seed=0,
         checkpoints=Checkpoints(folder, IDENTITY),
-        log=log,
-        progress=progress,
         processes=Alone(device),
-        stop_asked=stop_asked,
+        monitor=monitor or Monitor(),
     )
     return model, rows

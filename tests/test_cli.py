@@ -15,8 +15,8 @@ from networks import pipeline
 from PIL import Image
 from shell import environment, run
 
-from cssr.models.saved import save_model
 from cssr.cli import main
+from cssr.models.saved import save_model
 from cssr.sources.synthetic import synthesize
 
 ONE_LINE = r"error: [^\n]+\n"

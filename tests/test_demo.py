@@ -9,7 +9,7 @@ from PIL import Image
 from shell import run
 from skimage import data
 
-MODELS = ["ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
+from cssr.paper import MODELS
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def scores() -> dict[str, dict[str, float]]:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_model_beats_the_best_constant_answer_on_crack_images(scores, model):
+def test_a_model_beats_the_best_constant_prediction_on_crack_images(scores, model):
     assert scores[model]["aiu_crack"] > scores[model]["aiu_constant_crack"]
 
 

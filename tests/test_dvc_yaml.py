@@ -10,36 +10,42 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cssr.report.figures import LOSS_LOOKS, MODEL_LOOKS
-from cssr.report.page import TEMPLATES
+from cssr.models.variants import VARIANTS
+from cssr.paper import LOSSES, MODELS
+from cssr.report.curves import LOOKS
+from cssr.training import losses
 from stages.common import PLUMBING
+from stages.train import params_of
 
-STAGES = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
+DVC = yaml.safe_load(Path("dvc.yaml").read_text())
+STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
 MODULES = sorted(path for folder in ("cssr", "stages") for path in Path(folder).rglob("*.py"))
-
-
-def definition(name: str) -> dict:
-    return STAGES[name].get("do", STAGES[name])
+TRAININGS = [name for name, stage in STAGES.items() if "stages.train " in stage["cmd"]]
 
 
 def module_of(name: str) -> str:
-    return definition(name)["cmd"].split()[2]
+    return STAGES[name]["cmd"].split()[2]
 
 
 @pytest.fixture(scope="module")
-def imported() -> dict[str, set[str]]:
+def imported() -> dict[str, set[Path]]:
     """Files of the project that each stage's module imports, found in a process of its own."""
     code = (
-        "import importlib, sys, pathlib; importlib.import_module(sys.argv[1]); "
-        "print(*[pathlib.Path(m.__file__).relative_to(pathlib.Path.cwd()).as_posix() "
-        "for n, m in sys.modules.items() if n.split('.')[0] in ('cssr', 'stages')])"
+        "import importlib, sys, pathlib\n"
+        "for module in sys.argv[1:]:\n"
+        "    importlib.import_module(module)\n"
+        "    print(*[pathlib.Path(m.__file__).relative_to(pathlib.Path.cwd()).as_posix() "
+        "for n, m in sys.modules.items() if n.split('.')[0] in ('cssr', 'stages')])\n"
+        "    for n in [n for n in sys.modules if n.split('.')[0] in ('cssr', 'stages')]:\n"
+        "        del sys.modules[n]\n"
     )
-    found = {}
-    for module in {module_of(name) for name in STAGES}:
-        command = [sys.executable, "-c", code, module]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[module] = {file for file in done.stdout.split() if not file.endswith("__init__.py")}
-    return found
+    modules = sorted({module_of(name) for name in STAGES})
+    done = subprocess.run(
+        [sys.executable, "-c", code, *modules], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    files = [{Path(f) for f in line.split() if not f.endswith("__init__.py")} for line in lines]
+    return dict(zip(modules, files, strict=True))
 
 
 def test_the_plumbing_is_what_no_result_depends_on():
@@ -47,17 +53,27 @@ def test_the_plumbing_is_what_no_result_depends_on():
         "cssr/device.py",
         "cssr/errors.py",
         "cssr/files.py",
+        "cssr/paper.py",
         "cssr/params.py",
         "stages/common.py",
         "stages/early_ends.py",
+        "stages/monitor.py",
     }
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_lists_exactly_the_modules_that_it_imports_but_for_the_plumbing(name, imported):
-    listed = [dep for dep in definition(name)["deps"] if dep.endswith(".py")]
-    wanted = imported[module_of(name)] - set(map(str, PLUMBING))
-    assert sorted(listed) == sorted(wanted), "dvc.yaml's deps are not what the stage imports"
+def test_a_stage_depends_on_all_code_that_it_imports_but_the_plumbing(name, imported):
+    listed = {Path(dep) for dep in STAGES[name]["deps"]}
+    files = imported[module_of(name)]
+    missing = {file for file in files if not listed & {file, *file.parents}}
+    assert missing <= PLUMBING
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_no_code_that_it_does_not_import(name, imported):
+    listed = {Path(dep) for dep in STAGES[name]["deps"] if dep.startswith(("cssr", "stages"))}
+    used = {path for file in imported[module_of(name)] for path in (file, *file.parents)}
+    assert listed <= used
 
 
 def names_imported(nodes) -> set[str]:
@@ -67,10 +83,9 @@ def names_imported(nodes) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_what_a_stage_runs_imports_the_projects_modules_at_the_top(name, imported):
-    for file in imported[module_of(name)]:
-        tree = ast.parse(Path(file).read_text())
+def test_what_stages_run_imports_the_projects_modules_at_the_top(imported):
+    for file in set().union(*imported.values()):
+        tree = ast.parse(file.read_text())
         late = [node for node in ast.walk(tree) if node not in tree.body]
         assert not names_imported(late) & {"cssr", "stages"}, file
 
@@ -80,35 +95,79 @@ def test_importing_a_package_imports_no_module_of_the_project(file):
     assert not names_imported(ast.parse(file.read_text()).body) & {"cssr", "stages"}
 
 
-def kinds_of(name: str) -> list[str]:
-    """Keys of the stage's entries in its module's PARAMS, where that is a dict."""
-    if "sweep" in name:
-        return ["sweep"]
-    if name == "evaluate":
-        return ["model"]
-    variant = definition(name)["cmd"].split()[3]
+def units() -> dict[str, set[str]]:
+    """Packages and top-level modules, each with those that it imports."""
+    found: dict[str, set[str]] = {}
+    for file in MODULES:
+        unit = "stages" if file.parts[0] == "stages" else "/".join(file.parts[:2])
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            for name in names:
+                parts = name.split(".")
+                if parts[0] in ("cssr", "stages"):
+                    other = "/".join(parts[:2]) if parts[0] == "cssr" else "stages"
+                    other = other if Path(other).is_dir() else f"{other}.py"
+                    found.setdefault(unit, set()).add(other)
+        found.setdefault(unit, set())
+    return {unit: others - {unit} for unit, others in found.items()}
+
+
+def test_no_package_imports_one_that_imports_it():
+    graph = units()
+    while leaves := [unit for unit, others in graph.items() if not others & graph.keys()]:
+        graph = {unit: others for unit, others in graph.items() if unit not in leaves}
+    assert graph == {}
+
+
+def test_the_models_of_dvc_yaml_are_those_of_the_paper():
+    (variables,) = DVC["vars"]
+    assert variables["models"] == list(MODELS)
+
+
+def variants_of(name: str) -> list[str]:
+    """Variants that a stage trains."""
+    variant = STAGES[name]["cmd"].split()[3]
     return STAGES[name]["matrix"]["model"] if variant == "${key}" else [variant]
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name != "report"])
+def test_every_variant_is_trained_once_and_cssr_by_the_sweep_too():
+    trained = [variant for name in TRAININGS for variant in variants_of(name)]
+    assert sorted(trained) == sorted([*VARIANTS, "cssr"])
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_training_lists_exactly_the_parameters_that_it_reads(name):
+    for variant in variants_of(name):
+        wanted = params_of(variant, sweep=name == "sweep")
+        assert sorted(STAGES[name]["params"]) == sorted(wanted)
+
+
+@pytest.mark.parametrize("name", ["watch", "fetch", "split", "prepare"])
 def test_a_stage_lists_exactly_the_parameters_that_it_reads(name):
-    used = importlib.import_module(module_of(name)).PARAMS
-    listed = sorted(key.replace(".${key}", "") for key in definition(name)["params"])
-    every = [used[kind] for kind in kinds_of(name)] if isinstance(used, dict) else [used]
-    assert [sorted(keys) for keys in every] == [listed] * len(every)
+    listed = [key.replace(".${key}", "") for key in STAGES[name]["params"]]
+    assert sorted(listed) == sorted(importlib.import_module(module_of(name)).PARAMS)
 
 
-@pytest.mark.parametrize(("name", "looks"), [("models", MODEL_LOOKS), ("losses", LOSS_LOOKS)])
-def test_dvcs_plots_have_the_colours_of_the_figures(name, looks):
+@pytest.mark.parametrize(("name", "kind"), [("evaluate", "model"), ("evaluate_sweep", "sweep")])
+def test_an_evaluation_lists_exactly_the_parameters_that_it_reads(name, kind):
+    used = importlib.import_module("stages.evaluate").PARAMS[kind]
+    assert sorted(STAGES[name]["params"]) == sorted(used)
+
+
+def test_the_report_depends_on_every_parameter_and_on_the_papers_words():
+    assert STAGES["report"]["params"] == [{"params.yaml": None}]
+    assert "cssr/paper.py" in STAGES["report"]["deps"]
+
+
+def test_the_paper_has_a_title_for_each_loss_and_each_of_them_is_a_function():
+    assert list(LOSSES) == list(losses.LOSSES)
+
+
+@pytest.mark.parametrize("name", ["columns", "files"])
+def test_dvcs_plots_have_the_colours_of_the_figures_in_their_order(name):
     template = json.loads(Path(f".dvc/plots/{name}.json").read_text())
-    scale = template["encoding"]["color"]["scale"]
-    colours = dict(zip(scale["domain"], scale["range"], strict=True))
-    assert colours == {key: look.colour for key, look in looks.items()}
-
-
-def test_the_report_depends_on_the_templates_of_its_page():
-    assert TEMPLATES.relative_to(Path.cwd()).as_posix() in definition("report")["deps"]
-
-
-def test_the_report_depends_on_every_parameter():
-    assert definition("report")["params"] == [{"params.yaml": None}]
+    colour = template["encoding"]["color"]
+    assert colour["sort"] is None
+    assert colour["scale"] == {"range": [look.colour for look in LOOKS]}

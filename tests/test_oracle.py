@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cssr.data.distance import signed_distance
+from cssr.evaluation.metrics import aiu, best_threshold, iou_curve, psnr, ssim
 from cssr.training.losses import (
     LOSSES,
     boundary_loss,
@@ -22,7 +23,6 @@ from cssr.training.losses import (
     normalise_phi,
     wce_loss,
 )
-from cssr.evaluation.metrics import aiu, best_threshold, iou_curve, psnr, ssim
 
 FOLDER = Path(__file__).parent / "oracle"
 ORACLE = json.loads((FOLDER / "oracle.json").read_text())

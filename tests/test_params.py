@@ -4,12 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cssr import params
-from cssr.data import arrays, layout
-from cssr.models import unet
 from cssr.params import parse_params
-
-PRESETS = sorted(Path("presets").glob("*.yaml"))
+from stages.common import preset_names
+from stages.preset import preset_text, read_preset
 
 
 @pytest.fixture
@@ -33,9 +30,9 @@ def message(values: object) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
-def test_a_preset_is_valid_and_names_itself(file):
-    assert parse_params(yaml.safe_load(file.read_text())).preset == file.stem
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_is_valid_and_names_itself(name):
+    assert read_preset(name).preset == name
 
 
 def test_the_committed_params_are_the_demo_preset():
@@ -43,12 +40,13 @@ def test_the_committed_params_are_the_demo_preset():
 
 
 def test_the_paper_preset_holds_the_papers_numbers():
-    p = parse_params(yaml.safe_load(Path("presets/paper.yaml").read_text()))
+    p = read_preset("paper")
     assert (p.data.source, p.data.size, p.data.scale, p.split.val) == ("khanhha", 448, 4, 481)
     assert (p.model.sr.stages, p.model.sr.features, p.model.sr.width) == (6, 256, 64)
     assert (p.model.ss.encoder, p.model.ss.decoder) == ([64, 128, 256, 512, 512], 32)
     assert p.model.ss.pretrained
-    assert (p.train.learning_rate, p.train.batch_size, p.train.iterations) == (1e-5, 6, 100_000)
+    assert (p.train.learning_rate, p.train.batch_size) == (1e-5, 6)
+    assert (p.iterations.sr, p.iterations.models) == (100_000, 100_000)
     assert p.sweep.losses == ["dice", "boundary_gdice", "bc1", "bc2", "gbc1", "gbc2"]
     assert p.sweep.betas == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
     assert (p.objective.alpha_start, p.objective.alpha_per_epoch) == (0.01, 0.01)
@@ -70,14 +68,14 @@ def test_the_paper_preset_holds_the_papers_numbers():
             "loss: 'bc3' is not one of 'dice', 'boundary_gdice', 'bc1', 'bc2', 'gbc1', 'gbc2'",
         ),
         ("betta", 1, "betta: unknown key (did you mean beta?)"),
-        ("train.iterations", 10.5, "train.iterations: 10.5 is not an integer"),
+        ("iterations.models", 10.5, "iterations.models: 10.5 is not an integer"),
         (
-            "train.iterations",
+            "iterations.models",
             10**30,
-            "train.iterations: 1000000000000000000000000000000 is not in 1 … 1,000,000,000",
+            "iterations.models: 1000000000000000000000000000000 is not in 1 … 1,000,000,000",
         ),
         ("train", 3, "train: 3 is not a section of keys"),
-        ("train.xyzzy", 3, "train.xyzzy: unknown key (known: iterations, batch_size"),
+        ("train.xyzzy", 3, "train.xyzzy: unknown key (known: batch_size, learning_rate"),
         ("train.learning_rate", "1e-5", "(YAML reads it as a text: write 1.0e-5, not 1e-5)"),
         ("sweep.betas", [], "sweep.betas: [] is not a list of one or more different values"),
         ("sweep.betas", [0.1, 0.1], "sweep.betas: [0.1, 0.1] is not a list of one or more"),
@@ -111,15 +109,33 @@ def test_the_error_names_the_key_the_value_and_what_is_allowed(values, key, valu
     assert "\n" not in text
 
 
-def test_constants_that_stand_in_two_modules_are_equal():
-    # so that a change of the one does not make the other's stages run again
-    assert list(unet.VGG16_WIDTHS) == params.VGG16_WIDTHS
-    assert arrays.CRACK == layout.CRACK
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_states_only_what_differs_from_the_demos(name):
+    texts = (Path(f"presets/{each}.yaml").read_text() for each in (name, "demo"))
+    changes, default = map(yaml.safe_load, texts)
+
+    def same(values: dict, others: dict) -> list[str]:
+        inner = [same(values[key], others[key]) for key in values if isinstance(values[key], dict)]
+        return sum(inner, [key for key in values if values[key] == others.get(key)])
+
+    assert name == "demo" or same(changes, default) == []
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_is_written_whole_with_the_demos_comments(name):
+    text = preset_text(name)
+    assert parse_params(yaml.safe_load(text)) == read_preset(name)
+    assert "  log_every: " in text
+    assert "# u-net" in text.lower()
+
+
+def test_a_presets_own_comment_replaces_the_demos():
+    assert "alpha_per_epoch: 0.6      # for 1,400 images" in preset_text("own")
 
 
 def test_a_missing_key_is_named(values):
-    del values["train"]["iterations"]
-    assert message(values) == "train.iterations: missing"
+    del values["iterations"]["models"]
+    assert message(values) == "iterations.models: missing"
 
 
 def test_a_mistyped_key_is_named_before_the_one_that_is_missing(values):
@@ -127,8 +143,8 @@ def test_a_mistyped_key_is_named_before_the_one_that_is_missing(values):
     assert message(values) == "betta: unknown key (did you mean beta?) (and 1 more)"
 
 
-def test_a_key_that_is_no_text_is_unknown(values):
-    assert message({**values, 1: 2}).startswith("1: unknown key (known: preset, seed")
+def test_a_key_that_is_no_text_is_named(values):
+    assert message({**values, 1: 2}) == "1: 1 is not a key: keys are texts"
 
 
 def test_a_key_of_a_section_that_is_no_text_is_named(values):

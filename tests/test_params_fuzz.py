@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from shell import run
 
 from stages.common import load_params
+from stages.preset import preset_text
 
 ROOT = Path(__file__).parents[1]
-VALID = yaml.safe_load((ROOT / "presets/smoke.yaml").read_text())
+VALID = yaml.safe_load(preset_text("smoke"))
 EXAMPLES = 3000
 
 
@@ -119,7 +120,7 @@ def test_each_of_thousands_of_broken_files_gives_one_line(folder, monkeypatch, t
     ("change", "said"),
     [
         (("train", "learning_rate", "1e-5"), "write 1.0e-5, not 1e-5"),
-        (("train", "iterations", 10**40), "train.iterations: 1000000"),
+        (("iterations", "sr", 10**40), "iterations.sr: 1000000"),
         (("beta", math.nan), "beta: nan is not"),
         (("sweep", "losses", []), "sweep.losses: [] is not a list of one or more"),
         (("objective", None), "objective: null is not a section of keys"),

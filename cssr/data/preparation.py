@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import torch
 
-from cssr.data.arrays import layout_of
 from cssr.data.degrade import bicubic, downscale
 from cssr.data.distance import signed_distance
 from cssr.masks import CRACK
@@ -21,23 +20,15 @@ CHUNK = 64  # images in memory at a time
 
 
 def find_pairs(folder: Path, names: Iterable[str]) -> list[tuple[Path, Path]]:
-    """Images and their masks.
+    """Images and their masks, as `fetch` leaves them.
 
     Args:
         folder: with `images/` and `masks/`; a mask has its image's name, the suffix may differ.
         names: file names of the images.
-
-    Raises:
-        ValueError: if an image has no mask.
     """
     masks = {file.stem: file for file in (folder / "masks").iterdir()}
-    pairs = []
-    for name in names:
-        image = folder / "images" / name
-        if image.stem not in masks:
-            raise ValueError(f"{image}: no mask of this name in {folder / 'masks'}")
-        pairs.append((image, masks[image.stem]))
-    return pairs
+    images = [folder / "images" / name for name in names]
+    return [(image, masks[image.stem]) for image in images]
 
 
 def write_arrays(
@@ -51,21 +42,26 @@ def write_arrays(
     Args:
         folder: an existing folder for hr.npy, lr.npy, mask.npy, phi.npy and names.txt.
         pairs: files of square images and of their masks, at least `size` px.
-        size: side of the HR images, px.
+        size: side of the HR images, px, a multiple of the scale.
         scale: HR side / LR side.
-
-    Raises:
-        ValueError: if a file is no image, is too small, or is not of its partner's size; if the
-            scale does not divide the size.
     """
-    if size % scale:
-        raise ValueError(f"size {size} is not a multiple of the scale {scale}")
+    low = size // scale
+    layout = {
+        "hr": ((size, size, 3), np.uint8),
+        "lr": ((low, low, 3), np.uint8),
+        "mask": ((size, size), np.uint8),
+        "phi": ((size, size), np.float16),
+    }
     convert = partial(_convert, size=size, scale=scale)
     with ExitStack() as stack:
         files = {}
-        for name, (shape, dtype) in layout_of(len(pairs), size, size // scale).items():
+        for name, (shape, dtype) in layout.items():
             files[name] = stack.enter_context((folder / f"{name}.npy").open("wb"))
-            header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+            header = {
+                "descr": np.dtype(dtype).str,
+                "fortran_order": False,
+                "shape": (len(pairs), *shape),
+            }
             np.lib.format.write_array_header_1_0(files[name], header)
         # one thread per image is faster than many threads in one image
         workers = ThreadPoolExecutor(
@@ -85,13 +81,7 @@ def _convert(pair: tuple[Path, Path], *, size: int, scale: int) -> dict[str, np.
     """The four arrays of one image and its mask."""
     image = _read(pair[0], cv2.IMREAD_COLOR_RGB)
     mask = (_read(pair[1], cv2.IMREAD_GRAYSCALE) >= CRACK).astype(np.uint8)
-    height, width = image.shape[:2]
-    if mask.shape != (height, width) or height != width or height < size:
-        raise ValueError(
-            f"{pair[0]}: {width}×{height} px with a mask of {mask.shape[1]}×{mask.shape[0]} px; "
-            f"both must be squares of the same size, {size} px or more"
-        )
-    if height > size:
+    if len(image) > size:
         image = _to_uint8(bicubic(_to_float(image), (size, size)))
         area = cv2.resize(mask.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
         mask = (area >= 0.5).astype(np.uint8)
@@ -104,11 +94,7 @@ def _convert(pair: tuple[Path, Path], *, size: int, scale: int) -> dict[str, np.
 
 
 def _read(file: Path, flags: int) -> np.ndarray:
-    content = np.frombuffer(file.read_bytes(), np.uint8)
-    pixels = cv2.imdecode(content, flags) if content.size else None
-    if pixels is None:
-        raise ValueError(f"{file}: not a readable image")
-    return pixels
+    return cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), flags)
 
 
 def _to_float(image: np.ndarray) -> torch.Tensor:

@@ -50,15 +50,15 @@ def read_bands(bands: Iterable[np.ndarray], side: int) -> tuple[Runs, Skeleton]:
     Raises:
         ValueError: if a band is not two-dimensional or not as wide as the others.
     """
-    starts, stops, parts, stride = [_NONE], [_NONE], [Skeleton(_NONE, _NONE, _NONE)], 1
+    ends = [np.empty((2, 0), np.int64)]
+    parts = [Skeleton(*np.empty((2, 0), np.int64), np.empty(0, np.float32))]
+    stride = 1
     for top, strip in _strips(bands, side):
         core = strip[HALO:-HALO]
         stride = core.shape[1] + 1
-        start, stop = _run_ends(core) + top * stride
-        starts.append(start)
-        stops.append(stop)
+        ends.append(_run_ends(core) + top * stride)
         parts += _strip_skeletons(strip, top, side)
-    runs = Runs(np.concatenate(starts), np.concatenate(stops), stride)
+    runs = Runs(*np.concatenate(ends, axis=1), stride)
     return runs, Skeleton(*map(np.concatenate, zip(*parts, strict=True)))
 
 
@@ -74,12 +74,10 @@ def connected_runs(runs: Runs) -> np.ndarray:
     return connected_components(edges, directed=False)[1]
 
 
-_NONE = np.empty(0, np.int64)
-
-
 def _strips(bands: Iterable[np.ndarray], side: int) -> Iterator[tuple[int, np.ndarray]]:
     """Up to `side` rows with HALO more above and below, and the number of their first row."""
-    held, top = [], 0
+    held = []
+    top = 0
     for band in _with_margins(bands):
         held.append(band)
         if sum(map(len, held)) < side + 2 * HALO:
@@ -87,11 +85,11 @@ def _strips(bands: Iterable[np.ndarray], side: int) -> Iterator[tuple[int, np.nd
         rows = np.concatenate(held)
         while len(rows) >= side + 2 * HALO:
             yield top, rows[: side + 2 * HALO]
-            rows, top = rows[side:], top + side
+            rows = rows[side:]
+            top += side
         held = [rows]
-    rows = np.concatenate(held) if held else np.empty((0, 0), bool)
-    if len(rows) > 2 * HALO:
-        yield top, rows
+    if sum(map(len, held)) > 2 * HALO:
+        yield top, np.concatenate(held)
 
 
 def _with_margins(bands: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -127,12 +125,13 @@ def _strip_skeletons(strip: np.ndarray, top: int, side: int) -> Iterator[Skeleto
 
 def _window_skeleton(window: np.ndarray) -> Skeleton:
     """Skeleton of a window without its halo, counted from the corner inside the halo."""
-    y, x = (np.flatnonzero(window.any(axis=axis)) for axis in (1, 0))
+    y, x = (np.flatnonzero(window.any(axis=axis)) for axis in (1, 0))  # rows, columns with crack
     box = window[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
     doubled = np.pad(box.repeat(2, axis=0).repeat(2, axis=1), 1)  # even widths get a middle
     row, column = np.nonzero(skeletonize(doubled))
     width = distance_transform_edt(doubled)[row, column]
-    row, column = row - 1 + 2 * (y[0] - HALO), column - 1 + 2 * (x[0] - HALO)
-    height, length = (2 * (size - 2 * HALO) for size in window.shape)
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < length)
+    row += 2 * (y[0] - HALO) - 1
+    column += 2 * (x[0] - HALO) - 1
+    rows, columns = (2 * (size - 2 * HALO) for size in window.shape)
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     return Skeleton(row[inside], column[inside], width[inside].astype(np.float32))

@@ -67,104 +67,95 @@ def trace(skeleton: Skeleton) -> Network:
     """
     x, y = (skeleton.column + 0.5) / 2, (skeleton.row + 0.5) / 2
     points = np.stack([x, y, skeleton.width], axis=1)
-    first, second = _edges(skeleton)
-    is_node = np.bincount(np.concatenate([first, second]), minlength=len(points))
-    is_node = is_node > 2 if (is_node != 2).any() else np.arange(len(points)) == 0  # a ring
-    within, between = is_node[first] & is_node[second], ~is_node[first] & ~is_node[second]
-    label = _components(first[within], second[within], len(points))
+    edges = _edges(skeleton)
+    degree = np.bincount(edges.ravel(), minlength=len(points))
+    is_ring = (degree == 2).all()  # any pixel of a ring does as its node
+    is_node = np.arange(len(points)) == 0 if is_ring else degree > 2
+    label = _components(edges[:, is_node[edges].all(axis=0)], len(points))
     number = np.full(len(points), FREE)
     number[is_node] = np.unique(label[is_node], return_inverse=True)[1]
-    touched = _touched_nodes(first, second, number)
-    branches = [
-        Branch(points[path], _ends(path, touched))
-        for path in _paths(first[between], second[between], ~is_node)
-    ]
-    return Network(branches, _merged(points[is_node], number[is_node]))
+    adjacent = _adjacent_nodes(edges, number)
+    paths = _paths(edges[:, ~is_node[edges].any(axis=0)], ~is_node)
+    branches = [Branch(points[path], _ends(path, adjacent)) for path in paths]
+    return Network(branches, _merge_points(points[is_node], number[is_node]))
 
 
-def _edges(skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of neighbours; diagonal ones only where no third pixel joins them."""
+def _edges(skeleton: Skeleton) -> np.ndarray:
+    """Pairs of neighbours, (2, E); diagonal ones only where no third pixel joins them."""
     stride = int(skeleton.column.max()) + 2
     key = skeleton.row * stride + skeleton.column
 
     def find(offset: int) -> tuple[np.ndarray, np.ndarray]:
-        at = np.searchsorted(key, key + offset).clip(max=len(key) - 1)
-        return at, key[at] == key + offset
+        """Index of each pixel's neighbour at an offset, and whether there is one."""
+        index = np.searchsorted(key, key + offset).clip(max=len(key) - 1)
+        return index, key[index] == key + offset
 
-    (right, has_right), (below, has_below) = find(1), find(stride)
-    (ahead, has_ahead), (behind, has_behind) = find(stride + 1), find(stride - 1)
-    has_ahead &= ~has_right & ~has_below
-    has_behind &= ~find(-1)[1] & ~has_below
-    pairs = ((right, has_right), (below, has_below), (ahead, has_ahead), (behind, has_behind))
-    return (
-        np.concatenate([np.flatnonzero(has) for _, has in pairs]),
-        np.concatenate([at[has] for at, has in pairs]),
-    )
+    found = [find(1), find(stride), find(stride + 1), find(stride - 1)]
+    right, below, below_right, below_left = (has for _, has in found)
+    below_right &= ~right & ~below  # in place, in what was found
+    below_left &= ~find(-1)[1] & ~below
+    return np.concatenate([(np.flatnonzero(has), index[has]) for index, has in found], axis=1)
 
 
-def _graph(first: np.ndarray, second: np.ndarray, size: int) -> csr_array:
-    return coo_array((np.ones(len(first)), (first, second)), shape=(size, size)).tocsr()
+def _graph(edges: np.ndarray, size: int) -> csr_array:
+    return coo_array((np.ones(edges.shape[1]), tuple(edges)), shape=(size, size)).tocsr()
 
 
-def _components(first: np.ndarray, second: np.ndarray, size: int) -> np.ndarray:
-    return connected_components(_graph(first, second, size), directed=False)[1]
+def _components(edges: np.ndarray, size: int) -> np.ndarray:
+    return connected_components(_graph(edges, size), directed=False)[1]
 
 
-def _paths(first: np.ndarray, second: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
+def _paths(edges: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
     """The chosen pixels, of which none has more than two edges, as paths from end to end."""
-    size = len(chosen)
-    label = _components(first, second, size)
-    degree = np.bincount(np.concatenate([first, second]), minlength=size)
+    label = _components(edges, len(chosen))
+    degree = np.bincount(edges.ravel(), minlength=len(chosen))
     tips = np.flatnonzero(chosen & (degree < 2))
     tips = tips[np.argsort(label[tips], kind="stable")]
     starts = tips[np.unique(label[tips], return_index=True)[1]]
     stops = tips[::-1][np.unique(label[tips[::-1]], return_index=True)[1]]
     # one long path through all of them, so that a single search finds the order
-    chain = [first, second, stops[:-1]], [second, first, starts[1:]]
-    graph = _graph(*map(np.concatenate, chain), size)
-    order = depth_first_order(graph, starts[0], return_predecessors=False)
+    chain = np.concatenate([edges, edges[::-1], (stops[:-1], starts[1:])], axis=1)
+    order = depth_first_order(_graph(chain, len(chosen)), starts[0], return_predecessors=False)
     return np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
 
 
-def _touched_nodes(
-    first: np.ndarray, second: np.ndarray, number: np.ndarray
-) -> dict[int, list[int]]:
-    """Numbers of the nodes beside each pixel that is none itself."""
-    touched = defaultdict(list)
-    for a, b in ((first, second), (second, first)):
-        links = (number[a] == FREE) & (number[b] != FREE)
-        for pixel, node in zip(a[links].tolist(), number[b[links]].tolist(), strict=True):
-            touched[pixel].append(node)
-    return touched
+def _adjacent_nodes(edges: np.ndarray, number: np.ndarray) -> dict[int, list[int]]:
+    """Numbers of the nodes beside each pixel that belongs to none."""
+    adjacent = defaultdict(list)
+    pixels, neighbours = np.concatenate([edges, edges[::-1]], axis=1)
+    links = (number[pixels] == FREE) & (number[neighbours] != FREE)
+    nodes = number[neighbours[links]]
+    for pixel, node in zip(pixels[links].tolist(), nodes.tolist(), strict=True):
+        adjacent[pixel].append(node)
+    return adjacent
 
 
-def _ends(path: np.ndarray, touched: dict[int, list[int]]) -> tuple[int, int]:
-    """The nodes beside the two ends of a path."""
-    ends = [*dict.fromkeys((int(path[0]), int(path[-1])))]
-    nodes = [[*touched.get(end, []), FREE, FREE] for end in ends]
-    return (nodes[0][0], nodes[1][0]) if len(ends) == 2 else (nodes[0][0], nodes[0][1])
+def _ends(path: np.ndarray, adjacent: dict[int, list[int]]) -> tuple[int, int]:
+    """The nodes beside the two ends of a path; a path of one pixel may have two."""
+    first, last = ([*adjacent.get(end, []), FREE, FREE] for end in path[[0, -1]].tolist())
+    return first[0], last[1 if len(path) == 1 else 0]
 
 
-def _merged(points: np.ndarray, number: np.ndarray) -> np.ndarray:
+def _merge_points(points: np.ndarray, number: np.ndarray) -> np.ndarray:
     """Mean position of the points of each number, and a width that covers theirs, (M, 3)."""
     count = np.bincount(number)
     centre = np.stack([np.bincount(number, weights=axis) / count for axis in points[:, :2].T], 1)
-    away = np.hypot(*(points[:, :2] - centre[number]).T)
+    distance = np.hypot(*(points[:, :2] - centre[number]).T)
     width = np.zeros(len(count))
-    np.maximum.at(width, number, points[:, 2] + away)
+    np.maximum.at(width, number, points[:, 2] + distance)
     return np.concatenate([centre, width[:, None]], axis=1)
 
 
 def _merge_near_nodes(network: Network) -> Network:
     """One node instead of those whose inscribed discs overlap, without the branches between."""
-    nodes, far, near = network.nodes, [], []
+    nodes = network.nodes
+    links, kept = [], []
     for branch in network.branches:
-        (near if _is_link(branch, nodes) else far).append(branch)
-    pairs = np.array([branch.ends for branch in near], int).reshape(-1, 2)
-    number = _components(*pairs.T, len(nodes))
-    ends = [tuple(end if end == FREE else int(number[end]) for end in b.ends) for b in far]
-    branches = [Branch(b.points, end) for b, end in zip(far, ends, strict=True)]
-    return Network(branches, _merged(nodes, number))
+        (links if _is_link(branch, nodes) else kept).append(branch)
+    edges = np.array([branch.ends for branch in links], int).reshape(-1, 2).T
+    number = np.append(_components(edges, len(nodes)), FREE)  # number[FREE] is FREE
+    branches = [Branch(b.points, tuple(number[list(b.ends)].tolist())) for b in kept]
+    return Network(branches, _merge_points(nodes, number[:-1]))
 
 
 def _is_link(branch: Branch, nodes: np.ndarray) -> bool:
@@ -182,44 +173,46 @@ def path_length(points: np.ndarray) -> float:
 
 
 def tail_size(points: np.ndarray) -> int:
-    """Number of points at the start that are within reach of a butt end's corner.
+    """Number of points at the start that may lead to the corner of a blunt end.
 
-    A skeleton may run into a corner, whose distance from the middle is the half width times √2.
+    A skeleton may run into a corner, whose distance from the middle is half the width times √2.
     """
-    away = np.hypot(*(points[:, :2] - points[0, :2]).T)
-    outside = away > np.nan_to_num(points[:, 2], nan=np.inf) * np.sqrt(0.5) + 1
+    distance = np.hypot(*(points[:, :2] - points[0, :2]).T)
+    outside = distance > np.nan_to_num(points[:, 2], nan=np.inf) * np.sqrt(0.5) + 1
     return int(outside.argmax()) if outside.any() else len(points)
 
 
-def _meetings(branches: list[Branch]) -> dict[int, list[int]]:
+def _incident_branches(branches: list[Branch]) -> dict[int, list[int]]:
     """Indices of the branches at each node; a loop's twice."""
-    met = defaultdict(list)
+    incident = defaultdict(list)
     for index, branch in enumerate(branches):
         for end in branch.ends:
             if end != FREE:
-                met[end].append(index)
-    return met
+                incident[end].append(index)
+    return incident
 
 
 def _spurs(branches: list[Branch], nodes: np.ndarray) -> set[int]:
     """The shortest branch of each junction, if it hardly leaves the junction's disc."""
     found = set()
-    for node, met in _meetings(branches).items():
-        reach = {i: _reach(branches[i], nodes[node]) for i in met if FREE in branches[i].ends}
-        shortest = min(reach, key=reach.get, default=None)
-        if len(met) > 2 and reach and _is_spur(branches[shortest], nodes[node], reach[shortest]):
-            found.add(shortest)
+    for node, incident in _incident_branches(branches).items():
+        free = [index for index in incident if FREE in branches[index].ends]
+        if len(incident) > 2 and free:
+            extents = [_extent(branches[index], nodes[node]) for index in free]
+            shortest = free[int(np.argmin(extents))]
+            if _is_spur(branches[shortest], nodes[node]):
+                found.add(shortest)
     return found
 
 
-def _is_spur(branch: Branch, node: np.ndarray, reach: float) -> bool:
+def _is_spur(branch: Branch, node: np.ndarray) -> bool:
     """Whether a branch ends near the disc of its node, or has nothing but its tail."""
     tail_first = branch if branch.ends[0] == FREE else branch.reverse()
     small = tail_size(tail_first.points) > len(branch.points) - 2
-    return small or reach <= 0.75 * node[2] + SLACK
+    return small or _extent(branch, node) <= 0.75 * node[2] + SLACK
 
 
-def _reach(branch: Branch, node: np.ndarray) -> float:
+def _extent(branch: Branch, node: np.ndarray) -> float:
     """Distance from a node to the crack's outline at the free end of a branch, px."""
     x, y, width = branch.points[0 if branch.ends[0] == FREE else -1]
     return np.hypot(x - node[0], y - node[1]) + width / 2
@@ -227,11 +220,12 @@ def _reach(branch: Branch, node: np.ndarray) -> float:
 
 def _join(branches: list[Branch], nodes: np.ndarray) -> list[Branch]:
     """One branch instead of two wherever only two meet."""
-    joined, moved = dict(enumerate(branches)), list(range(len(branches)))
-    for node, met in _meetings(branches).items():
-        if len(met) != 2:
+    joined = dict(enumerate(branches))
+    moved = list(range(len(branches)))
+    for node, incident in _incident_branches(branches).items():
+        if len(incident) != 2:
             continue
-        one, other = (_resolve(moved, index) for index in met)
+        one, other = (_resolve(moved, index) for index in incident)
         if one != other:
             joined[one] = _concatenate(joined[one], joined.pop(other), node, nodes[node])
             moved[other] = one
@@ -239,6 +233,7 @@ def _join(branches: list[Branch], nodes: np.ndarray) -> list[Branch]:
 
 
 def _resolve(moved: list[int], index: int) -> int:
+    """Index of the branch that a branch is part of now."""
     while moved[index] != index:
         index = moved[index]
     return index
@@ -252,14 +247,16 @@ def _concatenate(one: Branch, other: Branch, node: int, point: np.ndarray) -> Br
 
 
 def _attach(network: Network) -> Network:
-    """The same, nodes as points of their branches; one that has a single branch is its end."""
-    branches, met = [], _meetings(network.branches)
+    """Nodes become points of their branches; the node of a single branch becomes its end."""
+    branches = []
+    incident = _incident_branches(network.branches)
     for branch in network.branches:
-        parts, ends = [branch.points], list(branch.ends)
+        parts = [branch.points]
+        ends = list(branch.ends)
         for side, node in enumerate(branch.ends):
             if node != FREE:
                 x, y, width = network.nodes[node]
-                single = len(met[node]) == 1
+                single = len(incident[node]) == 1
                 ends[side] = FREE if single else node
                 parts.insert(side * len(parts), np.array([[x, y, width if single else np.nan]]))
         branches.append(Branch(np.concatenate(parts), (ends[0], ends[1])))

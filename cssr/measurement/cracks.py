@@ -72,9 +72,9 @@ def measure_bands(
     """
     runs, skeleton = read_bands(bands, side)
     return [
-        _measure_crack(part, _pixels(own), _box(own))
-        for own, part in _cracks(runs, skeleton)
-        if (own.stop - own.start).sum() >= min_area
+        _measure_crack(*crack)
+        for crack in _split_cracks(runs, skeleton)
+        if (crack[0].stop - crack[0].start).sum() >= min_area
     ]
 
 
@@ -108,35 +108,27 @@ def geojson(cracks: Sequence[Crack], *, mm_per_px: float | None = None) -> dict[
         mm_per_px: as of `crack_table`.
     """
     rows = crack_table(cracks, mm_per_px=mm_per_px).to_dict("records")
-    features = [
-        {
-            "type": "Feature",
-            "geometry": {
-                "type": "MultiLineString",
-                "coordinates": [line.round(2).tolist() for line in crack.lines],
-            },
-            "properties": row,
-        }
-        for crack, row in zip(cracks, rows, strict=True)
-    ]
+    features = []
+    for crack, row in zip(cracks, rows, strict=True):
+        lines = [line.round(2).tolist() for line in crack.lines]
+        geometry = {"type": "MultiLineString", "coordinates": lines}
+        features.append({"type": "Feature", "geometry": geometry, "properties": row})
     return {"type": "FeatureCollection", "features": features}
 
 
-def _cracks(runs: Runs, skeleton: Skeleton) -> Iterator[tuple[Runs, Skeleton]]:
+def _split_cracks(runs: Runs, skeleton: Skeleton) -> Iterator[tuple[Runs, Skeleton]]:
     """The runs and the skeleton of each connected crack."""
     label = connected_runs(runs)
     pixel = skeleton.row // 2 * runs.stride + skeleton.column // 2
-    owner = label[np.searchsorted(runs.start, pixel, side="right") - 1]
+    pixel_label = label[np.searchsorted(runs.start, pixel, side="right") - 1]
     by_run = np.argsort(label, kind="stable")
-    by_pixel = np.lexsort((skeleton.column, skeleton.row, owner))
+    by_pixel = np.lexsort((skeleton.column, skeleton.row, pixel_label))
     numbers = np.arange(1, label.max(initial=0) + 1)
     run_groups = np.split(by_run, np.searchsorted(label[by_run], numbers))
-    pixel_groups = np.split(by_pixel, np.searchsorted(owner[by_pixel], numbers))
+    pixel_groups = np.split(by_pixel, np.searchsorted(pixel_label[by_pixel], numbers))
     for own, part in zip(run_groups, pixel_groups, strict=True):
-        yield (
-            Runs(runs.start[own], runs.stop[own], runs.stride),
-            Skeleton(*(column[part] for column in skeleton)),
-        )
+        own_runs = Runs(runs.start[own], runs.stop[own], runs.stride)
+        yield own_runs, Skeleton(*(column[part] for column in skeleton))
 
 
 def _pixels(runs: Runs) -> np.ndarray:
@@ -148,42 +140,42 @@ def _pixels(runs: Runs) -> np.ndarray:
 
 
 def _box(runs: Runs) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom."""
     row, left = np.divmod(runs.start, runs.stride)
     right = runs.stop - row * runs.stride
     return int(left.min()), int(row[0]), int(right.max()), int(row[-1]) + 1
 
 
-def _measure_crack(skeleton: Skeleton, pixels: np.ndarray, box: tuple[int, ...]) -> Crack:
+def _measure_crack(runs: Runs, skeleton: Skeleton) -> Crack:
     """Measure one crack.
-
-    Args:
-        skeleton: its skeleton.
-        pixels: centres of all its pixels, (N, 2).
-        box: left, top, right and bottom.
 
     Note:
         An inscribed circle is stopped by the steps of a digital outline, so that local widths are
         a little too small (0.5 px of 12). The area has no such error; the local widths are shifted
         to the mean that it gives.
     """
+    pixels = _pixels(runs)
+    box = _box(runs)
     branches, nodes = find_branches(skeleton)
-    owned = _owned_pixels(pixels, branches)
-    pairs = zip(branches, owned, strict=True)
-    found = [measure_branch(branch, nodes, *own) for branch, own in pairs]
-    stretches = [one for one in found if one is not None]
+    pairs = zip(branches, _nearest_pixels(pixels, branches), strict=True)
+    measured = [measure_branch(branch, nodes, *nearest) for branch, nearest in pairs]
+    stretches = [stretch for stretch in measured if stretch is not None]
     if not stretches:
         return _speck(len(pixels), box)
-    lines = [one.line for one in stretches]
-    length, middle = sum(map(path_length, lines)), sum(one.length for one in stretches)
-    widths = np.concatenate([one.widths for one in stretches])
-    long = middle > widths.mean()
-    mean = sum(one.area for one in stretches) / middle if long else len(pixels) / length
-    median, greatest = (value + mean - widths.mean() for value in (np.median(widths), widths.max()))
+    lines = [stretch.line for stretch in stretches]
+    length = sum(map(path_length, lines))
+    middle_length = sum(stretch.length for stretch in stretches)
+    widths = np.concatenate([stretch.widths for stretch in stretches])
+    local_mean = widths.mean()
+    if middle_length > local_mean:
+        mean = sum(stretch.area for stretch in stretches) / middle_length
+    else:
+        mean = len(pixels) / length
     return Crack(
         length=length,
         width_mean=float(mean),
-        width_median=float(median),
-        width_max=float(greatest),
+        width_median=float(np.median(widths) + mean - local_mean),
+        width_max=float(widths.max() + mean - local_mean),
         orientation=_orientation(lines),
         area=len(pixels),
         branches=len(lines),
@@ -195,28 +187,29 @@ def _measure_crack(skeleton: Skeleton, pixels: np.ndarray, box: tuple[int, ...])
 def _speck(area: int, box: tuple[int, int, int, int]) -> Crack:
     """A crack too small for a centreline: as long as the longer side of its box."""
     left, top, right, bottom = box
-    x, y, length = (left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    length = max(right - left, bottom - top)
     upright = bottom - top > right - left
     line = np.array([[x, bottom], [x, top]] if upright else [[left, y], [right, y]], float)
     width = area / length
     return Crack(float(length), width, width, width, 90.0 * upright, area, 1, box, (line,))
 
 
-def _owned_pixels(
+def _nearest_pixels(
     pixels: np.ndarray, branches: Sequence[Branch]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each branch, the pixels nearest to its points, and where those of each point start."""
-    points = np.concatenate([np.empty((0, 2)), *(branch.points[:, :2] for branch in branches)])
-    if not len(points):
+    if not branches:
         return []
-    tree, starts = KDTree(points), range(0, len(pixels), CHUNK)
-    nearest = [tree.query(pixels[start : start + CHUNK])[1].astype(np.int32) for start in starts]
-    owner = np.concatenate(nearest)
-    pixels = pixels[np.argsort(owner, kind="stable")]
-    starts = np.concatenate([[0], np.bincount(owner, minlength=len(points)).cumsum()])
+    points = np.concatenate([branch.points[:, :2] for branch in branches])
+    tree = KDTree(points)
+    chunks = np.split(pixels, range(CHUNK, len(pixels), CHUNK))
+    nearest = np.concatenate([tree.query(chunk)[1].astype(np.int32) for chunk in chunks])
+    pixels = pixels[np.argsort(nearest, kind="stable")]
+    starts = np.concatenate([[0], np.bincount(nearest, minlength=len(points)).cumsum()])
     stops = np.cumsum([len(branch.points) for branch in branches])
-    firsts = [0, *stops[:-1]]
-    limits = [starts[first : stop + 1] for first, stop in zip(firsts, stops, strict=True)]
+    pairs = zip(branches, stops, strict=True)
+    limits = [starts[stop - len(branch.points) : stop + 1] for branch, stop in pairs]
     return [(pixels[limit[0] : limit[-1]], limit - limit[0]) for limit in limits]
 
 

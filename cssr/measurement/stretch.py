@@ -11,13 +11,13 @@ SIGMA = 5.0  # of the smoothing along a branch, in steps of half a px
 
 
 class Stretch(NamedTuple):
-    """A measured branch; what has a middle is away from tips and junctions.
+    """A measured branch; its middle is what lies away from tips and junctions.
 
     Attributes:
         line: from tip to tip, (K, 2).
         area: of the middle, px.
         length: of the middle, px.
-        widths: local ones of the middle, px, smoothed like the line.
+        widths: local widths in the middle, px, smoothed like the line.
     """
 
     line: np.ndarray
@@ -29,7 +29,7 @@ class Stretch(NamedTuple):
 def measure_branch(
     branch: Branch, nodes: np.ndarray, pixels: np.ndarray, limits: np.ndarray
 ) -> Stretch | None:
-    """Measure one branch; None if its tips are all there is.
+    """Measure one branch; None if it has nothing but tips.
 
     Args:
         branch: to measure, K points.
@@ -64,15 +64,15 @@ def _smooth(line: np.ndarray) -> np.ndarray:
 
 
 def _middle(points: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-    """Which points are off the nodes' surroundings, (K,) bool; all if none is."""
+    """Which points lie outside the discs of the nodes, (K,) bool; all of known width if none."""
     known = np.isfinite(points[:, 2])
-    away = np.hypot(*(points[:, None, :2] - nodes[:, :2]).T)
-    off = known & (away > nodes[:, None, 2]).all(axis=0)
-    return off if off.any() else known
+    distance = np.hypot(*(points[:, None, :2] - nodes[:, :2]).T)
+    away = known & (distance > nodes[:, None, 2]).all(axis=0)
+    return away if away.any() else known
 
 
 def _tip(line: np.ndarray, width: float, ahead: np.ndarray) -> np.ndarray:
-    """Where a line, carried on straight, leaves the crack.
+    """Where a line, extended straight ahead, leaves the crack.
 
     Args:
         line: polyline towards the tip, (K, 2).

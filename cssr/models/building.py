@@ -44,7 +44,8 @@ def build_pipeline(
     Raises:
         ValueError: if a model that is needed is not there or does not fit.
     """
-    record, sr, ss = VARIANTS[variant], None, None
+    record = VARIANTS[variant]
+    sr = ss = None
     if "sr" in record.trained:
         sr = new_sr(sr_size, channels=record.sr_channels, scale=scale, seed=seed)
         if sr_from is not None:

@@ -55,7 +55,8 @@ class UNet(nn.Module):
         if image.shape[-2] % STRIDE or image.shape[-1] % STRIDE:
             raise ValueError(f"sides {tuple(image.shape[-2:])} are not multiples of {STRIDE}")
         run = partial(run_block, recompute=self.recompute)
-        x, taps = image, []
+        x = image
+        taps: list[Tensor] = []
         for block in self.encoder:
             x = run(block, [F.max_pool2d(x, 2) if taps else x])
             taps.append(x)

@@ -116,7 +116,8 @@ def _figure(name: str, svg: str) -> dict[str, Any]:
 
 def _png(image: np.ndarray) -> str:
     """An image as a data URI: gray as it is, colours by a palette."""
-    picture, stream = Image.fromarray(image), BytesIO()
+    picture = Image.fromarray(image)
+    stream = BytesIO()
     if picture.mode == "RGB":
         picture = picture.quantize(PALETTE)
     picture.save(stream, format="PNG", optimize=True)

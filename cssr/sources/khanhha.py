@@ -13,30 +13,30 @@ DRIVE_URL = "https://drive.google.com/uc?id=1xrOqv0-3uMHjZyEUrerOYiYXW_E8SUMP"
 KAGGLE_HANDLE = "lakshaymiddha/crack-segmentation-dataset"
 KHANHHA_IMAGES = {"train": 9603, "test": 1695}
 TIMEOUT = 60.0  # s without a byte
-RETRIES = 5  # of a connection that drops or stalls, from where it was, with growing pauses
-RANGE_REFUSED = "byte range"  # in gdown's message, whatever the answer to a request for the rest
-PAUSES = (5.0, 20.0, 60.0)  # s, after a server's answer that it is busy or out of order
+RETRIES = 5  # of a connection that drops or stalls; gdown resumes it, with growing pauses
+RANGE_REFUSED = "byte range"  # in gdown's message if a request for the rest fails, for any reason
+PAUSES = (5.0, 20.0, 60.0)  # s, after a response that the server is busy or broken
 
 
 def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
     """Download the set from Google Drive or, if that fails, from Kaggle.
 
     Args:
-        folder: an existing folder to download into; a part that lies there is completed.
+        folder: an existing folder to download into; a partial download there is resumed.
         drive_url: of the zip.
 
     Returns:
         A zip or a folder that holds the data set somewhere inside.
 
     Raises:
-        DataError: if both ways fail, with both reasons and the third way.
+        DataError: if both fail, with the reasons and how to download the zip by hand.
     """
-    ways: dict[str, Callable[[], Path]] = {
+    downloads: dict[str, Callable[[], Path]] = {
         f"Google Drive ({drive_url})": lambda: _from_drive(drive_url, folder / "khanhha.zip"),
         f"Kaggle ({KAGGLE_HANDLE})": lambda: _from_kaggle(folder / "kaggle"),
     }
     reasons = []
-    for name, download in ways.items():
+    for name, download in downloads.items():
         try:
             return download()
         except Exception as error:  # quota, network, credentials, no package: no common class
@@ -48,31 +48,32 @@ def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
 
 
 def _from_drive(url: str, file: Path) -> Path:
-    import gdown  # like kagglehub and requests needed for this set alone, not for the others
+    import gdown  # like kagglehub and requests, needed for this data set alone
 
     try:
         _download_zip(url, file)
     except gdown.exceptions.DownloadError as error:
         if RANGE_REFUSED not in str(error):
             raise
-        # the part stays until the whole is there: what came may have been a page, not the zip
-        with TemporaryDirectory(dir=file.parent) as elsewhere:
-            _download_zip(url, Path(elsewhere, file.name))
-            Path(elsewhere, file.name).replace(file)
+        # keep the partial file until the zip is complete: the response may have been an HTML page
+        with TemporaryDirectory(dir=file.parent) as temporary:
+            complete = Path(temporary, file.name)
+            _download_zip(url, complete)
+            complete.replace(file)
         for part in file.parent.glob(f"{file.name}*.part"):
             part.unlink()
     return file
 
 
 def _download_zip(url: str, file: Path) -> None:
-    _try_patiently(url, file)
+    _download_with_pauses(url, file)
     if not zipfile.is_zipfile(file):
         file.unlink()
         raise DataError("what was sent is not a zip")
 
 
-def _try_patiently(url: str, file: Path) -> None:
-    """Download, going on from a part, with pauses while the server is busy or out of order."""
+def _download_with_pauses(url: str, file: Path) -> None:
+    """Download, or resume a partial download; wait while the server is busy or broken."""
     import gdown
     import requests
 
@@ -81,14 +82,14 @@ def _try_patiently(url: str, file: Path) -> None:
             gdown.download(url=url, output=str(file), timeout=TIMEOUT, retries=RETRIES, resume=True)
             return
         except (requests.HTTPError, gdown.exceptions.DownloadError) as error:
-            if pause is None or not _passes(error):
+            if pause is None or not _is_temporary(error):
                 raise
             print(f"{' '.join(str(error).split())}; next try in {pause:g} s", flush=True)
         time.sleep(pause)
 
 
-def _passes(error: Exception) -> bool:
-    """Whether a later try may succeed: 429, 5xx, and what may have been one of these."""
+def _is_temporary(error: Exception) -> bool:
+    """Whether a later try may succeed: after 429, 5xx, and errors that may hide one of these."""
     response = getattr(error, "response", None)  # of an HTTPError
     if response is None:
         return RANGE_REFUSED in str(error)

@@ -1,4 +1,4 @@
-"""Crack images as files: found in a folder or a zip, checked, and copied.
+"""Find the crack images of a folder or a zip, check them, and copy them.
 
 A data set is `{train,test}/{images,masks}/NAME.jpg` (or .jpeg, .png), at the top of the folder or
 zip or in one of its folders. An image and its mask have the same NAME.
@@ -12,9 +12,9 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
@@ -29,38 +29,36 @@ SPLITS = ("train", "test")
 KINDS = ("images", "masks")
 SUFFIXES = (".jpg", ".jpeg", ".png")
 FORMATS = ("JPEG", "PNG")
-SHOWN = 10  # offenders that a message names
+SHOWN = 10  # files that a message names
 MAX_MEMBER = 64 * 2**20  # bytes of one file in a zip, unpacked
 MAX_ARCHIVE = 64 * 2**30  # bytes of all of them
 
-_MEMBER = re.compile(r"(?:(?P<root>.*)/)?(?P<split>train|test)/(?P<kind>images|masks)/[^/]+")
+_MEMBER = re.compile(
+    r"(?:(?P<root>.*)/)?(?P<path>(?P<split>train|test)/(?P<kind>images|masks)/[^/]+)"
+)
 _UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 class DataError(ValueError):
-    """A data set that is not what it should be, or is not to be had."""
+    """A data set is missing, cannot be downloaded, or breaks a rule."""
 
 
 class _File(NamedTuple):
-    """A file of a source: its path below the data set's root, and its content."""
+    """A file: its path below the source or, once found, below the data set; and its content."""
 
-    path: PurePosixPath
+    path: str
     read: Callable[[], bytes]
 
 
-# the files of one NAME by kind: one image and one mask, if all is well
-_Pair = dict[str, list[_File]]
+_Pair = dict[str, list[_File]]  # the files of one NAME by kind; one image and one mask if valid
+_Pairs = dict[tuple[str, str], _Pair]  # by split and NAME
 
 
 def locate(path: str, root: Path) -> Path:
-    """A source that is there.
-
-    Args:
-        path: of a folder or zip; a relative one is below `root`.
-        root: the repository's root.
+    """Path of an existing folder or zip; a relative one is below `root`, the repository's root.
 
     Raises:
-        DataError: if there is nothing.
+        DataError: if there is no such folder or zip.
     """
     found = root / Path(path).expanduser()
     if not found.exists():
@@ -78,12 +76,11 @@ def fingerprint(source: Path) -> str:
     files = sorted(file for file in source.rglob("*") if file.is_file())
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_digest, files))
-    whole = hashlib.sha256()
+    combined = hashlib.sha256()
     for file, digest in zip(files, digests, strict=True):
-        # as the disk has it: a name need not be UTF-8
-        name = os.fsencode(file.relative_to(source).as_posix())
-        whole.update(name + f"\0{digest}\n".encode())
-    return whole.hexdigest()
+        name = os.fsencode(file.relative_to(source).as_posix())  # a name need not be UTF-8
+        combined.update(name + f"\0{digest}\n".encode())
+    return combined.hexdigest()
 
 
 def _digest(file: Path) -> str:
@@ -100,61 +97,56 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
         image_size: side that every image and mask must have, px.
 
     Raises:
-        DataError: if a source holds no data set or several, names that differ only by case, have
-            line breaks or are not UTF-8, or is a zip with members that lead out of it or are
-            larger than 64 MiB (64 GiB together); if
-            images are not usable, with the first ten and their number; if there is no usable
-            training or test image, or no crack in any mask.
+        DataError: if a source holds no data set or several; if names differ only by case, have
+            line breaks or are not UTF-8; if members of a zip lead out of it or are larger than
+            64 MiB (64 GiB together); if images are not usable, with the first ten and their
+            number; if there is no training or no test image, or no crack in any mask.
     """
     with ExitStack() as stack:
-        pairs = _collect((source, stack.enter_context(_files(source))) for source in sources)
+        pairs = _collect((source, _list_files(source, stack)) for source in sources)
         for split in SPLITS:
             for kind in KINDS:
                 (folder / split / kind).mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor() as pool:
-            copy = partial(_copy_or_say, folder=folder, image_size=image_size)
+            copy = partial(_copy_pair, folder=folder, image_size=image_size)
             results = list(pool.map(copy, pairs.values()))
-    where = ", ".join(str(source) for source in sources)
+    where = ", ".join(map(str, sources))
     problems = [result for result in results if isinstance(result, str)]
     _refuse(problems, len(pairs), where, "images are not usable")
     for split in SPLITS:
-        if not any(name[0] == split for name in pairs):
+        if split not in {key[0] for key in pairs}:
             raise DataError(f"{where}: there is no {split} image in {split}/images/")
     if not any(results):
         raise DataError(f"{where}: no mask holds crack, that is a value from {CRACK} to 255")
 
 
-def _refuse(offenders: list[str], total: int, where: str, what: str) -> None:
-    """Raise an error with the number of offenders and the first of them, if there are any."""
-    if offenders:
-        more = f", … and {len(offenders) - SHOWN:,} more" if len(offenders) > SHOWN else ""
+def _refuse(problems: list[str], total: int, where: str, what: str) -> None:
+    """Raise an error with the number of problems and the first of them, if there are any."""
+    if problems:
+        more = f", … and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
         raise DataError(
-            f"{where}: {len(offenders):,} of {total:,} {what}: {', '.join(offenders[:SHOWN])}{more}"
+            f"{where}: {len(problems):,} of {total:,} {what}: {', '.join(problems[:SHOWN])}{more}"
         )
 
 
-@contextmanager
-def _files(source: Path) -> Iterator[list[tuple[str, Callable[[], bytes]]]]:
-    """Names relative to a folder or zip, with a reader of each."""
+def _list_files(source: Path, stack: ExitStack) -> list[_File]:
+    """All files of a folder or zip; the stack closes the zip."""
     if source.is_dir():
-        found = sorted(file for file in source.rglob("*") if file.is_file())
-        yield [(file.relative_to(source).as_posix(), file.read_bytes) for file in found]
-        return
+        files = sorted(file for file in source.rglob("*") if file.is_file())
+        return [_File(file.relative_to(source).as_posix(), file.read_bytes) for file in files]
     try:
-        archive = zipfile.ZipFile(source)
-    # ValueError: of a member's name that is not UTF-8
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        archive = stack.enter_context(zipfile.ZipFile(source))
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # a name not UTF-8
         raise DataError(f"{source}: neither a folder nor a readable zip ({error})") from None
-    with archive:
-        members = archive.infolist()
-        outside = [info.filename for info in members if _leads_out(info)]
-        _refuse(outside, len(members), str(source), "members lead out of the zip")
-        large = [info.filename for info in members if info.file_size > MAX_MEMBER]
-        _refuse(large, len(members), str(source), f"members are larger than {MAX_MEMBER:,} bytes")
-        total = sum(info.file_size for info in members)
-        if total > MAX_ARCHIVE:
-            raise DataError(f"{source}: {total:,} bytes unpacked, more than {MAX_ARCHIVE:,}")
-        yield [(info.filename, partial(archive.read, info)) for info in members]
+    members = archive.infolist()
+    outside = [info.filename for info in members if _leads_out(info)]
+    _refuse(outside, len(members), str(source), "members lead out of the zip")
+    large = [info.filename for info in members if info.file_size > MAX_MEMBER]
+    _refuse(large, len(members), str(source), f"members are larger than {MAX_MEMBER:,} bytes")
+    total = sum(info.file_size for info in members)
+    if total > MAX_ARCHIVE:
+        raise DataError(f"{source}: {total:,} bytes unpacked, more than {MAX_ARCHIVE:,}")
+    return [_File(info.filename, partial(archive.read, info)) for info in members]
 
 
 def _leads_out(info: zipfile.ZipInfo) -> bool:
@@ -163,22 +155,21 @@ def _leads_out(info: zipfile.ZipInfo) -> bool:
     return bool(path.anchor) or ".." in path.parts or stat.S_ISLNK(info.external_attr >> 16)
 
 
-def _collect(
-    sources: Iterable[tuple[Path, list[tuple[str, Callable[[], bytes]]]]],
-) -> dict[tuple[str, str], _Pair]:
+def _collect(sources: Iterable[tuple[Path, list[_File]]]) -> _Pairs:
     """The pairs of all sources by split and NAME, sorted."""
-    pairs: dict[tuple[str, str], _Pair] = {}
+    pairs: _Pairs = {}
     for source, files in sources:
+        _check_names(source, [file.path for file in files])
         roots = set()
-        _check_names(source, [name for name, _ in files])
-        for name, read in files:
-            match, path = _MEMBER.fullmatch(name), PurePosixPath(name)
+        for file in files:
+            match = _MEMBER.fullmatch(file.path)
+            path = PurePosixPath(file.path)
             hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
             if match is None or hidden or path.suffix.lower() not in SUFFIXES:
                 continue
             roots.add(match["root"] or ".")
             pair = pairs.setdefault((match["split"], path.stem), {kind: [] for kind in KINDS})
-            pair[match["kind"]].append(_File(PurePosixPath(*path.parts[-3:]), read))
+            pair[match["kind"]].append(_File(match["path"], file.read))
         _check_one_root(source, sorted(roots))
         _check_case(source, pairs)
     return dict(sorted(pairs.items()))
@@ -186,16 +177,12 @@ def _collect(
 
 def _check_names(source: Path, names: list[str]) -> None:
     """Refuse names that are not one line of UTF-8, as names.txt needs them."""
-    strange = [ascii(name) for name in names if len(name.splitlines()) > 1 or not _is_utf8(name)]
+    strange = [
+        ascii(name)
+        for name in names
+        if len(name.splitlines()) > 1 or name != name.encode(errors="ignore").decode()
+    ]
     _refuse(strange, len(names), str(source), "names hold line breaks or are not UTF-8")
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # of what stands for other bytes
-        return False
-    return True
 
 
 def _check_one_root(source: Path, roots: list[str]) -> None:
@@ -208,8 +195,8 @@ def _check_one_root(source: Path, roots: list[str]) -> None:
         raise DataError(f"{source}: more than one data set, in {', '.join(roots[:SHOWN])}")
 
 
-def _check_case(source: Path, pairs: Mapping[tuple[str, str], _Pair]) -> None:
-    """Refuse names that are one on disks which do not tell small letters from capitals."""
+def _check_case(source: Path, pairs: _Pairs) -> None:
+    """Refuse names that would be the same file on a disk that ignores case."""
     seen: dict[tuple[str, str], str] = {}
     same = []
     for split, name in sorted(pairs):
@@ -219,12 +206,12 @@ def _check_case(source: Path, pairs: Mapping[tuple[str, str], _Pair]) -> None:
     _refuse(same, len(pairs), str(source), "names differ only by case")
 
 
-def _copy_or_say(pair: _Pair, *, folder: Path, image_size: int) -> bool | str:
-    """Copy a pair; whether its mask holds crack, or what is wrong with it."""
+def _copy_pair(pair: _Pair, *, folder: Path, image_size: int) -> bool | str:
+    """Copy a pair; returns whether its mask holds crack, or why the pair is not usable."""
     try:
-        image, mask = (_only(pair, kind) for kind in KINDS)
-        image_bytes = _checked(image, image_size)[0]
-        mask_bytes, mask_pixels = _checked(mask, image_size)
+        image, mask = (_only_file(pair, kind) for kind in KINDS)
+        image_bytes, _ = _read_image(image, image_size)
+        mask_bytes, mask_pixels = _read_image(mask, image_size)
     except DataError as error:
         return str(error)
     (folder / image.path).write_bytes(image_bytes)
@@ -232,7 +219,7 @@ def _copy_or_say(pair: _Pair, *, folder: Path, image_size: int) -> bool | str:
     return bool((mask_pixels >= CRACK).any())
 
 
-def _only(pair: _Pair, kind: str) -> _File:
+def _only_file(pair: _Pair, kind: str) -> _File:
     """The one image, or the one mask, of a pair."""
     files = pair[kind]
     if len(files) == 1:
@@ -243,16 +230,18 @@ def _only(pair: _Pair, kind: str) -> _File:
     raise DataError(f"{other.path} (no {kind.removesuffix('s')})")
 
 
-def _checked(file: _File, image_size: int) -> tuple[bytes, np.ndarray]:
-    """Content and gray values (H, W) of a file that decodes, whole, to the right size."""
+def _read_image(file: _File, image_size: int) -> tuple[bytes, np.ndarray]:
+    """Content and gray values (H, W) of a file that can be decoded, whole, to the right size."""
     try:
         content = file.read()
     except _UNREADABLE as error:
         raise DataError(f"{file.path} (cannot be read: {error})") from None
     try:
-        # Pillow reads the size first and refuses what is cut off; OpenCV fills that up with gray
+        # Pillow reads the size first and refuses truncated files; OpenCV fills them up with gray
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            _check_size(file, image.size, image_size)
+            if image.size != (image_size, image_size):
+                found = "×".join(map(str, image.size))
+                raise DataError(f"{file.path} ({found} px, not {image_size}×{image_size})")
             image.load()
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     except DataError:
@@ -262,8 +251,3 @@ def _checked(file: _File, image_size: int) -> tuple[bytes, np.ndarray]:
     if pixels is None:
         raise DataError(f"{file.path} (not a readable image)")
     return content, pixels
-
-
-def _check_size(file: _File, found: tuple[int, int], side: int) -> None:
-    if found != (side, side):
-        raise DataError(f"{file.path} ({found[0]}×{found[1]} px, not {side}×{side})")

@@ -91,8 +91,11 @@ class DrawnBatches(Dataset):
     """
 
     def __init__(self, take: Take, n: int, *, batch_size: int, seed: int, share: slice) -> None:
-        self.take, self.n, self.batch_size = take, n, batch_size
-        self.seed, self.share = seed, share
+        self.take = take
+        self.n = n
+        self.batch_size = batch_size
+        self.seed = seed
+        self.share = share
 
     def __getitem__(self, iteration: int) -> Drawn:
         """The batch of an iteration, from 0."""
@@ -172,7 +175,8 @@ def make_batch(drawn: Drawn, *, scale: int, phi: str) -> Batch:
         phi: unit of the signed distance maps, `normalised` or `pixels`.
     """
     hr = to_unit(drawn.hr)
-    mask, px = drawn.mask[:, None].float(), drawn.phi[:, None].float()
+    mask = drawn.mask[:, None].float()
+    px = drawn.phi[:, None].float()
     hr, mask, px = augment(hr, mask, px, drawn.augmentation)
     lr = downscale(hr, scale).clamp(0, 1)
     low_px = lr_phi(px, scale)

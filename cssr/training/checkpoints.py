@@ -66,7 +66,8 @@ class Checkpoints:
 
     def __init__(self, folder: Path, identity: Identity) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.identity = folder, identity
+        self.folder = folder
+        self.identity = identity
 
     def files(self) -> list[Path]:
         """The checkpoints, oldest first."""

@@ -18,7 +18,8 @@ class NotFiniteError(ValueError):
     """
 
     def __init__(self, what: str, iteration: int, means: Mapping[str, float]) -> None:
-        self.iteration, self.means = iteration, dict(means)
+        self.iteration = iteration
+        self.means = dict(means)
         values = ", ".join(f"{name} {value:g}" for name, value in means.items())
         super().__init__(f"{what} not finite at iteration {iteration}: {values}")
 
@@ -40,7 +41,8 @@ class FiniteWatch:
         values = torch.stack(list(means.values())).double()
         row = torch.cat([torch.full_like(values[:1], iteration), values])
         if self.first is None:
-            self.names, self.first = list(means), torch.zeros_like(row)
+            self.names = list(means)
+            self.first = torch.zeros_like(row)
         fails = ~values.isfinite().all() & (self.first[0] == 0)
         self.first = torch.where(fails, row, self.first)
 

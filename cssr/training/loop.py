@@ -93,7 +93,8 @@ def fit(
         NotFiniteError: if a loss, a weight or one of its moments is NaN or infinite; no checkpoint
             holds such a one.
     """
-    pipeline, device = losses.pipeline, processes.device
+    pipeline = losses.pipeline
+    device = processes.device
     pipeline.to(device, memory_format=torch.channels_last)
     optimiser = new_optimiser(pipeline, train.learning_rate)
     state = _resume(checkpoints, pipeline, optimiser)

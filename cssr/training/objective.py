@@ -89,7 +89,8 @@ class TrainingLosses(nn.Module):
 
     def _parts_at_low_resolution(self, batch: Batch, ss_loss: SegmentationLoss | None) -> Parts:
         """Losses where SS sees the LR image, and SR, if it is trained, enlarges probabilities."""
-        variant, parts = self.pipeline.variant, {}
+        variant = self.pipeline.variant
+        parts = {}
         lr_probs = probs = self.pipeline.segment(batch.lr)
         if "sr" in variant.trained:
             probs = self.pipeline.enlarge(lr_probs)

@@ -15,15 +15,7 @@ def epoch_at(iteration: int, *, n_train: int, batch_size: int) -> int:
 
     Returns:
         The epoch, from 0.
-
-    Raises:
-        ValueError: if an argument is out of its range.
     """
-    if iteration < 0 or n_train < 1 or batch_size < 1:
-        raise ValueError(
-            "iteration must be >= 0, n_train and batch_size >= 1, "
-            f"got iteration={iteration}, n_train={n_train}, batch_size={batch_size}"
-        )
     return iteration // math.ceil(n_train / batch_size)
 
 
@@ -44,9 +36,6 @@ def alpha_at(
 
     Returns:
         alpha, in [0, 0.99].
-
-    Raises:
-        ValueError: if an argument of `epoch_at` is out of its range.
     """
     epoch = epoch_at(iteration, n_train=n_train, batch_size=batch_size)
     return min(max(start + per_epoch * epoch, 0.0), ALPHA_MAX)

@@ -51,7 +51,8 @@ def train_step(
     """
     optimiser.zero_grad()
     precision = partial(torch.autocast, batch.hr.device.type, torch.bfloat16)
-    micros, collected = list(batch.split(train.micro_batch)), []
+    micros = list(batch.split(train.micro_batch))
+    collected: list[Parts] = []
     for micro in micros:
         with processes.no_backward_sync(losses, enabled=micro is not micros[-1]):
             with precision(enabled=train.precision == "bfloat16"):

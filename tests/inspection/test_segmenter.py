@@ -13,10 +13,10 @@ from PIL import Image
 from shell import run
 
 import cssr
-from cssr.models.saved import save_model
 from cssr.data.arrays import to_unit
 from cssr.inspection.photos import ArrayPhoto
 from cssr.inspection.segmenter import Segmenter, Torch
+from cssr.models.saved import save_model
 
 VARIANTS = ("ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse")
 

@@ -1,24 +1,7 @@
 import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
 
-from cssr.data.arrays import Arrays
-from cssr.measurement.accuracy import (
-    Measured,
-    measure_predictions,
-    measure_truth,
-    measurement_errors,
-)
-
-CPU = torch.device("cpu")
-
-
-class Red(nn.Module):
-    """The red of an image as its probability."""
-
-    def forward(self, image: Tensor) -> tuple[None, Tensor]:
-        return None, image[:, :1]
+from cssr.measurement.accuracy import Measured, concatenate, measure_masks, measurement_errors
 
 
 def lines(*widths: int) -> np.ndarray:
@@ -33,8 +16,8 @@ def measured(length: list[float], width: list[float]) -> Measured:
     return Measured(np.array(length, float), np.array(width, float))
 
 
-def test_the_truth_has_its_lengths_and_widths():
-    true = measure_truth(lines(4, 0, 2))
+def test_masks_have_their_lengths_and_widths():
+    true = measure_masks(lines(4, 0, 2))
     assert true.length.tolist() == pytest.approx([40, 0, 40], abs=0.5)
     assert true.width.tolist() == pytest.approx([4, np.nan, 2], abs=0.1, nan_ok=True)
 
@@ -42,25 +25,17 @@ def test_the_truth_has_its_lengths_and_widths():
 def test_widths_of_several_cracks_are_weighted_by_their_lengths():
     mask = lines(4)
     mask[0, 24:26, 12:32] = 1
-    assert measure_truth(mask).width[0] == pytest.approx((40 * 4 + 20 * 2) / 60, abs=0.1)
+    assert measure_masks(mask).width[0] == pytest.approx((40 * 4 + 20 * 2) / 60, abs=0.1)
 
 
-@pytest.mark.parametrize("takes_hr", [False, True])
-@pytest.mark.parametrize("batch_size", [1, 2, 5])
-def test_predictions_are_measured_at_the_threshold_image_by_image(takes_hr, batch_size):
+def test_batches_are_measured_as_the_whole_is():
     masks = lines(4, 2, 0)
-    image = np.repeat(102 * masks[..., None], 3, axis=-1)  # 102 is 0.4
-    hr, lr = (image, np.zeros_like(image)) if takes_hr else (np.zeros_like(image), image)
-    arrays = Arrays(hr, lr, masks, masks.astype(np.float16), list("abc"))
-    options = {"takes_hr": takes_hr, "batch_size": batch_size, "device": CPU}
-    found = measure_predictions(Red(), arrays, threshold=np.float32(0.4), **options)
-    assert all(map(np.array_equal, found, measure_truth(masks), (False, True)))
-    higher = measure_predictions(Red(), arrays, threshold=np.float32(0.41), **options)
-    assert higher.length.tolist() == [0, 0, 0]
+    parts = concatenate([measure_masks(masks[:2]), measure_masks(masks[2:])])
+    assert all(map(np.array_equal, parts, measure_masks(masks), (False, True)))
 
 
-def test_the_truth_has_no_errors():
-    true = measure_truth(lines(4, 0, 2))
+def test_the_ground_truth_has_no_errors():
+    true = measure_masks(lines(4, 0, 2))
     assert set(measurement_errors(true, true).values()) == {0}
 
 

@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from skimage.draw import polygon2mask
+from skimage.draw import polygon
 
-from cssr.sources.synthetic import synthesize
 from cssr.measurement.cracks import Crack, crack_table, geojson, measure, measure_bands
+from cssr.sources.synthetic import synthesize
 
 FINE = 9
 WIDTHS = [1, 2, 3, 4, 6, 8, 12]
@@ -27,9 +28,13 @@ def draw(side: int, *ribbons: tuple[np.ndarray, float]) -> np.ndarray:
     for points, width in ribbons:
         along = np.gradient(points, axis=0)
         across = along[:, ::-1] * [-1, 1] / np.hypot(*along.T)[:, None] * width / 2
-        outline = np.concatenate([points + across, (points - across)[::-1]])
-        fine |= polygon2mask(fine.shape, outline[:, ::-1] * FINE - 0.5)
-    return fine.reshape(side, FINE, side, FINE).mean(axis=(1, 3)) >= 0.5
+        sides = np.stack([points + across, points - across], axis=1)[:, :, ::-1] * FINE - 0.5
+        for start, stop in pairwise(sides):  # in short pieces: quick, unlike one polygon
+            pieces = 1 + int(np.abs(stop - start).max() / 80)
+            for first, last in pairwise(np.linspace(start, stop, pieces + 1)):
+                fine[polygon(*np.concatenate([first, last[::-1]]).T, fine.shape)] = True
+    rows = fine.reshape(side, FINE, -1).sum(axis=1)
+    return rows.reshape(side, side, FINE).mean(axis=2) > FINE / 2
 
 
 def straight(middle: np.ndarray, angle: float, length: float) -> np.ndarray:
@@ -71,6 +76,7 @@ def check(crack: Crack, length: float, width: float, branches: int = 1) -> None:
     assert crack.branches == branches
 
 
+@cache
 def synthetic_mask(index: int) -> np.ndarray:
     return synthesize(index, seed=3, size=448, crack_width=(1, 12))[1]
 
@@ -210,8 +216,7 @@ def test_a_speck_or_a_blob_has_sane_measures(shape):
 
 
 def test_pixels_that_touch_by_a_corner_are_one_crack():
-    assert len(measure(np.eye(30, dtype=bool))) == 1
-    assert len(measure(np.eye(30, dtype=bool)[::-1])) == 1
+    assert len(measure(np.eye(30))) == len(measure(np.eye(30)[::-1])) == 1
 
 
 def test_a_mask_without_crack_has_none():
@@ -220,7 +225,7 @@ def test_a_mask_without_crack_has_none():
 
 
 def test_noise_is_measured_without_failure():
-    mask = np.random.default_rng(0).random((150, 150)) < 0.4
+    mask = np.random.default_rng(0).random((100, 100)) < 0.4
     cracks = measure(mask, min_area=1)
     assert sum(crack.area for crack in cracks) == mask.sum()
     assert np.isfinite(crack_table(cracks).to_numpy(float)).all()

@@ -1,13 +1,11 @@
 import pytest
 import torch
-from networks import pipeline
+from networks import SEGMENTING, pipeline
 
 from cssr.models.dbpn import DBPN
-from cssr.models.receptive_field import bicubic_field, dbpn_field, reach, unet_field
+from cssr.models.receptive_field import bicubic_field, dbpn_field, receptive_field, unet_field
 from cssr.models.unet import UNet
-
-LARGE = ("ss_hr", "ss_bicubic", "ss_sr", "inverse")  # their SS works at the photo's resolution
-SMALL = ("bicubic_ss", "sr_ss", "cssr")
+from cssr.models.variants import VARIANTS
 
 
 def seen(network: torch.nn.Module, side: int, first: int, last: int) -> tuple[int, int]:
@@ -40,10 +38,11 @@ def test_bicubic_pixels_depend_on_two_neighbours_on_either_side():
     assert bicubic_field(40, 43, scale=4) == (8, 12)
 
 
-@pytest.mark.parametrize("variant", LARGE + SMALL)
-def test_nothing_beyond_the_reach_changes_a_tile(variant):
-    stride, overlap = reach(variant, scale=4, stages=2)
-    side, scale = 2 * overlap + stride, 1 if variant == "ss_hr" else 4
+@pytest.mark.parametrize("variant", SEGMENTING)
+def test_nothing_beyond_the_receptive_field_changes_a_tile(variant):
+    stride, overlap = receptive_field(variant, scale=4, stages=2)
+    side = 2 * overlap + stride
+    scale = 1 if VARIANTS[variant].takes_hr else 4
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(1, 3, side + 2 * stride, stride * 2, generator=generator)
     other = image.clone()
@@ -59,11 +58,7 @@ def test_nothing_beyond_the_reach_changes_a_tile(variant):
     torch.testing.assert_close(one, two, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("variant", LARGE)
-def test_networks_at_the_photos_resolution_are_aligned_to_the_unets_pooling(variant):
-    assert reach(variant, scale=4, stages=2)[0] == 16
-
-
-@pytest.mark.parametrize("variant", SMALL)
-def test_networks_behind_an_enlargement_are_aligned_to_a_share_of_it(variant):
-    assert reach(variant, scale=4, stages=2)[0] == 4
+@pytest.mark.parametrize("variant", SEGMENTING)
+def test_tiles_are_aligned_to_the_unets_pooling_in_px_of_the_input(variant):
+    stride = 4 if VARIANTS[variant].has_sr else 16
+    assert receptive_field(variant, scale=4, stages=2)[0] == stride

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cssr.data import layout
+from cssr.sources import layout
 from cssr.sources.layout import DataError, fingerprint, import_images, locate
 
 SIDE = 16
@@ -107,15 +107,10 @@ def test_a_mask_without_image_is_refused(source):
         fetch(source)
 
 
-def test_an_image_of_another_size_is_refused(source):
-    write_image(source / "train/images/a_02.jpg", np.zeros((12, 20, 3), np.uint8))
-    with pytest.raises(DataError, match=r"train/images/a_02.jpg \(20×12 px, not 16×16\)"):
-        fetch(source)
-
-
-def test_a_mask_of_another_size_is_refused(source):
-    write_image(source / "train/masks/a_02.png", np.zeros((8, 8), np.uint8))
-    with pytest.raises(DataError, match=r"train/masks/a_02.png \(8×8 px, not 16×16\)"):
+@pytest.mark.parametrize("name", ["train/images/a_02.jpg", "train/masks/a_02.png"])
+def test_an_image_or_mask_of_another_size_is_refused(source, name):
+    write_image(source / name, np.zeros((12, 20), np.uint8))
+    with pytest.raises(DataError, match=rf"{name} \(20×12 px, not 16×16\)"):
         fetch(source)
 
 

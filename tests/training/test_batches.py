@@ -4,6 +4,7 @@ import torch
 
 from cssr.data.arrays import Arrays, load_arrays
 from cssr.data.preparation import write_arrays
+from cssr.sources.synthetic import write_synthetic
 from cssr.training.batches import (
     Drawn,
     DrawnBatches,
@@ -14,7 +15,6 @@ from cssr.training.batches import (
     make_batch,
     read_batches,
 )
-from cssr.sources.synthetic import write_synthetic
 
 CPU = torch.device("cpu")
 

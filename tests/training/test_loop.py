@@ -1,23 +1,18 @@
 import shutil
-from functools import partial
 
 import pytest
 import torch
-from networks import CPU, budget, pipeline, striped_arrays, train
+from networks import CPU, budget, losses_of, pipeline, striped_arrays, train
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cssr.data.arrays import Arrays
-from cssr.training.batches import Batch, draw_batches, make_batch
-from cssr.device import choose_device
-from cssr.training.losses import LOSSES, joint_loss
+from cssr.models.variants import VARIANTS
+from cssr.training.batches import draw_batches, make_batch
 from cssr.training.guards import NotFiniteError
-from cssr.training.objective import TrainingLosses
+from cssr.training.log import write_logs
+from cssr.training.loop import Monitor, StoppedError
 from cssr.training.parallel import Alone
-from cssr.training.step import prepare_networks, total_loss, train_step
-from cssr.training.loop import StoppedError
-from stages.training_log import write_logs
-
-VARIANTS = ["sr", "ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse"]
+from cssr.training.step import prepare_networks, train_step
 
 
 @pytest.fixture(scope="module")
@@ -34,37 +29,30 @@ def without_speed(rows: list[dict]) -> list[dict]:
     return [{name: row[name] for name in row if name != "images_per_second"} for row in rows]
 
 
-def batch_of(arrays: Arrays) -> Batch:
-    drawn = next(draw_batches(arrays, range(1), batch_size=2, seed=0, device=CPU))
-    return make_batch(drawn, scale=4, phi="normalised")
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_exactly_what_a_variant_trains_changes(variant, arrays, tmp_path):
     before = pipeline(variant).state_dict()
     after = train(variant, arrays, tmp_path)[0].state_dict()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
-    expected = {"sr": {"sr"}, "ss_sr": {"sr"}, "cssr": {"sr", "ss"}, "inverse": {"sr", "ss"}}
-    assert changed == expected.get(variant, {"ss"})
+    assert changed == set(VARIANTS[variant].trained)
 
 
 def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(arrays, tmp_path):
     class InterruptedError(Exception):
         pass
 
-    def interrupt(iteration: int, row: dict) -> None:
-        if iteration == 5:
+    def interrupt(row: dict) -> None:
+        if row["iteration"] == 5:
             raise InterruptedError
 
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     whole, rows = train("cssr", arrays, tmp_path / "a", log_every=5)
     with pytest.raises(InterruptedError):
-        train("cssr", arrays, tmp_path / "b", log=interrupt, log_every=5)
+        train("cssr", arrays, tmp_path / "b", monitor=Monitor(interrupt), log_every=5)
     done = []
-    resumed, again = train(
-        "cssr", arrays, tmp_path / "b", log_every=5, progress=lambda k, row: done.append(k)
-    )
+    monitor = Monitor(progress=lambda k, row: done.append(k))
+    resumed, again = train("cssr", arrays, tmp_path / "b", log_every=5, monitor=monitor)
     assert done == [5, 6]
     assert_same(whole, resumed)
     assert without_speed(rows) == without_speed(again)
@@ -79,7 +67,7 @@ def test_a_training_that_is_asked_to_stop_saves_its_state_and_goes_on_from_there
             "cssr",
             arrays,
             tmp_path / "b",
-            stop_asked=lambda: next(asked),
+            monitor=Monitor(stop_asked=lambda: next(asked)),
             checkpoint_every=100,
         )
     assert [file.name for file in (tmp_path / "b").iterdir()] == ["checkpoint-0000000003.pt"]
@@ -96,12 +84,14 @@ def test_a_training_that_is_asked_to_stop_saves_its_state_and_goes_on_from_there
 def test_a_training_that_is_stopped_validates_on_resuming(answers, arrays, tmp_path):
     whole = train("cssr", arrays, tmp_path / "a", validate_every=2)
     asked, logged = iter(answers), []
-    options = {"validate_every": 2, "log": lambda iteration, row: logged.append(iteration)}
+    monitor = Monitor(lambda row: logged.append(row["iteration"]))
+    monitor.stop_asked = lambda: next(asked)
     with pytest.raises(StoppedError, match="after iteration 2"):
-        train("cssr", arrays, tmp_path / "b", stop_asked=lambda: next(asked), **options)
+        train("cssr", arrays, tmp_path / "b", monitor=monitor, validate_every=2)
     assert [file.name for file in (tmp_path / "b").iterdir()] == ["checkpoint-0000000002.pt"]
     assert logged == []
-    resumed = train("cssr", arrays, tmp_path / "b", **options)
+    monitor.stop_asked = lambda: False
+    resumed = train("cssr", arrays, tmp_path / "b", monitor=monitor, validate_every=2)
     assert logged == [2, 3, 4, 6]
     assert_same(whole[0], resumed[0])
     write_logs(tmp_path / "a", whole[1])
@@ -113,7 +103,8 @@ def test_a_training_that_is_stopped_validates_on_resuming(answers, arrays, tmp_p
 def test_a_training_that_is_done_is_done_once(arrays, tmp_path):
     whole, rows = train("ss_hr", arrays, tmp_path)
     told = []
-    again = train("ss_hr", arrays, tmp_path, progress=lambda done, row: told.append(done))
+    monitor = Monitor(progress=lambda done, row: told.append(done))
+    again = train("ss_hr", arrays, tmp_path, monitor=monitor)
     assert told == []
     assert_same(whole, again[0])
     assert rows == again[1]
@@ -129,7 +120,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_next_checkpoint(arrays, tmp_
                 model.ss.last[-1].bias.fill_(torch.nan)
 
     with pytest.raises(NotFiniteError, match="the loss is not finite at iteration 4: loss nan"):
-        train("ss_hr", arrays, tmp_path, model=model, progress=spoil, log_every=100)
+        train("ss_hr", arrays, tmp_path, model=model, monitor=Monitor(progress=spoil), log_every=9)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint-0000000002.pt"]
     assert done == [1, 2, 3]
 
@@ -166,7 +157,7 @@ def test_moments_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch
     tried("moments of the optimiser not finite", 1, "stopped before the checkpoint")
 
 
-def test_all_black_answers_are_warned_about_once(arrays, tmp_path, caplog):
+def test_all_black_predictions_are_warned_about_once(arrays, tmp_path, caplog):
     model = pipeline("ss_hr")
     with torch.no_grad():
         model.ss.last[-1].bias.fill_(-12.0)
@@ -179,7 +170,7 @@ def test_all_black_answers_are_warned_about_once(arrays, tmp_path, caplog):
         iterations=9,
         learning_rate=1e-6,
     )
-    assert caplog.text.count("answers all black") == 1
+    assert caplog.text.count("predicts all black") == 1
     assert "since iteration 1 the mean crack probability is below 0.001" in caplog.text
 
 
@@ -195,16 +186,19 @@ def test_deterministic_algorithms_are_there_for_each_variant(
 def test_rows_before_a_resumption_are_logged_again(arrays, tmp_path):
     train("ss_hr", arrays, tmp_path, log_every=1)
     seen = []
-    train("ss_hr", arrays, tmp_path, log=lambda done, row: seen.append(done), log_every=1)
+    monitor = Monitor(lambda row: seen.append(row["iteration"]))
+    train("ss_hr", arrays, tmp_path, monitor=monitor, log_every=1)
     assert seen == [1, 2, 3, 4, 5, 6]
 
 
 def test_progress_is_told_each_iteration_once_also_after_a_resumption(arrays, tmp_path):
     told, answers = [], iter([False, False, True])
-    options = {"progress": lambda done, row: told.append((done, bool(row)))}
+    monitor = Monitor(progress=lambda done, row: told.append((done, bool(row))))
+    monitor.stop_asked = lambda: next(answers)
     with pytest.raises(StoppedError, match="after iteration 3"):
-        train("ss_hr", arrays, tmp_path, stop_asked=lambda: next(answers), **options)
-    train("ss_hr", arrays, tmp_path, **options)
+        train("ss_hr", arrays, tmp_path, monitor=monitor)
+    monitor.stop_asked = lambda: False
+    train("ss_hr", arrays, tmp_path, monitor=monitor)
     assert told == [(1, False), (2, False), (3, True), (4, False), (5, False), (6, True)]
 
 
@@ -281,64 +275,15 @@ def test_less_memory_gives_the_same_gradients(variant, arrays, changes):
     for options in ({"micro_batch": 4}, changes):
         budgeted = budget(batch_size=4, **{"micro_batch": 4, **options})
         model = pipeline(variant).to(memory_format=torch.channels_last)
-        prepare_networks(model, budgeted)
+        prepare_networks(model, compile=False, recompute=budgeted.recompute)
         train_step(
-            TrainingLosses(variant, model),
+            losses_of(model),
             batch,
+            0,
             torch.optim.SGD(model.parameters(), lr=0.0),
-            ss_loss=partial(LOSSES["bc2"], alpha=0.1, gamma=0.5),
-            beta=0.3,
             train=budgeted,
             processes=Alone(CPU),
         )
         found.append([parameter.grad for parameter in model.parameters()])
     for whole, parts in zip(*found, strict=True):
         torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("variant", "parts"),
-    [("sr", {"l1"}), ("ss_sr", {"l1"}), ("cssr", {"l1", "ss"}), ("inverse", {"l1", "ss"})],
-)
-def test_the_joint_variants_have_two_losses(variant, parts, arrays):
-    ss_loss = partial(LOSSES["bc2"], alpha=0.1, gamma=0.5)
-    found = TrainingLosses(variant, pipeline(variant))(batch_of(arrays), ss_loss)
-    assert set(found) - {"probability"} == parts
-    assert ("probability" in found) == (variant != "sr")
-    assert all(value.shape == (2,) for value in found.values())
-
-
-def test_the_inverse_model_is_segmented_at_low_resolution(arrays):
-    model, batch, seen = pipeline("inverse"), batch_of(arrays), []
-    losses = TrainingLosses("inverse", model)
-    losses(batch, lambda *given: seen.append(given) or torch.zeros(2))
-    probs, mask, phi = seen[0]
-    assert probs.shape == (2, 1, 16, 16)
-    assert mask is batch.lr_mask
-    assert phi is batch.lr_phi
-
-
-def test_two_losses_are_weighed_by_eq_6():
-    parts = {"l1": torch.tensor([1.0]), "ss": torch.tensor([3.0])}
-    assert total_loss(parts, 0.3) == joint_loss(parts["l1"], parts["ss"], 0.3) == pytest.approx(1.6)
-    assert total_loss({"l1": parts["l1"]}, None) == 1
-
-
-def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose_device("auto") == CPU
-
-
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ValueError, match="device: cuda:1 is not here"):
-        choose_device("cuda:1")
-
-
-def test_a_gpu_of_a_number_becomes_the_current_one(monkeypatch):
-    current = []
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", current.append)
-    assert choose_device("cuda:1") == torch.device("cuda", 1)
-    assert choose_device("cuda") == torch.device("cuda")
-    assert current == [torch.device("cuda", 1)]

@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 import torch
 
@@ -21,9 +19,3 @@ def test_more_gpus_than_there_are_is_refused(monkeypatch):
 def test_one_gpu_is_not_for_several_processes():
     with pytest.raises(ValueError, match=r"2 is not for one GPU \(cuda:1\); device: cuda is"):
         launch(2, torch.device("cuda:1"))
-
-
-def test_a_missing_lightning_fabric_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-    with pytest.raises(ValueError, match="2 needs Lightning Fabric: pip install"):
-        launch(2, torch.device("cpu"))

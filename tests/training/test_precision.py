@@ -13,16 +13,15 @@ from networks import budget
 
 from cssr.data.arrays import Arrays, load_arrays
 from cssr.data.preparation import find_pairs, write_arrays
-from cssr.sources.synthetic import write_synthetic
+from cssr.evaluation.predictor import Predictor
 from cssr.evaluation.scores import evaluate, summarise
-from cssr.models.dbpn import DBPN
-from cssr.models.initial import initialise
-from cssr.models.unet import UNet
-from cssr.models.pipeline import build_pipeline
-from cssr.training.parallel import Alone
+from cssr.models.building import build_pipeline
 from cssr.params import Objective
+from cssr.sources.synthetic import write_synthetic
 from cssr.training.checkpoints import Checkpoints
-from cssr.training.loop import fit
+from cssr.training.loop import Monitor, fit
+from cssr.training.objective import TrainingLosses
+from cssr.training.parallel import Alone
 
 pytestmark = pytest.mark.slow
 ITERATIONS, WINDOW = 300, 50
@@ -44,17 +43,25 @@ def train(
     arrays: tuple[Arrays, Arrays], precision: str, folder: Path, device: torch.device
 ) -> tuple[np.ndarray, float]:
     """Smoothed losses of a CSSR training, and its AIU on the test images."""
-    generator = torch.Generator().manual_seed(0)
-    sr, ss = DBPN(stages=2, features=16, width=8), UNet(encoder=[8, 16, 24, 32, 32], decoder=4)
-    initialise(sr, generator)
-    initialise(ss, generator)
-    pipeline = build_pipeline("cssr", sr=sr, ss=ss, scale=4)
-    rows = fit(
-        pipeline,
+    pipeline = build_pipeline(
         "cssr",
-        arrays,
+        scale=4,
+        seed=0,
+        sr_size={"stages": 2, "features": 16, "width": 8},
+        ss_size={"encoder": [8, 16, 24, 32, 32], "decoder": 4},
+    )
+    losses = TrainingLosses(
+        pipeline,
+        loss="bc2",
+        objective=Objective(gamma=0.5, alpha_start=0.01, alpha_per_epoch=0.09, phi="normalised"),
+        beta=0.3,
+        n_train=len(arrays[0].names),
+        batch_size=8,
+    )
+    rows = fit(
+        losses,
+        *arrays,
         train=budget(
-            iterations=ITERATIONS,
             batch_size=8,
             micro_batch=8,
             learning_rate=3e-4,
@@ -63,16 +70,13 @@ def train(
             log_every=WINDOW,
             validate_every=ITERATIONS,
         ),
-        objective=Objective(gamma=0.5, alpha_start=0.01, alpha_per_epoch=0.09, phi="normalised"),
-        loss="bc2",
-        beta=0.3,
+        iterations=ITERATIONS,
         seed=0,
         checkpoints=Checkpoints(folder / precision, {}),
-        log=lambda iteration, row: None,
-        progress=lambda iteration, row: None,
         processes=Alone(device),
+        monitor=Monitor(),
     )
-    scores = evaluate(pipeline, arrays[1], takes_hr=False, batch_size=8, device=device)
+    scores = evaluate(Predictor(pipeline, device=device, batch_size=8), arrays[1])
     return np.array([row["loss"] for row in rows]), summarise(scores, arrays[1].mask)["aiu"]
 
 

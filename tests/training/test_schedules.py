@@ -30,13 +30,6 @@ def test_alpha_stops_at_099():
     assert alpha_at(10**7, **PAPER) == 0.99
 
 
-@pytest.mark.parametrize(("iteration", "n_train", "batch_size"), [(-1, 5, 2), (0, 0, 2), (0, 5, 0)])
-def test_arguments_out_of_range_are_refused(iteration, n_train, batch_size):
-    message = f"iteration={iteration}, n_train={n_train}, batch_size={batch_size}"
-    with pytest.raises(ValueError, match=message):
-        epoch_at(iteration, n_train=n_train, batch_size=batch_size)
-
-
 def test_alpha_that_falls_stops_at_0():
     falling = {"n_train": 8, "batch_size": 4, "start": 0.5, "per_epoch": -0.2}
     found = [alpha_at(iteration, **falling) for iteration in (0, 2, 4, 6)]
