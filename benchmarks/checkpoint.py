@@ -6,12 +6,13 @@ from tempfile import TemporaryDirectory
 import torch
 
 from benchmarks.measure import Row, median_ms, prepare, report
-from benchmarks.options import add_preset, existing_folder, load_preset, parser_of
-from benchmarks.step import VARIANTS, build
+from benchmarks.options import add_preset, add_variants, existing_folder, parser_of
+from benchmarks.step import build
 from cssr.params import Params
 from cssr.training.checkpoints import Checkpoints
 from cssr.training.step import new_optimiser
 from stages.common import run_stage
+from stages.preset import read_preset
 
 
 def time_variant(
@@ -19,7 +20,7 @@ def time_variant(
 ) -> Row:
     """Size of a variant's state; median times of writing it to a disk and of reading it."""
     pipeline = build(variant, params).to(device)
-    optimiser = new_optimiser(pipeline, params.train)
+    optimiser = new_optimiser(pipeline, params.train.learning_rate)
     for weight in optimiser.param_groups[0]["params"]:
         weight.grad = torch.zeros_like(weight)
     optimiser.step()  # makes the moments
@@ -37,10 +38,10 @@ def main() -> None:
     """Write and read a state of each variant and report."""
     parser = parser_of(__doc__, "checkpoint")
     add_preset(parser, "paper", "its networks")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=("cssr",), help="timed")
+    add_variants(parser, "cssr")
     parser.add_argument("--folder", type=existing_folder, default=".", help="on the disk")
     args = parser.parse_args()
-    device, params = prepare(args), load_preset(args)
+    device, params = prepare(args), read_preset(args.preset)
     rows = [
         time_variant(variant, params, device, folder=args.folder, repeats=args.repeats)
         for variant in args.variants

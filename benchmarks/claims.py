@@ -12,9 +12,9 @@ from benchmarks.collect_cells import RESULTS
 from benchmarks.paired import Estimate, compare, estimate
 from benchmarks.results import FLAT, Results, cell_of
 from cssr.files import write_whole
-from cssr.report.figures import DPI
-from cssr.report.figures import render as render_figure
-from cssr.report.results import LOSSES, MODELS, loss_title, model_title
+from cssr.paper import LOSSES, MODELS
+from cssr.report.curves import DPI
+from cssr.report.curves import render as render_figure
 from cssr.report.tables import markdown_lines
 from stages.common import run_stage
 
@@ -51,7 +51,7 @@ def model_rows(results: Results) -> Rows:
     """Each model: its measures and its errors of measuring."""
     for model in MODELS:
         yield [
-            model_title(model),
+            str(MODELS[model]),
             *scores_shown(results, model),
             f"{results.mean(model, 'test_length_mae'):.0%}",
             f"{results.mean(model, 'test_width_mae'):.2f}",
@@ -63,7 +63,7 @@ def loss_rows(results: Results) -> Rows:
     for loss, beta in results.best.items():
         cell = results.best_cell(loss)
         yield [
-            loss_title(loss),
+            str(LOSSES[loss]),
             f"{beta:g}",
             *scores_shown(results, cell),
             f"{results.spread(cell):.3f}",
@@ -83,7 +83,7 @@ def scores_shown(results: Results, cell: str) -> Iterator[str]:
 def model_pair_rows(results: Results) -> Rows:
     """Pairs of models."""
     for one, other in PAIRS:
-        yield [f"{model_title(one)} − {model_title(other)}", *differences(results, one, other)]
+        yield [f"{MODELS[one]} − {MODELS[other]}", *differences(results, one, other)]
 
 
 def loss_pair_rows(results: Results) -> Rows:
@@ -91,7 +91,7 @@ def loss_pair_rows(results: Results) -> Rows:
     for title, *pair in loss_pairs(results):
         yield [title, *differences(results, *map(results.best_cell, pair))]
     for loss in results.best:
-        title = f"{model_title('cssr')} with {loss_title(loss)} − {model_title('ss_hr')}"
+        title = f"{MODELS['cssr']} with {LOSSES[loss]} − {MODELS['ss_hr']}"
         yield [title, *differences(results, results.best_cell(loss), "ss_hr")]
 
 
@@ -102,7 +102,7 @@ def beta_rows(results: Results) -> Rows:
         psnr = [results.psnr.of(cell) for cell in cells]
         steps = np.diff(np.stack([values.mean() for values in psnr]), axis=0)  # (steps, seeds)
         yield [
-            loss_title(loss),
+            str(LOSSES[loss]),
             *(f"{values.to_numpy().mean():.2f}" for values in psnr),
             shown(compare(psnr[-1], psnr[0]), sign="+", digits=2),
             f"{(steps < 0).all(axis=0).sum()} of {steps.shape[1]}",
@@ -140,12 +140,12 @@ def loss_pairs(results: Results) -> Iterator[tuple[str, str, str]]:
     """A title, one of the paper's losses and a conventional one, of those that were trained."""
     for one, other in product(PROPOSED, CONVENTIONAL):
         if one in results.best and other in results.best:
-            yield f"{loss_title(one)} − {loss_title(other)}", one, other
+            yield f"{LOSSES[one]} − {LOSSES[other]}", one, other
 
 
 def cell_title(cell: str) -> str:
     """The paper's letter and name of a model, or of a cell's loss."""
-    return model_title(cell) if cell in MODELS else loss_title(Path(cell).name.rpartition("-")[0])
+    return str(MODELS[cell] if cell in MODELS else LOSSES[Path(cell).name.rpartition("-")[0]])
 
 
 def differences(

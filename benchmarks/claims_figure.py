@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.paired import compare
 from benchmarks.results import Results
-from cssr.report.figures import FAINT, LOSS_LOOKS, MODEL_LOOKS, STYLE
-from cssr.report.results import MODELS, loss_title, model_title
+from cssr.paper import LOSSES, MODELS
+from cssr.report.curves import FAINT, STYLE, look_of
 
 
 def draw(results: Results, preset: str) -> Figure:
@@ -18,20 +18,20 @@ def draw(results: Results, preset: str) -> Figure:
         preset: its name.
     """
     models = {
-        model_title(model): (model, MODEL_LOOKS[model].colour)
-        for model in MODELS
+        str(title): (model, look_of(model).colour)
+        for model, title in MODELS.items()
         if model != "cssr"
     }
     losses = {
-        f"{loss_title(loss)}, β = {beta:g}": (results.best_cell(loss), LOSS_LOOKS[loss].colour)
+        f"{LOSSES[loss]}, β = {beta:g}": (results.best_cell(loss), look_of(loss).colour)
         for loss, beta in results.best.items()
         if loss != "dice"
     }
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.1), layout="constrained")
         left, right = figure.subplots(1, 2)
-        _draw_differences(left, results, models, "cssr", model_title("cssr"))
-        _draw_differences(right, results, losses, results.best_cell("dice"), loss_title("dice"))
+        _draw_differences(left, results, models, "cssr", str(MODELS["cssr"]))
+        _draw_differences(right, results, losses, results.best_cell("dice"), str(LOSSES["dice"]))
         figure.supxlabel(
             "line: 95 % interval over photos of the paired difference, point: its mean over seeds "
             f"and images, ticks: the seeds · preset: {preset}",

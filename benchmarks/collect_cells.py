@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmarks.workplaces import BEGUN
 from cssr.files import new_folder
-from cssr.report.results import Cell, read_cell
+from cssr.report.results import Result, read_result
 from stages.common import run_stage
 
 RESULTS = Path("docs/results")
@@ -39,13 +39,13 @@ class Run(NamedTuple):
     Attributes:
         place: the workplace's name, a seed's or a variation's, such as `seed-0` or `phi_pixels-0`.
         name: the cell's, such as `cssr` or `sweep/bc2-0.1`.
-        cell: its results.
+        result: its results.
         hours: that its training and its evaluation took.
     """
 
     place: str
     name: str
-    cell: Cell
+    result: Result
     hours: float
 
     @property
@@ -62,7 +62,7 @@ def read_runs(folder: Path) -> Iterator[Run]:
         for file in sorted(place.glob("results/**/metrics.json")):
             name = file.parent.relative_to(place / "results").as_posix()
             took = seconds.get(f"runs/{name}", 0.0) + seconds.get(f"results/{name}", 0.0)
-            yield Run(place.name, name, read_cell(file.parent), took / 3600)
+            yield Run(place.name, name, read_result(file.parent), took / 3600)
 
 
 def read_seconds(file: Path) -> pd.DataFrame:
@@ -76,11 +76,11 @@ def cells_table(runs: list[Run]) -> pd.DataFrame:
         {
             "place": run.place,
             "cell": run.name,
-            "seed": run.cell.run["seed"],
-            "loss": run.cell.run["loss"],
-            "beta": run.cell.run["beta"],
-            **{f"test_{name}": value for name, value in run.cell.test.items()},
-            **{f"val_{name}": value for name, value in run.cell.val.items()},
+            "seed": run.result.run["seed"],
+            "loss": run.result.run["loss"],
+            "beta": run.result.run["beta"],
+            **{f"test_{name}": value for name, value in run.result.test.items()},
+            **{f"val_{name}": value for name, value in run.result.val.items()},
             "hours": run.hours,
         }
         for run in runs
@@ -89,7 +89,7 @@ def cells_table(runs: list[Run]) -> pd.DataFrame:
 
 def images_table(runs: list[Run], metric: str) -> pd.DataFrame:
     """A row for each test image with its photo, a column for each cell that has the metric."""
-    tables = {run.title: pd.read_csv(run.cell.folder / "per_image.csv") for run in runs}
+    tables = {run.title: pd.read_csv(run.result.folder / "per_image.csv") for run in runs}
     first = next(iter(tables.values()))
     columns = {title: table[metric] for title, table in tables.items() if metric in table}
     photos = [PHOTO.match(name)[0] for name in first["name"]]
@@ -100,9 +100,9 @@ def images_table(runs: list[Run], metric: str) -> pd.DataFrame:
 
 def curves_table(runs: list[Run]) -> pd.DataFrame:
     """A row for each threshold, a column for each cell: mean IoU over the test images."""
-    thresholds = runs[0].cell.curve["threshold"]
+    thresholds = runs[0].result.curve["threshold"]
     return pd.DataFrame(
-        {"threshold": thresholds, **{run.title: run.cell.curve["iou"] for run in runs}}
+        {"threshold": thresholds, **{run.title: run.result.curve["iou"] for run in runs}}
     )
 
 
@@ -110,7 +110,7 @@ def environment(folder: Path, runs: list[Run]) -> dict[str, object]:
     """Code, data, devices, versions and hours of all jobs."""
     begun = [json.loads(file.read_text()) for file in sorted(folder.glob(f"*/{BEGUN}"))]
     sources = [json.loads(file.read_text()) for file in folder.glob(f"{FIRST}/data/sources/*.json")]
-    described = [run.cell.run for run in runs]
+    described = [run.result.run for run in runs]
     seconds = pd.concat([read_seconds(file) for file in folder.glob("*/seconds.csv")])
     return {
         **{key: distinct(entry[key] for entry in begun) for key in begun[0]},

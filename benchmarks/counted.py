@@ -13,12 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.step import build, iterate
+from benchmarks.step import build, iterate, new_losses
+from cssr.params import Params
 from cssr.training.augment import Augmentation
 from cssr.training.batches import Drawn
-from cssr.training.objective import Parts, TrainingLosses
+from cssr.training.objective import Parts
 from cssr.training.parallel import Alone
-from cssr.params import Params, Train
 from cssr.training.step import new_optimiser, prepare_networks
 
 CPU = torch.device("cpu")
@@ -27,62 +27,60 @@ CPU = torch.device("cpu")
 def tera_flop(variant: str, params: Params) -> float:
     """Floating-point operations of an iteration, forward and backward, in TFLOP.
 
-    That is of the preset's own training; none recomputes activations.
+    What is recomputed counts again.
     """
     with FakeTensorMode(), FlopCounterMode(display=False) as flops:
-        fake_step(variant, params, params.train)()
+        fake_step(variant, params)()
     return flops.get_total_flops() / 1e12
 
 
-def tensor_gib(variant: str, params: Params, train: Train) -> float:
+def tensor_gib(variant: str, params: Params) -> float:
     """The most GiB of tensors that are alive at a time in an iteration.
 
     These are weights, Adam's moments, the batch, activations and gradients, without compilation;
     not what the interpreter, the libraries and the device's allocator take for themselves.
     """
     with FakeTensorMode(), LiveTensors() as tensors:
-        step = fake_step(variant, params, train)
+        step = fake_step(variant, params)
         step()  # makes the moments
         step()
     return tensors.peak / 2**30
 
 
-def moved_gb(variant: str, params: Params, train: Train) -> float:
+def moved_gb(variant: str, params: Params) -> float:
     """GB that the operations of an iteration read and write, one by one, without convolutions.
 
     A copy of half as many bytes is the floor of what is not convolution, unless it is compiled.
     """
     with FakeTensorMode():
-        step = fake_step(variant, params, train)
+        step = fake_step(variant, params)
         step()
         with MovedBytes() as moved:
             step()
     return moved.bytes / 1e9
 
 
-def fake_step(
-    variant: str, params: Params, train: Train, device: torch.device = CPU
-) -> Callable[[], Parts]:
+def fake_step(variant: str, params: Params, device: torch.device = CPU) -> Callable[[], Parts]:
     """Iterations, under `FakeTensorMode`, of tensors that have a shape, a type and a device only.
 
     Args:
         variant: what is trained.
-        params: the preset.
-        train: its training, or another; networks are not compiled.
+        params: the preset, perhaps changed; networks are not compiled.
         device: where the tensors say that they are; it need not be here.
 
     Returns:
         A function that takes one step and returns the losses. It raises where devices are mixed,
         or where a number is asked for, since there is none: on a GPU that would wait for it.
     """
-    pipeline = build(variant, params)
+    pipeline, train = build(variant, params), params.train
     for owner in pipeline.modules():
         for name, weight in list(owner.named_parameters(recurse=False)):
             there = torch.empty(weight.shape, device=device)
             setattr(owner, name, nn.Parameter(there, weight.requires_grad))
-    prepare_networks(pipeline, train.model_copy(update={"compile": False}))
-    losses, optimiser = TrainingLosses(variant, pipeline), new_optimiser(pipeline, train)
+    prepare_networks(pipeline, compile=False, recompute=train.recompute)
     n, side = train.batch_size, params.data.size
+    losses = new_losses(pipeline, params, n_train=n)
+    optimiser = new_optimiser(pipeline, train.learning_rate)
 
     def step() -> Parts:
         images = torch.empty(n, side, side, 3, dtype=torch.uint8)
@@ -90,7 +88,7 @@ def fake_step(
         augmentation = Augmentation(*map(torch.empty, ((n, 2, 3), n, (n, 3, 3), n)))
         drawn = Drawn(images, mask, phi, augmentation).to(device)
         process = Alone(device)
-        return iterate(losses, drawn, optimiser, params=params, train=train, process=process)
+        return iterate(losses, drawn, optimiser, params=params, process=process)
 
     return step
 

@@ -1,4 +1,4 @@
-"""Speed of making, preparing, reading and distorting images; memory over their number."""
+"""Speed of making, preparing, reading and augmenting images; memory over their number."""
 
 import argparse
 import subprocess
@@ -15,8 +15,8 @@ from benchmarks.measure import Row, median_ms, prepare, report
 from benchmarks.options import add_device_share, at_least, parser_of
 from cssr.data.arrays import load_arrays
 from cssr.data.preparation import find_pairs, write_arrays
-from cssr.training.batches import draw_batches, make_batch
 from cssr.sources.synthetic import write_synthetic
+from cssr.training.batches import draw_batches, make_batch
 from stages.common import run_stage
 
 FILES = 64  # different images; larger sets name them again and again

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -24,15 +25,16 @@ class Job(NamedTuple):
     makes: list[str]
 
 
-def jobs_of(stages: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Job]:
+def jobs_of(pipeline: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Job]:
     """The jobs of a pipeline by DVC's names, such as `sweep@bc2-0.1`.
 
     Args:
-        stages: those of its dvc.yaml.
+        pipeline: its dvc.yaml.
         params: the values of its params.yaml.
     """
+    params = {**ChainMap(*pipeline["vars"]), **params}
     jobs = {}
-    for stage, entry in stages.items():
+    for stage, entry in pipeline["stages"].items():
         body = entry.get("do", entry)
         outs = [next(iter(out)) if isinstance(out, dict) else out for out in body["outs"]]
         for key, item in _cells(entry, params):

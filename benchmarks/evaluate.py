@@ -4,14 +4,16 @@ import cv2
 import torch
 
 from benchmarks.measure import median_ms, prepare, report
-from benchmarks.options import add_preset, at_least, load_preset, parser_of
+from benchmarks.options import add_preset, at_least, parser_of
 from benchmarks.step import build, random_arrays
 from cssr.data.distance import signed_distance
-from cssr.sources.synthetic import synthesize
 from cssr.device import keep_freed_memory
-from cssr.evaluation.scores import evaluate
 from cssr.evaluation.metrics import iou_curve, psnr, ssim
+from cssr.evaluation.predictor import Predictor
+from cssr.evaluation.scores import evaluate
+from cssr.sources.synthetic import synthesize
 from stages.common import run_stage
+from stages.preset import read_preset
 
 
 def main() -> None:
@@ -40,13 +42,10 @@ def main() -> None:
     ]
     phi = median_ms(lambda: signed_distance(crack), cpu, repeats=5 * args.repeats)
     rows.append({"metric": "signed distance map (on the CPU)", "ms/image": phi})
-    params = load_preset(args)
+    params = read_preset(args.preset)
     arrays = random_arrays(args.size, params.data.scale)
-    pipeline = build("cssr", params).to(device, memory_format=torch.channels_last)
-    options = {"takes_hr": False, "batch_size": images, "device": device}
-    evaluation = median_ms(
-        lambda: evaluate(pipeline, arrays, **options), device, repeats=3, warmup=1
-    )
+    predictor = Predictor(build("cssr", params), device=device, batch_size=images)
+    evaluation = median_ms(lambda: evaluate(predictor, arrays), device, repeats=3, warmup=1)
     rows.append({"metric": "evaluation of (f)", "ms/image": evaluation / len(arrays.names)})
     facts = {"preset": args.preset, "size": args.size, "batch_size": images}
     report("evaluate", rows, device, args, facts)

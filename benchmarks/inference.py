@@ -3,10 +3,12 @@
 import torch
 
 from benchmarks.measure import Row, median_ms, prepare, report
-from benchmarks.options import add_preset, at_least, load_preset, parser_of
-from benchmarks.step import VARIANTS, build
+from benchmarks.options import add_preset, add_variants, at_least, parser_of
+from benchmarks.step import build
+from cssr.models.variants import VARIANTS
 from cssr.params import Params
 from stages.common import run_stage
+from stages.preset import read_preset
 
 
 def time_variant(
@@ -14,8 +16,8 @@ def time_variant(
 ) -> Row:
     """Median time of one image, and megapixels of its HR result per second."""
     pipeline = build(variant, params).to(device, memory_format=torch.channels_last).eval()
-    low = side if variant == "ss_hr" else side // params.data.scale
-    image = torch.rand(1, 3, low, low, device=device)
+    seen = side if pipeline.variant.takes_hr else side // params.data.scale
+    image = torch.rand(1, 3, seen, seen, device=device)
 
     @torch.inference_mode()
     def infer() -> None:
@@ -30,13 +32,13 @@ def main() -> None:
     """Time the variants and report."""
     parser = parser_of(__doc__, "inference")
     add_preset(parser, "demo", "its networks")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="timed")
+    add_variants(parser, *VARIANTS)
     parser.add_argument("--side", type=at_least(64), default=512, help="of the HR result, px")
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="autocast"
     )
     args = parser.parse_args()
-    device, params = prepare(args), load_preset(args)
+    device, params = prepare(args), read_preset(args.preset)
     rows = [
         time_variant(
             variant,

@@ -9,9 +9,10 @@ from benchmarks.data import linked_pairs
 from benchmarks.measure import MemoryWatch
 from cssr.data.arrays import load_arrays
 from cssr.data.preparation import write_arrays
+from cssr.evaluation.predictor import Predictor
 from cssr.evaluation.scores import evaluate, summarise
+from cssr.models.pipeline import Pipeline
 from cssr.models.unet import UNet
-from cssr.models.pipeline import BicubicSS
 
 
 def main() -> None:
@@ -30,10 +31,10 @@ def main() -> None:
             write_arrays(arrays, pairs, size=args.size, scale=4)
         else:
             loaded = load_arrays(arrays)
-            pipeline = BicubicSS(UNet(encoder=[4] * 5, decoder=2), scale=4)
-            cpu = torch.device("cpu")
-            scores = evaluate(pipeline, loaded, takes_hr=False, batch_size=16, device=cpu)
-            summarise(scores, loaded.mask)
+            ss = UNet(encoder=[4] * 5, decoder=2)
+            pipeline = Pipeline("bicubic_ss", sr=None, ss=ss, scale=4)
+            predictor = Predictor(pipeline, device=torch.device("cpu"), batch_size=16)
+            summarise(evaluate(predictor, loaded), loaded.mask)
     print(watch.peak)
 
 

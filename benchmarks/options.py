@@ -5,11 +5,9 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from cssr.models.variants import VARIANTS
 from cssr.training.batches import DEVICE_SHARE
-from cssr.params import Params
-from stages.common import load_params
-
-PRESETS = sorted(file.stem for file in Path("presets").glob("*.yaml"))
+from stages.common import preset_names
 
 
 def parser_of(
@@ -32,12 +30,12 @@ def parser_of(
 
 def add_preset(parser: argparse.ArgumentParser, default: str, what: str) -> None:
     """Add the option of a preset, of which `what` is used."""
-    parser.add_argument("--preset", default=default, choices=PRESETS, help=what)
+    parser.add_argument("--preset", default=default, choices=preset_names(), help=what)
 
 
-def load_preset(args: argparse.Namespace) -> Params:
-    """The parameters of the preset that a command line names."""
-    return load_params(Path(f"presets/{args.preset}.yaml"))
+def add_variants(parser: argparse.ArgumentParser, *default: str) -> None:
+    """Add the option of the variants that are timed."""
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=default, help="timed")
 
 
 def add_device_share(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ import yaml
 from benchmarks.collect_cells import METRICS
 from benchmarks.paired import Scores
 from benchmarks.workplaces import variations_of
-from cssr.report.results import LOSSES
+from cssr.paper import LOSSES
 
 FLAT = (0.1, 0.9)  # thresholds between which the IoU of a loss is called flat or not
 

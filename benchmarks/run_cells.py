@@ -23,9 +23,10 @@ from pathlib import Path
 from safetensors.torch import load_file, save
 
 from benchmarks.workplaces import BEGUN, CODE, ROOT, Key, Workplace, variations_of
-from cssr.models.saved import WEIGHTS
 from cssr.files import write_whole
-from stages.common import load_params, run_stage
+from cssr.models.saved import WEIGHTS
+from stages.common import preset_names, run_stage
+from stages.preset import read_preset
 
 # of each workplace: enough to collect from, and to go on with
 PACKED = ("*.yaml", "*.csv", BEGUN, "data/sources/*", *(f"{name}/**/*" for name in CODE))
@@ -137,14 +138,14 @@ def pack(folder: Path, out: Path, places: Iterable[Path], models: Iterable[str])
 def main() -> None:
     """Run, and pack."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run_cells", description=__doc__)
-    parser.add_argument("--preset", default="real_small")
+    parser.add_argument("--preset", default="real_small", choices=preset_names())
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variations", nargs="*", help="all by default")
     parser.add_argument("--at-once", type=int, default=1, help="jobs at a time; cores are shared")
     parser.add_argument("--pack", type=Path, help="folder to write in the end, also if cut short")
     parser.add_argument("--weights", nargs="*", default=["cssr"], help="models, for --pack")
     args = parser.parse_args()
-    params = load_params(ROOT / "presets" / f"{args.preset}.yaml").model_dump()
+    params = read_preset(args.preset).model_dump()
     folder = Path("cells", args.preset).resolve()
     known = variations_of(params)
     variations = list(known) if args.variations is None else args.variations

@@ -1,42 +1,60 @@
 """A training iteration with the networks of a preset."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from cssr.data.arrays import Arrays
+from cssr.models.building import new_sr, new_ss
+from cssr.models.pipeline import Pipeline
+from cssr.models.variants import VARIANTS
+from cssr.params import Params, parse_params
 from cssr.training.batches import Drawn, make_batch
-from cssr.training.losses import LOSSES
-from cssr.models.pipeline import build_pipeline
-from cssr.training.objective import OBJECTIVES, Parts, TrainingLosses
+from cssr.training.objective import Parts, TrainingLosses
 from cssr.training.parallel import Alone
-from cssr.params import Params, Train, parse_params
 from cssr.training.step import train_step
-from stages.train import new_sr, new_ss
-
-VARIANTS = tuple(OBJECTIVES)
+from stages.preset import merge
 
 Mark = Callable[[str], None]
 
 
-def build(variant: str, params: Params) -> nn.Module:
-    """A variant's pipeline with the preset's networks and random weights."""
-    channels = 1 if variant in ("ss_sr", "inverse") else 3
-    sr = new_sr(params.model.sr, None, channels=channels, scale=params.data.scale, seed=0)
-    ss = new_ss(params.model.ss.model_copy(update={"pretrained": False}), seed=0)
-    sr.requires_grad_(variant != "sr_ss")
-    ss.requires_grad_(variant != "ss_sr")
-    return build_pipeline(variant, sr=sr, ss=ss, scale=params.data.scale)
+def build(variant: str, params: Params) -> Pipeline:
+    """A variant's pipeline with the preset's networks and random weights, trained or frozen."""
+    record, model, scale = VARIANTS[variant], params.model, params.data.scale
+    sr = ss = None
+    if "sr" in record.steps:
+        sr = new_sr(model.sr.model_dump(), channels=record.sr_channels, scale=scale, seed=0)
+        sr.requires_grad_("sr" in record.trained)
+    if "ss" in record.steps:
+        ss = new_ss(model.ss.model_dump(exclude={"pretrained"}), seed=0, pretrained=False)
+        ss.requires_grad_("ss" in record.trained)
+    return Pipeline(variant, sr=sr, ss=ss, scale=scale)
 
 
-def changed_train(params: Params, changes: Mapping[str, Any]) -> Train:
-    """A preset's training with some values changed, validated as a whole params file is."""
-    values = params.model_dump()
-    return parse_params({**values, "train": {**values["train"], **changes}}).train
+def new_losses(pipeline: Pipeline, params: Params, *, n_train: int) -> TrainingLosses:
+    """What the preset trains a pipeline on.
+
+    Args:
+        pipeline: of any variant.
+        params: the preset.
+        n_train: images of the training set.
+    """
+    trained = pipeline.variant.trained
+    return TrainingLosses(
+        pipeline,
+        loss=params.loss if "ss" in trained else None,
+        objective=params.objective if "ss" in trained else None,
+        beta=params.beta if len(trained) == 2 else None,
+        n_train=n_train,
+        batch_size=params.train.batch_size,
+    )
+
+
+def changed(params: Params, changes: Mapping[str, Any]) -> Params:
+    """A preset with some values changed, sections nested, validated as a params file is."""
+    return parse_params(merge(params.model_dump(), changes))
 
 
 def random_arrays(size: int, scale: int, images: int = 48) -> Arrays:
@@ -55,31 +73,21 @@ def iterate(
     optimiser: torch.optim.Optimizer,
     *,
     params: Params,
-    train: Train,
     process: Alone,
     mark: Mark = lambda part: None,
 ) -> Parts:
-    """One iteration at half of the boundary loss's weight; its losses of each image.
+    """The first iteration of a training; its losses of each image.
 
     Args:
         losses: of a variant, around its networks.
         drawn: images as they are stored.
         optimiser: of what is trained.
-        params: the preset.
-        train: its training, or another.
+        params: the preset, perhaps changed.
         process: that the networks are in.
         mark: called with the name of each part that ends here.
     """
     batch = make_batch(drawn, scale=params.data.scale, phi=params.objective.phi)
     mark("data and augmentation")
-    parts = train_step(
-        losses,
-        batch,
-        optimiser,
-        ss_loss=partial(LOSSES[params.loss], alpha=0.5, gamma=params.objective.gamma),
-        beta=params.beta,
-        train=train,
-        processes=process,
-    )
+    parts = train_step(losses, batch, 0, optimiser, train=params.train, processes=process)
     mark("optimiser")
     return parts

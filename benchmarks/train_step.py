@@ -13,23 +13,17 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.counted import moved_gb, tensor_gib, tera_flop
-from benchmarks.measure import (
-    Clock,
-    MemoryWatch,
-    Row,
-    floors,
-    prepare,
-    report,
-)
-from benchmarks.options import add_device_share, add_preset, at_least, load_preset, parser_of
-from benchmarks.step import VARIANTS, Mark, build, changed_train, iterate, random_arrays
+from benchmarks.measure import Clock, MemoryWatch, Row, floors, prepare, report
+from benchmarks.options import add_device_share, add_preset, add_variants, at_least, parser_of
+from benchmarks.step import Mark, build, changed, iterate, new_losses, random_arrays
 from cssr.data.arrays import Arrays
+from cssr.models.variants import VARIANTS
+from cssr.params import Params
 from cssr.training.batches import DEVICE_SHARE, draw_batches
-from cssr.training.objective import TrainingLosses
 from cssr.training.parallel import Alone
-from cssr.params import Params, Train
 from cssr.training.step import new_optimiser, prepare_networks
 from stages.common import run_stage
+from stages.preset import read_preset
 
 PARTS = ("data and augmentation", "SR forward", "SS forward", "loss", "backward", "optimiser")
 
@@ -82,7 +76,6 @@ class MarkedProcess(Alone):
 def iterations(
     variant: str,
     params: Params,
-    train: Train,
     arrays: Arrays,
     device: torch.device,
     *,
@@ -91,12 +84,15 @@ def iterations(
 ) -> Iterator[None]:
     """Iterations of a training, each taken when it is asked for, whose parts are marked."""
     pipeline = build(variant, params).to(device, memory_format=torch.channels_last)
-    prepare_networks(pipeline, train)
-    for name, part in {"sr": "SR forward", "ss": "SS forward"}.items():
-        if getattr(pipeline, name, None) is not None:
-            setattr(pipeline, name, Marked(getattr(pipeline, name), part, mark))
-    optimiser = new_optimiser(pipeline, train)
-    losses, process = TrainingLosses(variant, pipeline), MarkedProcess(device, mark)
+    train = params.train
+    prepare_networks(pipeline, compile=train.compile, recompute=train.recompute)
+    optimiser = new_optimiser(pipeline, train.learning_rate)
+    if pipeline.sr is not None:
+        pipeline.sr = Marked(pipeline.sr, "SR forward", mark)
+    if pipeline.ss is not None:
+        pipeline.ss = Marked(pipeline.ss, "SS forward", mark)
+    losses = new_losses(pipeline, params, n_train=len(arrays.names))
+    process = MarkedProcess(device, mark)
     drawn_batches = draw_batches(
         arrays,
         range(10**6),
@@ -107,7 +103,7 @@ def iterations(
     )
     mark("start")
     for drawn in drawn_batches:
-        iterate(losses, drawn, optimiser, params=params, train=train, process=process, mark=mark)
+        iterate(losses, drawn, optimiser, params=params, process=process, mark=mark)
         yield
 
 
@@ -143,7 +139,6 @@ def convolution_share(steps: Iterator[None], repeats: int) -> float:
 def time_variant(
     variant: str,
     params: Params,
-    train: Train,
     arrays: Arrays,
     device: torch.device,
     *,
@@ -156,8 +151,7 @@ def time_variant(
 
     Args:
         variant: whose iteration.
-        params: the preset.
-        train: its training, or another.
+        params: the preset, perhaps changed.
         arrays: the training set.
         device: where.
         warmup: iterations before the timed ones.
@@ -168,9 +162,7 @@ def time_variant(
     torch.compiler.reset()  # or what is compiled for one variant changes the next
     gc.collect()
     cuda, marks = device.type == "cuda", Marks(device)
-    steps = iterations(
-        variant, params, train, arrays, device, device_share=device_share, mark=marks
-    )
+    steps = iterations(variant, params, arrays, device, device_share=device_share, mark=marks)
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     with MemoryWatch() as watch:
@@ -179,12 +171,12 @@ def time_variant(
     return {**row, **profiled(steps), "peak GiB": peak / 1024}
 
 
-def counts(variant: str, params: Params, train: Train) -> Row:
-    """Work and memory of an iteration, counted without computing it."""
+def counts(variant: str, preset: Params, params: Params) -> Row:
+    """Work of the preset's iteration, and what the changed one moves and holds, counted."""
     return {
-        "TFLOP": tera_flop(variant, params),
-        "GB moved": moved_gb(variant, params, train),
-        "tensors, GiB": tensor_gib(variant, params, train),
+        "TFLOP": tera_flop(variant, preset),
+        "GB moved": moved_gb(variant, params),
+        "tensors, GiB": tensor_gib(variant, params),
     }
 
 
@@ -192,7 +184,7 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = parser_of(__doc__, "train_step")
     add_preset(parser, "demo", "its networks, sizes and training")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS, help="timed")
+    add_variants(parser, *VARIANTS)
     parser.add_argument("--warmup", type=at_least(0), default=5, help="iterations before")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="not the preset's")
     parser.add_argument("--micro-batch", type=at_least(1), help="images at a time")
@@ -206,13 +198,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Time the variants and report."""
     args = parse_args()
-    device, params = prepare(args), load_preset(args)
+    device, preset = prepare(args), read_preset(args.preset)
     asked = {"precision": args.precision, "micro_batch": args.micro_batch}
     changes = {name: value for name, value in asked.items() if value}
     changes |= {"compile": args.compile, "recompute": args.recompute}
-    train = changed_train(params, changes)
+    params = changed(preset, {"train": changes})
+    train = params.train
     if args.count:
-        rows = [{"variant": name, **counts(name, params, train)} for name in args.variants]
+        rows = [{"variant": name, **counts(name, preset, params)} for name in args.variants]
         report("train_step", rows, device, args, {"preset": args.preset, **train.model_dump()})
         return
 
@@ -227,7 +220,6 @@ def main() -> None:
         row = time_variant(
             variant,
             params,
-            train,
             arrays,
             device,
             warmup=args.warmup,
@@ -237,7 +229,7 @@ def main() -> None:
         )
         if device.type == "cpu" and len(args.variants) > 1:  # whose memory is not given back
             del row["peak GiB"]
-        counted = counts(variant, params, train)
+        counted = counts(variant, preset, params)
         speed = counted["TFLOP"] / row["ms"] * 1e3
         rows.append(
             {

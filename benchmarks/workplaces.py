@@ -57,13 +57,13 @@ def variations_of(params: Mapping[str, Any]) -> dict[str, Variation]:
     )
     three = ("bicubic_ss", "sr_ss", "cssr")
     printed = (
-        "cssr/losses.py",
+        "cssr/training/losses.py",
         "return alpha * boundary_loss(probs, phi) + (1 - alpha) * gdice_loss(probs, mask)",
         "return (1 - alpha) * boundary_loss(probs, phi) + alpha * gdice_loss(probs, mask)",
     )
     boundary_gdice = (f"sweep/boundary_gdice-{max(params['sweep']['betas'])}",)
     return {
-        "sr_random": Variation("SR from random weights", {"model.sr.init": "random"}),
+        "sr_random": Variation("SR from random weights", {"model.sr_init": "random"}),
         "alpha_flat": Variation("α stays", {"objective.alpha_per_epoch": 0.0}),
         "alpha_falling": Variation("α falls from 0.66", falling),
         "phi_pixels": Variation("φ in pixels", {"objective.phi": "pixels"}),
@@ -105,8 +105,8 @@ class Workplace:
         if self.base:
             link_shared(folder, self.base.folder)
         (folder / "data/sources").mkdir(parents=True, exist_ok=True)
-        stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-        self.jobs = jobs_of(stages, self.params)
+        pipeline = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))
+        self.jobs = jobs_of(pipeline, self.params)
         self.order = order_of(self.jobs)
 
     def plan(self, wanted: Iterable[str]) -> dict[Key, list[Key]]:

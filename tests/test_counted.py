@@ -1,30 +1,27 @@
 """Training iterations without values: what they take, what they wait for, where they are."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from benchmarks import step
 from benchmarks.counted import LiveTensors, MovedBytes, fake_step, tensor_gib, tera_flop
-from benchmarks.step import VARIANTS, build
-from cssr.params import LOSS_NAMES
+from benchmarks.step import build, changed
+from cssr.models.variants import VARIANTS
+from cssr.paper import LOSSES
+from cssr.training import objective
 from cssr.training.guards import FiniteWatch
 from cssr.training.parallel import Alone
-from stages.common import load_params
-
-PRESETS = Path(__file__).parents[1] / "presets"
+from stages.preset import read_preset
 
 
 @pytest.fixture(scope="module")
 def smoke():
-    return load_params(PRESETS / "smoke.yaml")
+    return read_preset("smoke")
 
 
 @pytest.fixture(scope="module")
 def paper():
-    return load_params(PRESETS / "paper.yaml")
+    return read_preset("paper")
 
 
 def test_the_papers_joint_step_has_the_published_work(paper):
@@ -61,16 +58,15 @@ def test_views_and_changes_in_place_are_not_counted_again():
     ids=lambda value: ", ".join(value) or "nothing" if isinstance(value, dict) else "",
 )
 def test_the_papers_joint_step_holds_less_with_the_options_for_it(less, gib, paper):
-    train = paper.train.model_copy(update=less)
-    assert tensor_gib("cssr", paper, train) == pytest.approx(gib, abs=0.05)
+    assert tensor_gib("cssr", changed(paper, {"train": less})) == pytest.approx(gib, abs=0.05)
 
 
 def test_evaluating_the_papers_joint_model_holds_no_more_than_its_training(paper):
     low = paper.data.size // paper.data.scale
     with FakeTensorMode(), LiveTensors() as tensors, torch.inference_mode():
         build("cssr", paper)(torch.empty(paper.evaluate.batch_size, 3, low, low))
-    less = paper.train.model_copy(update={"recompute": True, "precision": "bfloat16"})
-    assert tensors.peak / 2**30 < tensor_gib("cssr", paper, less)
+    less = changed(paper, {"train": {"recompute": True, "precision": "bfloat16"}})
+    assert tensors.peak / 2**30 < tensor_gib("cssr", less)
 
 
 def test_operations_are_counted_with_what_they_read_and_write():
@@ -83,13 +79,13 @@ def test_operations_are_counted_with_what_they_read_and_write():
 
 @pytest.mark.parametrize(
     ("variant", "loss"),
-    [(variant, "bc2") for variant in VARIANTS] + [("cssr", loss) for loss in LOSS_NAMES],
+    [(variant, "bc2") for variant in VARIANTS] + [("cssr", loss) for loss in LOSSES],
 )
 def test_an_iteration_waits_for_no_number(variant, loss, smoke):
-    train = smoke.train.model_copy(update={"precision": "bfloat16", "micro_batch": 1})
-    finite = FiniteWatch()
+    train = {"precision": "bfloat16", "micro_batch": 1}
+    params, finite = changed(smoke, {"loss": loss, "train": train}), FiniteWatch()
     with FakeTensorMode():
-        take_step = fake_step(variant, smoke.model_copy(update={"loss": loss}), train)
+        take_step = fake_step(variant, params)
         for iteration in (1, 2):
             means = {name: value.mean() for name, value in take_step().items()}
             finite.see(iteration, means)
@@ -101,9 +97,9 @@ def test_a_loss_that_looks_at_a_number_would_be_noticed(smoke, monkeypatch):
     def impatient(probs, mask, phi, **weights):
         return probs.mean(dim=(1, 2, 3)) * float(mask.max())
 
-    monkeypatch.setitem(step.LOSSES, smoke.loss, impatient)
+    monkeypatch.setitem(objective.LOSSES, smoke.loss, impatient)
     with FakeTensorMode(), pytest.raises(DataDependentOutputException):
-        fake_step("cssr", smoke, smoke.train)()
+        fake_step("cssr", smoke)()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -111,7 +107,7 @@ def test_a_gpus_losses_stay_on_the_gpu(variant, smoke, monkeypatch):
     if not torch.cuda.is_available():  # without one, PyTorch refuses the backward pass
         monkeypatch.setattr(Alone, "backward", lambda self, loss: None)
     with FakeTensorMode():
-        losses = fake_step(variant, smoke, smoke.train, torch.device("cuda"))()
+        losses = fake_step(variant, smoke, torch.device("cuda"))()
     assert {value.device.type for value in losses.values()} == {"cuda"}
 
 
@@ -120,6 +116,6 @@ def test_a_tensor_left_on_the_cpu_would_be_noticed(smoke, monkeypatch):
         return (probs - torch.zeros(probs.shape)).mean(dim=(1, 2, 3))
 
     monkeypatch.setattr(Alone, "backward", lambda self, loss: None)
-    monkeypatch.setitem(step.LOSSES, smoke.loss, misplaced)
+    monkeypatch.setitem(objective.LOSSES, smoke.loss, misplaced)
     with FakeTensorMode(), pytest.raises(RuntimeError, match=r"cuda:0.*cpu|cpu.*cuda:0"):
-        fake_step("cssr", smoke, smoke.train, torch.device("cuda"))()
+        fake_step("cssr", smoke, torch.device("cuda"))()

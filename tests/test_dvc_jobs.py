@@ -6,21 +6,22 @@ import yaml
 from dvc.repo import Repo
 
 from benchmarks.dvc_jobs import jobs_of, order_of, to_do
+from stages.preset import preset_text, read_preset
 
 ROOT = Path(__file__).parents[1]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 
 
 def jobs_for(preset: str):
-    return jobs_of(STAGES, yaml.safe_load((ROOT / f"presets/{preset}.yaml").read_text()))
+    return jobs_of(PIPELINE, read_preset(preset).model_dump())
 
 
 @pytest.mark.parametrize("preset", ["demo", "own", "paper", "real_small"])
 def test_jobs_and_their_order_are_those_of_dvc(preset, tmp_path, monkeypatch):
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
-    shutil.copy(ROOT / f"presets/{preset}.yaml", tmp_path / "params.yaml")
-    monkeypatch.chdir(tmp_path)  # DVC names stages as seen from there
+    (tmp_path / "params.yaml").write_text(preset_text(preset))
     jobs = jobs_for(preset)
+    monkeypatch.chdir(tmp_path)  # DVC names stages as seen from there
     with Repo.init(tmp_path, no_scm=True) as repo:
         index = repo.index
         assert {name: " ".join(job.command) for name, job in jobs.items()} == {

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import CPU, budget, pipeline, striped_arrays, train
+from networks import CPU, SEGMENTING, budget, losses_of, pipeline, striped_arrays, train
 from shell import run
 
-from cssr.data import batches
 from cssr.data.arrays import Arrays
+from cssr.evaluation.predictor import Predictor
 from cssr.evaluation.scores import evaluate
 from cssr.models.dbpn import DBPN
 from cssr.models.strided import cudnn_is_slow
+from cssr.models.variants import VARIANTS
+from cssr.training import batches
 from cssr.training.batches import draw_batches, make_batch
-from cssr.training.loop import StoppedError
-from cssr.training.losses import LOSSES
-from cssr.training.objective import OBJECTIVES, TrainingLosses
+from cssr.training.loop import Monitor, StoppedError
 from cssr.training.parallel import Alone
 from cssr.training.step import new_optimiser, train_step
 
@@ -33,7 +33,7 @@ def weights(model: torch.nn.Module) -> list[torch.Tensor]:
     return [value.cpu() for value in model.state_dict().values()]
 
 
-@pytest.mark.parametrize("variant", OBJECTIVES)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_training_on_the_gpu_follows_one_on_the_cpu(variant, arrays, tmp_path):
     here = train(variant, arrays, tmp_path / "a")[1]
     there = train(variant, arrays, tmp_path / "b", device=GPU)[1]
@@ -58,7 +58,7 @@ def test_bfloat16_convolutions_are_those_of_float32():
     assert (ours - plain).norm() < 0.02 * plain.norm()
 
 
-@pytest.mark.parametrize("variant", OBJECTIVES)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_batches_read_ahead_are_those_on_the_gpu(
     variant, arrays, tmp_path, monkeypatch, deterministic
 ):
@@ -71,50 +71,40 @@ def test_batches_read_ahead_are_those_on_the_gpu(
 def test_an_interrupted_training_ends_with_the_same_bits(arrays, tmp_path, deterministic):
     whole = train("cssr", arrays, tmp_path / "a", device=GPU)[0]
     answers = iter([False, False, True])
+    monitor = Monitor(stop_asked=lambda: next(answers))
     with pytest.raises(StoppedError):
-        train("cssr", arrays, tmp_path / "b", device=GPU, stop_asked=lambda: next(answers))
+        train("cssr", arrays, tmp_path / "b", device=GPU, monitor=monitor)
     resumed = train("cssr", arrays, tmp_path / "b", device=GPU)[0]
     assert all(map(torch.equal, weights(whole), weights(resumed)))
 
 
-@pytest.mark.parametrize("variant", OBJECTIVES)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_step_does_not_wait_for_the_gpu(variant, arrays):
     model = pipeline(variant).to(GPU, memory_format=torch.channels_last)
-    optimiser, losses = new_optimiser(model, budget()), TrainingLosses(variant, model)
-
-    def ss_loss(*images):
-        return LOSSES["bc2"](*images, alpha=0.1, gamma=0.5)
-
+    losses, optimiser = losses_of(model), new_optimiser(model, 1e-3)
+    drawn_batches = draw_batches(arrays, range(3), batch_size=2, seed=0, device=GPU)
     try:
-        for drawn in draw_batches(arrays, range(3), batch_size=2, seed=0, device=GPU):
+        for iteration, drawn in enumerate(drawn_batches):
             batch = make_batch(drawn, scale=4, phi="normalised")
-            train_step(
-                losses,
-                batch,
-                optimiser,
-                ss_loss=ss_loss,
-                beta=0.3,
-                train=budget(),
-                processes=Alone(GPU),
-            )
+            process = Alone(GPU)
+            train_step(losses, batch, iteration, optimiser, train=budget(), processes=process)
             torch.cuda.set_sync_debug_mode("error")  # from the second step on
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize("variant", ["ss_hr", "bicubic_ss", "ss_bicubic", "cssr", "inverse"])
+@pytest.mark.parametrize("variant", SEGMENTING)
 def test_scores_on_the_gpu_are_those_on_the_cpu(variant, arrays, monkeypatch):
     # IoU of an image without crack jumps where one pixel reaches a threshold
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
     def scores(device):
-        model = pipeline(variant).to(device)
-        options = {"takes_hr": variant == "ss_hr", "batch_size": 4, "device": device}
-        return evaluate(model, arrays, **options)
+        return evaluate(Predictor(pipeline(variant), device=device, batch_size=4), arrays)
 
-    for ours, theirs in zip(scores(CPU), scores(GPU), strict=True):
-        if ours is not None:
-            assert theirs == pytest.approx(ours, rel=0.01, abs=0.01)
+    ours, theirs = scores(CPU), scores(GPU)
+    assert ours.keys() == theirs.keys()
+    for name, values in ours.items():
+        assert theirs[name] == pytest.approx(values, rel=0.01, abs=0.01)
 
 
 @pytest.mark.parametrize(

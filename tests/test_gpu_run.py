@@ -1,6 +1,7 @@
 """`python -m benchmarks.gpu`: what is measured is there, whatever ends the run."""
 
 import json
+import os
 import random
 import re
 import shutil
@@ -21,7 +22,7 @@ from benchmarks.gpu.__main__ import PARTS, main
 from benchmarks.gpu.steps import SETTINGS, cudnn_benchmark
 from benchmarks.gpu.tables import Numbers, keep, put
 from benchmarks.gpu.trainings import affordable, alpha_growth
-from stages.common import load_params
+from stages.preset import read_preset
 
 ROOT = Path(__file__).parents[1]
 
@@ -183,9 +184,8 @@ def test_a_run_takes_the_place_of_the_parts_that_it_has(tmp_path, monkeypatch):
 
 
 def test_the_counts_are_those_of_the_code():
-    params = load_params(ROOT / "presets/paper.yaml")
     counted = Numbers(tables.NUMBERS).row("counts_float32", "variant", "ss_bicubic")
-    assert counted["TFLOP"] == tera_flop("ss_bicubic", params)
+    assert counted["TFLOP"] == tera_flop("ss_bicubic", read_preset("paper"))
 
 
 def test_cudnn_tries_its_algorithms_and_nothing_else_changes():
@@ -197,6 +197,17 @@ def test_cudnn_tries_its_algorithms_and_nothing_else_changes():
     with cudnn_benchmark():
         assert flags() == before | {"benchmark": True}
     assert flags() == before
+
+
+def test_no_part_imports_what_a_machine_without_network_lacks():
+    lacking = ("dvc", "dvclive", "ruamel", "lightning_fabric", "rasterio", "onnxruntime")
+    modules = [f"benchmarks.gpu.{name}" for name in ("__main__", "floors", "steps", "trainings")]
+    modules += ["benchmarks.gpu.checks", "test_gpu", "test_precision"]
+    lines = ["import sys", f"sys.modules.update(dict.fromkeys({lacking}))"]  # None: not to be found
+    code = "; ".join([*lines, f"import {', '.join(modules)}"])
+    path = os.pathsep.join(map(str, (ROOT / "tests", ROOT / "tests/training")))
+    known = environment() | {"PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=known, check=True)
 
 
 def test_the_wheels_to_carry_are_pydantic_and_its_needs():

@@ -111,7 +111,7 @@ def test_a_pack_of_a_seed_without_reports_is_enough_to_make_them(repo, clone):
 
 def test_a_job_that_fails_ends_all_with_one_line(clone):
     folder = clone("smoke")
-    (folder / "cssr/data/synthetic.py").write_text("raise ValueError('broken')\n")
+    (folder / "cssr/sources/synthetic.py").write_text("raise ValueError('broken')\n")
     done = run(f"python {RUN}", folder, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: fetch ended with 1: ")

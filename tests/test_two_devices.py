@@ -19,7 +19,7 @@ def two_devices(repo) -> None:
     set_params(
         repo,
         ("devices: 1", "devices: 2"),
-        ("train:\n  iterations: 4", "train:\n  iterations: 100"),
+        ("models: 4", "models: 100"),
         ("log_every: 2", "log_every: 10"),
         ("validate_every: 4", "validate_every: 50"),
     )

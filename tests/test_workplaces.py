@@ -1,12 +1,11 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmarks.workplaces import Workplace, variations_of
+from stages.preset import read_preset
 
-ROOT = Path(__file__).parents[1]
-PARAMS = yaml.safe_load((ROOT / "presets/real_small.yaml").read_text())
+PARAMS = read_preset("real_small").model_dump()
 
 
 @pytest.mark.parametrize("name", variations_of(PARAMS))

@@ -10,7 +10,7 @@ from benchmarks.options import parser_of
 from stages.common import run_stage
 
 PRECISION = "test_smoothed_losses_within_2_percent_and_the_aiu_within_1_percent"
-TESTS = (f"tests/test_precision.py::{PRECISION}[cuda]", "tests/test_gpu.py")
+TESTS = (f"tests/training/test_precision.py::{PRECISION}[cuda]", "tests/test_gpu.py")
 
 
 class Recorder:

@@ -14,15 +14,17 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.measure import Row, facts_of, prepare, save
-from benchmarks.options import add_preset, at_least, load_preset, parser_of
-from benchmarks.step import VARIANTS, changed_train, random_arrays
+from benchmarks.options import add_preset, at_least, parser_of
+from benchmarks.step import changed, random_arrays
 from benchmarks.train_step import time_variant
-from cssr.training.batches import DEVICE_SHARE
 from cssr.device import compute_deterministically
 from cssr.models import strided
 from cssr.models.dbpn import ConvPReLU
 from cssr.models.unet import PixelShuffle
+from cssr.models.variants import VARIANTS
+from cssr.training.batches import DEVICE_SHARE
 from stages.common import run_stage
+from stages.preset import read_preset
 
 
 class Setting(NamedTuple):
@@ -158,18 +160,17 @@ def main() -> None:
     parser.add_argument("--part", choices=SETTINGS, required=True, help="settings to time")
     parser.add_argument("--warmup", type=at_least(0), default=4, help="iterations before")
     args = parser.parse_args()
-    device, params = prepare(args), load_preset(args)
-    arrays = random_arrays(params.data.size, params.data.scale)
+    device, preset = prepare(args), read_preset(args.preset)
+    arrays = random_arrays(preset.data.size, preset.data.scale)
     rows: list[Row] = []
     for setting in SETTINGS[args.part]:
-        train = changed_train(params, setting.changes)
+        params = changed(preset, {"train": setting.changes})
         row: Row = {"setting": setting.name, "variant": setting.variant}
         try:
             with setting.within():
                 row |= time_variant(
                     setting.variant,
                     params,
-                    train,
                     arrays,
                     device,
                     warmup=args.warmup,

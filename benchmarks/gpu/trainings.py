@@ -11,32 +11,33 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import torch
-from torch import nn
 
 from benchmarks.measure import Row, facts_of, prepare, save
-from benchmarks.options import add_preset, at_least, load_preset, parser_of, zip_file
-from benchmarks.step import random_arrays
+from benchmarks.options import add_preset, at_least, parser_of, zip_file
+from benchmarks.step import changed, new_losses, random_arrays
 from benchmarks.train_step import time_variant
-from cssr.models.saved import save_model
 from cssr.data.arrays import Arrays, load_arrays, to_bytes
 from cssr.data.preparation import find_pairs, write_arrays
-from cssr.sources.layout import import_images
 from cssr.data.split import split_names
-from cssr.sources.synthetic import write_synthetic
-from cssr.evaluation.scores import crack_pixels, evaluate, predict, summarise
-from cssr.measurement.examples import choose_examples
+from cssr.evaluation.predictor import Predictor
+from cssr.evaluation.scores import crack_pixels, evaluate, summarise
 from cssr.files import write_whole
-from cssr.training.parallel import Alone
-from cssr.params import Params, Train
+from cssr.measurement.examples import choose_examples
+from cssr.models.building import build_pipeline
+from cssr.models.pipeline import Pipeline
+from cssr.models.saved import save_model
+from cssr.params import Params
+from cssr.sources.layout import import_images
+from cssr.sources.synthetic import write_synthetic
 from cssr.training.checkpoints import Checkpoints
-from cssr.training.loop import fit
+from cssr.training.loop import Monitor, fit
+from cssr.training.parallel import Alone
 from stages.common import run_stage
-from stages.train import build
+from stages.preset import read_preset
 
 TRAINED = ("sr", "ss_hr", "bicubic_ss", "sr_ss", "cssr")
 IN_STEPS = 0.5  # share of the seconds; the rest compiles, validates and scores
@@ -48,31 +49,25 @@ TITLE = 28  # height of a column's title, px
 
 def write_sets(images: Path | None, params: Params, folder: Path) -> dict[str, Arrays]:
     """The three splits as arrays; an eighth of the training images is held out for validation."""
-    data = params.data
+    size, made = params.data.image_size, params.data.synthetic.model_dump()
     if images:
-        import_images([images], folder, image_size=data.image_size)
-    elif data.source == "synthetic":
-        made = data.synthetic
-        write_synthetic(
-            folder,
-            train=made.train,
-            test=made.test,
-            size=data.image_size,
-            crack_width=made.crack_width,
-            seed=params.seed,
-        )
+        import_images([images], folder, image_size=size)
     else:
-        raise ValueError(f"the preset {params.preset} needs --images, a zip of images")
-    names = [file.name for file in (folder / "train/images").iterdir()]
-    train, val = split_names(names, val=len(names) // 8, seed=params.seed)
-    test = sorted(file.name for file in (folder / "test/images").iterdir())
-    sets = {}
-    for split, chosen in {"train": train, "val": val, "test": test}.items():
-        pairs = find_pairs(folder / ("test" if split == "test" else "train"), chosen)
-        (folder / "arrays" / split).mkdir(parents=True)
-        write_arrays(folder / "arrays" / split, pairs, size=data.size, scale=data.scale)
-        sets[split] = load_arrays(folder / "arrays" / split)
-    return sets
+        write_synthetic(folder, **made, size=size, seed=params.seed)
+    train, test = ([f.name for f in (folder / s / "images").iterdir()] for s in ("train", "test"))
+    train, val = split_names(train, val=len(train) // 8, seed=params.seed)
+    parts = {"train": ("train", train), "val": ("train", val), "test": ("test", sorted(test))}
+    return {
+        split: write_set(folder / "arrays" / split, find_pairs(folder / source, names), params)
+        for split, (source, names) in parts.items()
+    }
+
+
+def write_set(folder: Path, pairs: Sequence[tuple[Path, Path]], params: Params) -> Arrays:
+    """The arrays of one split."""
+    folder.mkdir(parents=True)
+    write_arrays(folder, pairs, size=params.data.size, scale=params.data.scale)
+    return load_arrays(folder)
 
 
 def speeds_in(folder: Path, setting: str) -> dict[str, float]:
@@ -83,13 +78,13 @@ def speeds_in(folder: Path, setting: str) -> dict[str, float]:
 
 
 def measure_speeds(
-    found: Mapping[str, float], params: Params, train: Train, device: torch.device
+    found: Mapping[str, float], params: Params, device: torch.device
 ) -> dict[str, float]:
     """Ms per iteration of all that is trained: what was found, and the rest measured."""
     arrays = random_arrays(params.data.size, params.data.scale)
 
     def measured(variant: str) -> float:
-        row = time_variant(variant, params, train, arrays, device, warmup=3, repeats=5)
+        row = time_variant(variant, params, arrays, device, warmup=3, repeats=5)
         return row["ms"]
 
     return {name: found[name] if name in found else measured(name) for name in TRAINED}
@@ -116,57 +111,55 @@ def alpha_growth(iterations: int, n_train: int, batch_size: int, start: float) -
 def train_variant(
     variant: str,
     params: Params,
-    train: Train,
     sets: Mapping[str, Arrays],
     *,
     folder: Path,
     device: torch.device,
-) -> tuple[nn.Module, list[Row]]:
+) -> tuple[Pipeline, list[Row]]:
     """Train a variant, from the SR network in `folder`; its pipeline and the rows of its log."""
-    alone, objective = variant == "sr", params.objective
-    n = len(sets["train"].names)
-    growth = alpha_growth(train.iterations, n, train.batch_size, objective.alpha_start)
-    start = SimpleNamespace(variant=variant, sr=None if alone else folder / "sr", ss=None)
-    pipeline = build(start, params, params.data.scale)
-    rows = fit(
-        pipeline,
+    alone, scale = variant == "sr", params.data.scale
+    pipeline = build_pipeline(
         variant,
-        (sets["train"], sets["val"]),
-        train=train,
-        objective=None if alone else objective.model_copy(update={"alpha_per_epoch": growth}),
-        loss=None if alone else params.loss,
-        beta=params.beta,
+        scale=scale,
+        seed=params.seed,
+        sr_size=params.model.sr.model_dump(),
+        ss_size=params.model.ss.model_dump(exclude={"pretrained"}),
+        pretrained=params.model.ss.pretrained,
+        sr_from=None if alone else folder / "sr",
+    )
+    rows = fit(
+        new_losses(pipeline, params, n_train=len(sets["train"].names)),
+        sets["train"],
+        sets["val"],
+        train=params.train,
+        iterations=params.iterations.models,
         seed=params.seed,
         checkpoints=Checkpoints(folder / "state" / variant, {}),
-        log=lambda iteration, row: print(variant, row, flush=True),
-        progress=lambda iteration, row: None,
         processes=Alone(device),
+        monitor=Monitor(log=lambda row: print(variant, row, flush=True)),
     )
     if alone:
         (folder / "sr").mkdir()
-        save_model(folder / "sr", pipeline, {"variant": "sr", "scale": params.data.scale})
+        save_model(folder / "sr", pipeline, {"variant": variant, "scale": scale})
     return pipeline, rows
 
 
-def score(pipeline: nn.Module, variant: str, test: Arrays, device: torch.device, batch: int) -> Row:
+def score(predictor: Predictor, test: Arrays) -> Row:
     """Scores over the test images, and the mean IoU at each threshold."""
-    takes_hr = variant == "ss_hr"
-    scores = evaluate(pipeline, test, takes_hr=takes_hr, batch_size=batch, device=device)
-    curve = {} if scores.curve is None else {"curve": scores.curve.mean(axis=0).tolist()}
+    scores = evaluate(predictor, test)
+    curve = {"curve": scores["curve"].mean(axis=0).tolist()} if "curve" in scores else {}
     return summarise(scores, test.mask) | curve
 
 
-def example_column(
-    pipeline: nn.Module, variant: str, images: Arrays, device: torch.device
-) -> list[np.ndarray]:
+def example_column(predictor: Predictor, images: Arrays) -> list[np.ndarray]:
     """What a pipeline makes of the examples: crack probabilities, or the SR image without them."""
-    taken = images.hr if variant == "ss_hr" else images.lr
-    results = predict(pipeline, taken, batch_size=1, device=device)
-    return [to_bytes((sr if probs is None else probs)[0]) for sr, probs in results]
+    found = [predictor.predict(images, chosen) for chosen in predictor.batches(images)]
+    shown = [each.sr if each.probs is None else each.probs for each in found]
+    return [to_bytes(image) for batch in shown for image in batch]
 
 
 def write_sheet(file: Path, columns: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """Examples below each other, a named column for each of LR, HR, mask and the models."""
+    """Examples below each other, a named column for each kind of image and model."""
     side = columns["HR"][0].shape[0]
 
     def square(image: np.ndarray) -> np.ndarray:
@@ -191,30 +184,39 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def plan(args: argparse.Namespace, ends: float, params: Params, device: torch.device) -> Train:
-    """The training that the time allows, the same for all variants."""
-    changes = {"precision": "bfloat16", "compile": True, "checkpoint_every": 10**9}
-    train = params.train.model_copy(update=changes)
-    found = speeds_in(args.json.parent, "bfloat16, compiled")
-    speeds = measure_speeds(found, params, train, device)
-    iterations = affordable(ends - time.monotonic(), speeds)
-    every = {"log_every": max(1, iterations // 20), "validate_every": iterations}
-    return train.model_copy(update={"iterations": iterations, **every})
+def plan(
+    args: argparse.Namespace, ends: float, params: Params, device: torch.device, n_train: int
+) -> Params:
+    """The preset with the training that the time allows, the same for all variants."""
+    train = {"precision": "bfloat16", "compile": True, "checkpoint_every": 10**9}
+    fast = changed(params, {"train": train})
+    speeds = measure_speeds(speeds_in(args.json.parent, "bfloat16, compiled"), fast, device)
+    n = affordable(ends - time.monotonic(), speeds)
+    growth = alpha_growth(n, n_train, fast.train.batch_size, fast.objective.alpha_start)
+    return changed(
+        fast,
+        {
+            "iterations": {"sr": n, "models": n},
+            "objective": {"alpha_per_epoch": growth},
+            "train": {"log_every": max(1, n // 20), "validate_every": n},
+        },
+    )
 
 
 def main() -> None:
     """Train and score one variant after another, and write what is known after each."""
     args = parse_args()
     ends = time.monotonic() + args.seconds
-    device, params = prepare(args), load_preset(args)
+    device, preset = prepare(args), read_preset(args.preset)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        sets = write_sets(args.images, params, folder)
-        train, test, rows = plan(args, ends, params, device), sets["test"], []
+        sets = write_sets(args.images, preset, folder)
+        params = plan(args, ends, preset, device, len(sets["train"].names))
+        test, rows = sets["test"], []
         rng = np.random.default_rng(params.seed)
         chosen = choose_examples(crack_pixels(test.mask), EXAMPLES, rng)
         shown = Arrays(*(array[chosen] for array in test[:4]), [test.names[k] for k in chosen])
-        columns = {"LR": shown.lr, "HR": shown.hr, "mask": shown.mask * np.uint8(255)}
+        columns = {"LR": shown.lr, "HR": shown.hr, "ground truth": shown.mask * np.uint8(255)}
         facts = {
             "benchmark": "training",
             **facts_of(device),
@@ -222,18 +224,19 @@ def main() -> None:
             "images": args.images.name if args.images else "synthetic",
             **{f"{split} images": len(arrays.names) for split, arrays in sets.items()},
             "seed": params.seed,
-            **train.model_dump(),
+            "iterations": params.iterations.models,
+            **params.train.model_dump(),
             "examples": shown.names,
         }
         for variant in TRAINED:
             began = time.monotonic()
-            pipeline, log = train_variant(
-                variant, params, train, sets, folder=folder, device=device
-            )
+            pipeline, log = train_variant(variant, params, sets, folder=folder, device=device)
             took = time.monotonic() - began
+            batch = params.evaluate.batch_size
+            predictor = Predictor(pipeline, device=device, batch_size=batch)
             with torch.compiler.set_stance("force_eager"):  # or each size of a batch is compiled
-                scores = score(pipeline, variant, test, device, params.evaluate.batch_size)
-                columns[variant] = example_column(pipeline, variant, shown, device)
+                scores = score(predictor, test)
+                columns[variant] = example_column(predictor, shown)
             rows.append({"variant": variant, "s": took, **scores, "log": log})
             save(args.json, {**facts, "rows": rows})
             write_sheet(args.json.with_suffix(".jpg"), columns)
