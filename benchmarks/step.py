@@ -28,7 +28,7 @@ def build(variant: str, params: Params) -> Pipeline:
         sr = new_sr(model.sr.model_dump(), channels=record.sr_channels, scale=scale, seed=0)
         sr.requires_grad_("sr" in record.trained)
     if "ss" in record.steps:
-        ss = new_ss(model.ss.model_dump(exclude={"pretrained"}), seed=0, pretrained=False)
+        ss = new_ss({**model.ss.model_dump(), "pretrained": False}, seed=0)
         ss.requires_grad_("ss" in record.trained)
     return Pipeline(variant, sr=sr, ss=ss, scale=scale)
 

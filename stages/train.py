@@ -82,15 +82,13 @@ def parse_args() -> argparse.Namespace:
 def build(args: argparse.Namespace, params: Params, scale: int) -> Pipeline:
     """The variant's pipeline with its initial weights."""
     trained = VARIANTS[args.variant].trained
-    ss = params.model.ss.model_dump() if "ss" in trained else {"pretrained": False}
     random = starts_from_sr(args.variant) and params.model.sr_init == "random"
     return build_pipeline(
         args.variant,
         scale=scale,
         seed=params.seed,
-        sr_size=params.model.sr.model_dump() if "sr" in trained else None,
-        pretrained=ss.pop("pretrained"),
-        ss_size=ss,
+        sr=params.model.sr.model_dump() if "sr" in trained else None,
+        ss=params.model.ss.model_dump() if "ss" in trained else None,
         sr_from=None if random else args.sr,
         ss_from=args.ss,
     )

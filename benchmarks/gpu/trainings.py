@@ -122,9 +122,8 @@ def train_variant(
         variant,
         scale=scale,
         seed=params.seed,
-        sr_size=params.model.sr.model_dump(),
-        ss_size=params.model.ss.model_dump(exclude={"pretrained"}),
-        pretrained=params.model.ss.pretrained,
+        sr=params.model.sr.model_dump(),
+        ss=params.model.ss.model_dump(),
         sr_from=None if alone else folder / "sr",
     )
     rows = fit(

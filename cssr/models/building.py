@@ -20,9 +20,8 @@ def build_pipeline(
     *,
     scale: int,
     seed: int,
-    sr_size: Mapping[str, int] | None = None,
-    ss_size: Mapping[str, Any] | None = None,
-    pretrained: bool = False,
+    sr: Mapping[str, int] | None = None,
+    ss: Mapping[str, Any] | None = None,
     sr_from: Path | None = None,
     ss_from: Path | None = None,
 ) -> Pipeline:
@@ -34,9 +33,9 @@ def build_pipeline(
         variant: a key of `VARIANTS`.
         scale: HR side / LR side.
         seed: of the random weights.
-        sr_size: `stages`, `features` and `width` of a DBPN that is trained.
-        ss_size: `encoder` and `decoder` of a U-Net that is trained.
-        pretrained: whether that U-Net's encoder gets ImageNet weights.
+        sr: `stages`, `features` and `width` of a DBPN that is trained.
+        ss: `encoder` and `decoder` of a U-Net that is trained, and whether its encoder is
+            `pretrained`.
         sr_from: folder of a trained model whose SR network is taken or, if SR is trained, started
             from; None for random weights.
         ss_from: folder of a trained model whose SS network is taken, where SS is not trained.
@@ -45,32 +44,32 @@ def build_pipeline(
         ValueError: if a model that is needed is not there or does not fit.
     """
     record = VARIANTS[variant]
-    sr = ss = None
+    networks: dict[str, nn.Module] = {}
     if "sr" in record.trained:
-        sr = new_sr(sr_size, channels=record.sr_channels, scale=scale, seed=seed)
+        networks["sr"] = new_sr(sr, channels=record.sr_channels, scale=scale, seed=seed)
         if sr_from is not None:
-            start_from(sr, _trained(sr_from, "sr").state_dict())
+            start_from(networks["sr"], _trained(sr_from, "sr").state_dict())
     elif "sr" in record.steps:
-        sr = _trained(sr_from, "sr").requires_grad_(False)
+        networks["sr"] = _trained(sr_from, "sr").requires_grad_(False)
     if "ss" in record.trained:
-        ss = new_ss(ss_size, seed=seed, pretrained=pretrained)
+        networks["ss"] = new_ss(ss, seed=seed)
     elif "ss" in record.steps:
-        ss = _trained(ss_from, "ss").requires_grad_(False)
-    return Pipeline(variant, sr=sr, ss=ss, scale=scale)
+        networks["ss"] = _trained(ss_from, "ss").requires_grad_(False)
+    return Pipeline(variant, sr=networks.get("sr"), ss=networks.get("ss"), scale=scale)
 
 
 def new_sr(size: Mapping[str, int], *, channels: int, scale: int, seed: int) -> DBPN:
-    """A DBPN of random weights."""
+    """A DBPN of random weights; for its size see `build_pipeline`."""
     sr = DBPN(channels=channels, scale=scale, **size)
     initialise(sr, torch.Generator().manual_seed(seed))
     return sr
 
 
-def new_ss(size: Mapping[str, Any], *, seed: int, pretrained: bool) -> UNet:
-    """A U-Net of random weights, its encoder with ImageNet weights if it is to be pretrained."""
-    ss = UNet(**size)
+def new_ss(size: Mapping[str, Any], *, seed: int) -> UNet:
+    """A U-Net of random weights, its encoder perhaps pretrained; see `build_pipeline`."""
+    ss = UNet(encoder=size["encoder"], decoder=size["decoder"])
     initialise(ss, torch.Generator().manual_seed(seed))
-    if pretrained:
+    if size["pretrained"]:
         load_imagenet(ss)
     return ss
 

@@ -8,8 +8,8 @@ from cssr.models.saved import load_model, save_model
 from cssr.models.variants import VARIANTS
 
 SIZES = {
-    "sr_size": {"stages": 2, "features": 4, "width": 4},
-    "ss_size": {"encoder": [4] * 5, "decoder": 2},
+    "sr": {"stages": 2, "features": 4, "width": 4},
+    "ss": {"encoder": [4] * 5, "decoder": 2, "pretrained": False},
 }
 
 

@@ -47,8 +47,8 @@ def train(
         "cssr",
         scale=4,
         seed=0,
-        sr_size={"stages": 2, "features": 16, "width": 8},
-        ss_size={"encoder": [8, 16, 24, 32, 32], "decoder": 4},
+        sr={"stages": 2, "features": 16, "width": 8},
+        ss={"encoder": [8, 16, 24, 32, 32], "decoder": 4, "pretrained": False},
     )
     losses = TrainingLosses(
         pipeline,
