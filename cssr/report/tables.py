@@ -151,7 +151,7 @@ def latex_table(
             r"\begin{table*}",
             rf"\caption{{{TITLE}.}}",
             r"\resizebox{\textwidth}{!}{%",
-            tabular + "}",
+            tabular.rstrip() + "}",
             r"\end{table*}",
             "",
         ]

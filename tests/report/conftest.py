@@ -37,7 +37,9 @@ class FakeResults:
     """A folder in the layout of this repository, with made-up results of every pipeline."""
 
     def __init__(self, root: Path, *, size: int = 64, examples: int = 3) -> None:
-        self.root, self.size, self.examples = root, size, examples
+        self.root = root
+        self.size = size
+        self.examples = examples
         self.params = yaml.safe_load(DEMO.read_text(encoding="utf-8")) | {"sweep": SWEEP}
         (root / "presets").mkdir()
         for name, values in {"demo": self.params, "paper": {"preset": "paper"}}.items():

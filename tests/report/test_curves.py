@@ -70,7 +70,8 @@ def test_the_legend_tells_the_maximum_and_its_threshold():
 def test_nothing_reaches_beyond_the_figure():
     figure = over_threshold(MODELS)
     figure.draw_without_rendering()
-    inside, legend = figure.bbox, figure.legends[0].get_window_extent()
+    inside = figure.bbox
+    legend = figure.legends[0].get_window_extent()
     assert inside.x0 <= legend.x0
     assert legend.x1 <= inside.x1
     assert inside.y0 <= legend.y0
