@@ -23,7 +23,10 @@ class Look(NamedTuple):
 
 # Okabe and Ito's colours, without the yellow; each has its marker and dashes for print in gray.
 # The first model and the first loss have the first one, and so on.
-_SOLID, _DASHED, _DOTTED, _MIXED = "-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.2, 1.5))
+_SOLID = "-"
+_DASHED = (0, (5, 1.5))
+_DOTTED = (0, (1.5, 1.2))
+_MIXED = (0, (5, 1.5, 1.2, 1.5))
 LOOKS = (
     Look("#000000", "o", _DOTTED),
     Look("#E69F00", "s", _MIXED),
@@ -123,21 +126,16 @@ def draw_over_threshold(
     return _finish(figure, axes, "marker: maximum of the line · " + footer)
 
 
-def save(figure: Figure, file: Path, *, dpi: float = DPI) -> None:
-    """Write a figure as PNG and SVG, the same bytes each time.
-
-    Args:
-        figure: drawn within the project's style.
-        file: path without suffix.
-        dpi: pixels per inch of the PNG.
-    """
-    for suffix, content in render(figure, dpi=dpi).items():
+def save(figure: Figure, file: Path) -> None:
+    """Write a figure as PNG and SVG, the same bytes each time; `file` has no suffix."""
+    for suffix, content in render(figure, dpi=DPI).items():
         file.with_suffix(suffix).write_bytes(content)
 
 
 def render(figure: Figure, *, dpi: float) -> dict[str, bytes]:
     """A figure as PNG and SVG, by suffix, without dates and versions."""
-    png, svg = BytesIO(), BytesIO()
+    png = BytesIO()
+    svg = BytesIO()
     with mpl.rc_context(STYLE):
         figure.savefig(png, format="png", dpi=dpi, metadata={"Software": None})
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})

@@ -18,12 +18,13 @@ def write_fig1(file: Path, results: Results, footer: str) -> None:
 
 def write_fig3(file: Path, results: Results, footer: str) -> None:
     """Fig. 3: PSNR over β, a line for each loss."""
-    _write_over_beta(file, results, "psnr", "PSNR [dB]", footer, {})
+    _write_over_beta(file, results, "psnr", y_label="PSNR [dB]", footer=footer)
 
 
 def write_fig4(file: Path, results: Results, footer: str) -> None:
     """Fig. 4: AIU over β, a line for each loss, with the β that validation prefers."""
-    _write_over_beta(file, results, "aiu", "AIU", footer, results.best_betas)
+    ringed = results.best_betas
+    _write_over_beta(file, results, "aiu", y_label="AIU", footer=footer, ringed=ringed)
 
 
 def write_fig5(file: Path, results: Results, footer: str) -> None:
@@ -100,21 +101,22 @@ def _write_over_beta(
     file: Path,
     results: Results,
     metric: str,
-    label: str,
+    *,
+    y_label: str,
     footer: str,
-    ringed: Mapping[str, float],
+    ringed: Mapping[str, float] | None = None,
 ) -> None:
     losses = list(dict.fromkeys(loss for loss, _ in results.sweep))
     betas = list(dict.fromkeys(beta for _, beta in results.sweep))
     series = {loss: [results.sweep[loss, beta].test[metric] for beta in betas] for loss in losses}
-    save(draw_over_beta(betas, series, y_label=label, footer=footer, ringed=ringed), file)
+    save(draw_over_beta(betas, series, y_label=y_label, footer=footer, ringed=ringed), file)
     write_series(file.with_suffix(".csv"), "beta", betas, series)
 
 
 def _write_over_threshold(
     file: Path, shown: Mapping[str, Result], labels: Mapping[str, str], footer: str
 ) -> None:
-    curves = {name: result.curve["iou"] for name, result in shown.items()}
-    thresholds = next(iter(shown.values())).curve["threshold"]
+    curves = {name: result.curve["iou"].to_numpy() for name, result in shown.items()}
+    thresholds = next(iter(shown.values())).curve["threshold"].to_numpy()
     save(draw_over_threshold(thresholds, curves, labels=labels, footer=footer), file)
     write_series(file.with_suffix(".csv"), "threshold", thresholds, curves)

@@ -19,12 +19,19 @@ from cssr.paper import MODELS
 from cssr.report.curves import FAINT, STYLE, render
 from cssr.report.results import Example
 
-TILE, GAP, GROUP_GAP = 0.88, 0.03, 0.10  # side of a tile and spaces between tiles, inches
-LEFT, TOP, BOTTOM = 0.48, 0.50, 0.36  # margins for the labels, inches
-LEAST_WIDTH = 3.8  # of the figure, for its footer, inches
-LEAST_PIXELS, MOST_PIXELS = 128, 176  # side of a tile: 145 … 200 dpi
+# inches
+TILE = 0.88  # side of a tile
+GAP = 0.03  # between tiles
+GROUP_GAP = 0.10  # between groups of rows, besides
+LEFT = 0.48  # margins for the labels
+TOP = 0.50
+BOTTOM = 0.36
+LEAST_WIDTH = 3.8  # of the figure, for its footer
+# px
+LEAST_PIXELS = 128  # side of a tile: 145 dpi
+MOST_PIXELS = 176  # 200 dpi
 PIXEL_BUDGET = 400  # side of a tile for one example, so that no file of Fig. 7 exceeds 1 MB
-COLOURS = 256  # in one PNG, and in each image of an SVG
+COLOURS = 256  # of an image: a third of the size, and no eye tells the difference
 
 Tiles = Sequence[Sequence[np.ndarray | None]]
 
@@ -56,7 +63,7 @@ def save_samples(examples: Sequence[Example], file: Path, *, footer: str) -> Non
         )
     ]
     labels = Labels(
-        columns=[_width(example, "") for example in examples],
+        columns=[f"{example.width:.1f} px" for example in examples],
         rows=["HR image", "ground truth", "(f) CSSR"],
         groups=[],
         footer=f"over each column: mean crack width\n{footer}",
@@ -85,7 +92,7 @@ def save_comparison(examples: Mapping[str, Sequence[Example]], file: Path, *, fo
     labels = Labels(
         columns=["LR image;\nground truth", *map(_column_title, examples)],
         rows=["image", "segmentation"] * len(shared),
-        groups=[_width(example, "crack width ") for example in shared],
+        groups=[f"crack width {example.width:.1f} px" for example in shared],
         footer="image: LR; HR, which (a) segments; SR of (b), (d), (f) · "
         f"segmentation: ground truth; crack probability, black 0, white 1\n{footer}",
     )
@@ -130,6 +137,15 @@ def draw_grid(tiles: Tiles, *, side: int, labels: Labels, together: int) -> Figu
     return figure
 
 
+def encode_png(image: Image.Image, *, dpi: float | None = None) -> bytes:
+    """An image as PNG: gray as it is, colours by a palette."""
+    if image.mode != "L":
+        image = image.convert("RGB").quantize(COLOURS)
+    stream = BytesIO()
+    image.save(stream, format="PNG", optimize=True, dpi=dpi and (dpi, dpi))
+    return stream.getvalue()
+
+
 def _draw_tile(axes: Axes, x: int, y: int, side: int, tile: np.ndarray | None) -> None:
     """Draw a tile with its upper left corner at (x, y) px."""
     if tile is None:
@@ -165,12 +181,8 @@ def _save_grid(tiles: Tiles, file: Path, *, side: int, labels: Labels, together:
 
 
 def _with_palette(png: bytes, *, dpi: float) -> bytes:
-    """A PNG with COLOURS colours: a third of the size, and no eye tells the difference."""
     with Image.open(BytesIO(png)) as image:
-        small = image.convert("RGB").quantize(COLOURS)
-    stream = BytesIO()
-    small.save(stream, format="PNG", optimize=True, dpi=(dpi, dpi))
-    return stream.getvalue()
+        return encode_png(image, dpi=dpi)
 
 
 def _tile_side(examples: Sequence[Example]) -> int:
@@ -190,10 +202,6 @@ def _to_tile(image: np.ndarray | None, side: int) -> np.ndarray | None:
     if len(large) == side:
         return large
     return np.asarray(Image.fromarray(large).resize((side, side), Image.Resampling.BOX))
-
-
-def _width(example: Example, prefix: str) -> str:
-    return f"{prefix}{example.width:.1f} px" if example.width > 0 else "no crack"
 
 
 def _column_title(model: str) -> str:

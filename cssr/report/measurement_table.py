@@ -45,8 +45,7 @@ def measurement_table(models: Mapping[str, Result], *, header: Sequence[str]) ->
     """
     headings = ["Model", "threshold", *(heading for heading, *_ in COLUMNS.values())]
     names = [str(MODELS[name]) for name in models]
-    limits = [result.test.get("val_threshold") for result in models.values()]
-    shown = [ABSENT if limit is None else f"{limit:.2f}" for limit in limits]
+    thresholds = [f"{result.test['val_threshold']:.2f}" for result in models.values()]
     columns = [_column(models, metric) for metric in COLUMNS]
     return "\n".join(
         [
@@ -54,7 +53,7 @@ def measurement_table(models: Mapping[str, Result], *, header: Sequence[str]) ->
             "",
             *(f"- {line}" for line in header),
             "",
-            *markdown_lines(headings, zip(names, shown, *columns, strict=True)),
+            *markdown_lines(headings, zip(names, thresholds, *columns, strict=True)),
             "",
             *(f"- {note}" for note in [*_verdict(models), *NOTES]),
             "",

@@ -3,7 +3,6 @@
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ from PIL import Image
 from cssr.models.variants import VARIANTS
 from cssr.paper import MODELS
 from cssr.report.figures import FIGURES
+from cssr.report.grids import encode_png
 from cssr.report.header import NOT_COMPARABLE
 from cssr.report.results import Example, Result, Results
 from cssr.report.tables import TITLE, table_entries, table_notes
 
 TEMPLATES = Path(__file__).parent / "templates"
 FIGURE_SCALE = 1.3 * 4 / 3  # CSS px per pt of a figure
-PALETTE = 256  # colours of an image: a third of the size, and no eye tells the difference
 
 
 def write_page(
@@ -89,7 +88,7 @@ def _image(index: int, examples: Mapping[str, Sequence[Example]]) -> dict[str, A
     seen = [shown[index] for shown in examples.values()]
     return {
         "name": shared.name,
-        "width": f"{shared.width:.1f} px" if shared.width > 0 else "no crack",
+        "width": f"{shared.width:.1f} px",
         "lr": _png(shared.lr),
         "hr": _png(shared.hr),
         "mask": _png(shared.mask),
@@ -115,13 +114,9 @@ def _figure(name: str, svg: str) -> dict[str, Any]:
 
 
 def _png(image: np.ndarray) -> str:
-    """An image as a data URI: gray as it is, colours by a palette."""
-    picture = Image.fromarray(image)
-    stream = BytesIO()
-    if picture.mode == "RGB":
-        picture = picture.quantize(PALETTE)
-    picture.save(stream, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    """An image as a data URI."""
+    content = encode_png(Image.fromarray(image))
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def _svg(text: str) -> str:

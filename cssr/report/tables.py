@@ -1,7 +1,7 @@
 """Table 1 as Markdown, CSV and LaTeX, and the numbers of the figures as CSV."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +27,8 @@ PAPER_COLUMNS = {
 }
 ABSENT = "–"
 MARKDOWN = {"": str, "best": "**{}**".format, "second": "<ins>{}</ins>".format}
-_LATEX = {"": "", "best": "textbf: --rwrap", "second": "underline: --rwrap"}  # as pandas' CSS
-_LATEX_SIGNS = {"→": r"$\rightarrow$", "×": r"$\times$", "β": r"$\beta$", "–": "--"}
+_LATEX = {"": str, "best": r"\textbf{{{}}}".format, "second": r"\underline{{{}}}".format}
+_LATEX_SIGNS = {"→": r"$\rightarrow$", ABSENT: "--"}
 
 
 class Entry(NamedTuple):
@@ -83,7 +83,7 @@ def rank_marks(values: Sequence[float | None], decimals: int) -> list[str]:
     """Mark the best and the second-best of a column; equal as printed is equal.
 
     Args:
-        values: higher is better; None and nan are left out.
+        values: higher is better; None and infinite ones are left out.
         decimals: that are printed.
 
     Returns:
@@ -114,8 +114,7 @@ def markdown_table(
     models: Mapping[str, Result], *, header: Sequence[str], notes: Sequence[str]
 ) -> str:
     """Table 1 in Markdown, best bold and second underlined, the paper's numbers beside ours."""
-    headings, rows = table_entries(models)
-    texts = [[MARKDOWN[e.mark](e.text) + e.suffix for e in row] for row in rows]
+    headings, texts = _marked(models, MARKDOWN)
     return "\n".join(
         [
             f"# Table 1. {TITLE}",
@@ -134,40 +133,52 @@ def markdown_table(
 def latex_table(
     models: Mapping[str, Result], *, header: Sequence[str], notes: Sequence[str]
 ) -> str:
-    """Table 1 in LaTeX, best bold and second underlined; wants booktabs.
+    """Table 1 in LaTeX, best bold and second underlined; wants booktabs and graphicx.
 
     The header and the notes are comments in it.
     """
-    headings, rows = table_entries(models)
-    texts = pd.DataFrame([[e.text + e.suffix for e in row] for row in rows], columns=headings)
-    marks = pd.DataFrame([[_LATEX[e.mark] for e in row] for row in rows], columns=headings)
-    style = texts.style.hide(axis="index").apply(lambda _: marks, axis=None)
-    style = style.format(escape="latex").format_index(escape="latex", axis="columns")
+    headings, texts = _marked(models, _LATEX)
+    style = pd.DataFrame(texts, columns=headings).style.hide(axis="index")
+    style = style.format(escape="latex", subset=["Model"])
+    style = style.format_index(escape="latex", axis="columns")
     columns = "l" + "r" * (len(headings) - 1)
-    table = style.to_latex(
-        caption=f"{TITLE}.", environment="table*", column_format=columns, hrules=True
-    )
+    tabular = style.to_latex(column_format=columns, hrules=True)
     for sign, command in _LATEX_SIGNS.items():
-        table = table.replace(sign, command)
-    return "".join(f"% {line}\n" for line in (*header, *notes)) + table
+        tabular = tabular.replace(sign, command)
+    return "\n".join(
+        [
+            *(f"% {line}" for line in (*header, *notes)),
+            r"\begin{table*}",
+            rf"\caption{{{TITLE}.}}",
+            r"\resizebox{\textwidth}{!}{%",
+            tabular.rstrip() + "}",
+            r"\end{table*}",
+            "",
+        ]
+    )
 
 
 def table_notes(models: Mapping[str, Result]) -> list[str]:
     """What a reader of the table has to know, as sentences of plain text."""
     run = models["cssr"].run
-    notes = [
+    constant = models["cssr"].test["aiu_constant_crack"]
+    return [
         f"Loss: {LOSSES[run['loss']].name}; β of (f) and (g): {run['beta']:g}.",
         "Only (a) is given the HR images.",
         "AIU counts an image without crack as 1 at each threshold at which nothing is found there.",
         "IoU_max is at the threshold that is best on the test images themselves; validation's "
         "threshold is not chosen on them.",
         "The AIU of (d) is not legible in our text of the paper.",
+        f"AIU over crack images of the best constant prediction: {constant:.3f}.",
     ]
-    constants = {result.test.get("aiu_constant_crack") for result in models.values()} - {None}
-    if constants:
-        shown = " / ".join(dict.fromkeys(f"{value:.3f}" for value in sorted(constants)))
-        notes.append(f"AIU over crack images of the best constant prediction: {shown}.")
-    return notes
+
+
+def _marked(
+    models: Mapping[str, Result], marks: Mapping[str, Callable[[str], str]]
+) -> tuple[list[str], list[list[str]]]:
+    """The headings and the rows of Table 1 as texts, the best ones in a markup."""
+    headings, rows = table_entries(models)
+    return headings, [[marks[e.mark](e.text) + e.suffix for e in row] for row in rows]
 
 
 def _ranked_column(models: Mapping[str, Result], metric: str) -> list[Entry]:

@@ -7,7 +7,7 @@ from networks import pipeline
 import cssr
 from cssr.inspection.onnx import OWN, export_onnx, greatest_difference, load_onnx
 from cssr.inspection.segmenter import Segmenter, Torch
-from cssr.report.results import MODELS
+from cssr.paper import MODELS
 
 
 def description(variant: str, network: torch.nn.Module) -> dict:

@@ -1,7 +1,11 @@
 """Made-up results, for tests only: the numbers and images have no meaning."""
 
+import copy
 import csv
 import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +13,13 @@ import pytest
 import yaml
 from PIL import Image, ImageDraw, ImageFilter
 
-from cssr.report.results import MODELS, read_cell
+from cssr.paper import MODELS
+from cssr.report.results import Result, Results, read_results
+from stages import report
 
 LEVELS = dict(zip(MODELS, (0.55, 0.26, 0.44, 0.47, 0.48, 0.53, 0.50), strict=True))
 DEMO = Path(__file__).parents[2] / "presets" / "demo.yaml"
+SWEEP = {"losses": ["dice", "bc2"], "betas": [0.1, 0.5]}
 WITH_SR = {"bicubic_ss": 27.61, "sr_ss": 29.04, "cssr": 28.52}
 EFFORT = {
     "iterations": 300,
@@ -27,19 +34,16 @@ EFFORT = {
 
 
 class FakeResults:
-    """A folder in the layout of this repository, with a made-up result in every cell."""
+    """A folder in the layout of this repository, with made-up results of every pipeline."""
 
     def __init__(self, root: Path, *, size: int = 64, examples: int = 3) -> None:
-        self.root, self.size, self.examples = root, size, examples
-        self.params = yaml.safe_load(DEMO.read_text(encoding="utf-8"))
-        self.params["sweep"] = {"losses": ["dice", "bc2"], "betas": [0.1, 0.5]}
-        self.write_presets()
-
-    def write_presets(self) -> None:
-        (self.root / "presets").mkdir()
-        for name in ("demo", "paper"):
-            text = yaml.safe_dump(self.params | {"preset": name})
-            (self.root / f"presets/{name}.yaml").write_text(text, encoding="utf-8")
+        self.root = root
+        self.size = size
+        self.examples = examples
+        self.params = yaml.safe_load(DEMO.read_text(encoding="utf-8")) | {"sweep": SWEEP}
+        (root / "presets").mkdir()
+        for name, values in {"demo": self.params, "paper": {"preset": "paper"}}.items():
+            (root / f"presets/{name}.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
     def write(self, **changes: object) -> Path:
         """Write params.yaml with these changes, and the results that it names."""
@@ -48,12 +52,12 @@ class FakeResults:
         for name in MODELS:
             joint = name in ("cssr", "inverse")
             beta = self.params["beta"] if joint else None
-            self.write_cell(name, level=LEVELS[name], psnr=WITH_SR.get(name), beta=beta)
+            self.write_result(name, level=LEVELS[name], psnr=WITH_SR.get(name), beta=beta)
             self.write_examples(name)
         for i, loss in enumerate(self.params["sweep"]["losses"]):
             for beta in self.params["sweep"]["betas"]:
                 level = 0.4 + 0.02 * i - 0.3 * (beta - 0.2 - 0.1 * i) ** 2
-                self.write_cell(
+                self.write_result(
                     f"sweep/{loss}-{beta}",
                     level=level,
                     psnr=29.2 - 0.1 * i - (1 + 0.1 * i) * beta**2,
@@ -62,13 +66,12 @@ class FakeResults:
                 )
         return self.root
 
-    def write_cell(
+    def write_result(
         self,
         name: str,
         *,
         level: float,
         psnr: float | None = None,
-        val_aiu: float | None = None,
         loss: str = "bc2",
         beta: float | None = None,
     ) -> Path:
@@ -81,7 +84,7 @@ class FakeResults:
         sr = {} if psnr is None else {"psnr": psnr, "ssim": psnr / 35}
         lengths = {"length_error": 0.4 - level, "length_mae": 0.6 - level}
         widths = {"width_error": 2 * (level - 0.4), "width_mae": 1.5 - level}
-        test = {
+        val = {
             "aiu": float(iou.mean()),
             "iou_max": float(iou.max()),
             "threshold": float(thresholds[best]),
@@ -90,9 +93,8 @@ class FakeResults:
             "aiu_constant_crack": 0.041,
             **sr,
         }
-        val = {**test, "aiu": test["aiu"] if val_aiu is None else val_aiu}
-        test |= {"val_threshold": 0.4, "iou_at_val_threshold": float(iou[39]), **lengths, **widths}
-        self.write_json(folder / "metrics.json", {"test": test, "val": val})
+        test = val | {"val_threshold": 0.4, "iou_at_val_threshold": float(iou[39])}
+        self.write_json(folder / "metrics.json", {"test": test | lengths | widths, "val": val})
         run = {"variant": name, "loss": loss, "beta": beta, "size": self.size, **EFFORT}
         self.write_json(folder / "run.json", run)
         rows = zip(thresholds, iou, iou * 0.9, iou * 0.95, strict=True)
@@ -141,21 +143,38 @@ def fake_crack(
 
 
 @pytest.fixture(scope="session")
-def fakes() -> type[FakeResults]:
-    """Made-up results for a module that shares them; a test of its own takes `fake`."""
-    return FakeResults
+def rendered(tmp_path_factory) -> Path:
+    """A folder with made-up results and the reports of them; not to be changed."""
+    root = FakeResults(tmp_path_factory.mktemp("rendered")).write()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(sys, "argv", ["report"])
+        report.main()
+    return root
+
+
+@pytest.fixture(scope="session")
+def shared_results(tmp_path_factory) -> Results:
+    """Made-up results, read; not to be changed."""
+    root = FakeResults(tmp_path_factory.mktemp("results")).write()
+    return read_results(root / "results", **SWEEP)
+
+
+@pytest.fixture
+def results(shared_results: Results) -> Results:
+    """Made-up results, read; a test may change their numbers."""
+    models, sweep = copy.deepcopy((shared_results.models, shared_results.sweep))
+    return replace(shared_results, models=models, sweep=sweep)
+
+
+@pytest.fixture
+def models(results: Results) -> Mapping[str, Result]:
+    """Those of the seven models."""
+    return results.models
 
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch) -> FakeResults:
-    """Made-up results in tmp_path, which becomes the working directory."""
-    results = FakeResults(tmp_path)
+    """Made-up results to write in tmp_path, which becomes the working directory."""
     monkeypatch.chdir(tmp_path)
-    return results
-
-
-@pytest.fixture
-def cells(fake):
-    """Made-up results of the seven models, read."""
-    fake.write()
-    return {name: read_cell(fake.root / "results" / name) for name in MODELS}
+    return FakeResults(tmp_path)

@@ -1,109 +1,32 @@
-from itertools import pairwise
-
-import numpy as np
+import pandas as pd
 import pytest
 
-from cssr.report.figures import (
-    LOSS_LOOKS,
-    MODEL_LOOKS,
-    draw_over_beta,
-    draw_over_threshold,
-    loss_labels,
-    model_labels,
-    save,
-)
-from cssr.report.results import LOSSES, MODELS
-
-BETAS = [0.1, 0.5, 0.9]
-THRESHOLDS = np.arange(1, 100) / 100
+from cssr.report.figures import FIGURES
 
 
-def over_beta(betas=BETAS, **options):
-    series = {loss: [0.1 * i + b for b in betas] for i, loss in enumerate(LOSSES)}
-    return draw_over_beta(betas, series, y_label="AIU", footer="preset: demo", **options)
+def numbers(rendered, name):
+    return pd.read_csv(rendered / f"reports/{name}.csv", index_col=0)
 
 
-def over_threshold(names, looks, labels):
-    curves = {name: (1 + i) * THRESHOLDS * (1 - THRESHOLDS) for i, name in enumerate(names)}
-    return draw_over_threshold(
-        THRESHOLDS, curves, looks=looks, labels=labels, footer="preset: demo"
-    )
+@pytest.mark.parametrize(("name", "metric"), [("fig3", "psnr"), ("fig4", "aiu")])
+def test_figs_3_and_4_show_a_metric_of_the_test_images_over_beta(rendered, results, name, metric):
+    shown = numbers(rendered, name).rename_axis("beta").stack().to_dict()
+    expected = {(beta, loss): r.test[metric] for (loss, beta), r in results.sweep.items()}
+    assert shown == pytest.approx(expected, abs=1e-6)
 
 
-def colours(figure):
-    """Colour of each line of the legend, by the start of its label."""
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    return {label[:3]: handle.get_color() for handle, label in zip(handles, labels, strict=True)}
+def test_fig5_shows_each_loss_at_the_beta_that_validation_prefers(results, tmp_path):
+    results.sweep["bc2", 0.1].val["aiu"] = 0.9
+    results.sweep["dice", 0.5].val["aiu"] = 0.9
+    FIGURES["fig5"].write(tmp_path / "fig5", results, "preset: demo")
+    shown = pd.read_csv(tmp_path / "fig5.csv")
+    for loss, beta in {"dice": 0.5, "bc2": 0.1}.items():
+        expected = results.sweep[loss, beta].curve["iou"]
+        assert shown[loss].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 
 
-def test_a_loss_has_the_same_colour_over_beta_and_over_threshold():
-    by_threshold = over_threshold(LOSSES, LOSS_LOOKS, loss_labels(dict.fromkeys(LOSSES, 0.5)))
-    assert colours(over_beta()) == colours(by_threshold)
-
-
-@pytest.mark.parametrize(("looks", "names"), [(LOSS_LOOKS, LOSSES), (MODEL_LOOKS, MODELS)])
-def test_each_line_has_its_own_colour_and_marker(looks, names):
-    assert len({look.colour for look in looks.values()}) == len(names)
-    assert len({look.marker for look in looks.values()}) == len(names)
-
-
-def test_lines_run_from_left_to_right_whatever_the_order_of_the_betas():
-    line = over_beta([0.9, 0.1, 0.5]).axes[0].get_lines()[0]
-    assert line.get_xdata() == pytest.approx([0.1, 0.5, 0.9], abs=0.03)  # set aside a little
-
-
-def test_a_single_beta_has_markers_and_one_tick():
-    axes = over_beta([0.3]).axes[0]
-    assert axes.get_lines()[0].get_marker() == "o"
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.3"]
-
-
-def test_tick_labels_of_close_betas_do_not_touch():
-    figure = over_beta([0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0])
-    figure.draw_without_rendering()
-    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
-    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
-
-
-def test_the_preferred_beta_is_ringed():
-    lines = over_beta(ringed=dict.fromkeys(LOSSES, 0.5)).axes[0].get_lines()
-    for line, ring in zip(lines[::2], lines[1::2], strict=True):
-        assert list(ring.get_xydata()[0]) == list(line.get_xydata()[1])
-
-
-def test_the_legend_tells_the_maximum_and_its_threshold():
-    figure = over_threshold(MODELS, MODEL_LOOKS, model_labels())
-    _, labels = figure.axes[0].get_legend_handles_labels()
-    assert labels[0] == "(a) SS in HR\nmax 0.250 at 0.50, AIU 0.168"
-
-
-def test_nothing_reaches_beyond_the_figure():
-    figure = over_threshold(LOSSES, LOSS_LOOKS, loss_labels(dict.fromkeys(LOSSES, 0.5)))
-    figure.draw_without_rendering()
-    inside, legend = figure.bbox, figure.legends[0].get_window_extent()
-    assert inside.x0 <= legend.x0
-    assert legend.x1 <= inside.x1
-    assert figure.axes[0].get_window_extent().x1 < legend.x0
-
-
-def test_an_all_zero_curve_is_drawn():
-    curves = {"cssr": np.zeros(99)}
-    figure = draw_over_threshold(
-        THRESHOLDS, curves, looks=MODEL_LOOKS, labels=model_labels(), footer=""
-    )
-    low, high = figure.axes[0].get_ylim()
-    assert low < 0 < high
-
-
-def test_saving_twice_gives_the_same_bytes(tmp_path):
-    for name in ("one", "two"):
-        save(over_beta(), tmp_path / name)
-    for suffix in (".png", ".svg"):
-        one, two = ((tmp_path / name).with_suffix(suffix).read_bytes() for name in ("one", "two"))
-        assert one == two
-
-
-def test_no_date_or_version_is_saved(tmp_path):
-    save(over_beta(), tmp_path / "fig")
-    assert b"Software" not in (tmp_path / "fig.png").read_bytes()
-    assert b"<dc:date>" not in (tmp_path / "fig.svg").read_bytes()
+def test_fig6_shows_each_model(rendered, models):
+    shown = numbers(rendered, "fig6")
+    assert list(shown) == list(models)
+    expected = models["cssr"].curve["iou"]
+    assert shown["cssr"].tolist() == pytest.approx(expected.tolist(), abs=1e-6)

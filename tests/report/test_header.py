@@ -7,44 +7,32 @@ from cssr.report.header import (
     header_lines,
     preferred_beta_note,
 )
-from cssr.report.results import read_cell
 
 DEMO = Setting("demo", 0, (), "synthetic", 1000)
-WARNING = "NOT comparable with the paper's"
+PAPER = Setting("paper", 0, (), "khanhha", 1000)
+EDITED = Setting("paper", 0, ("beta 0.7 (paper: 0.3)",), "khanhha", 1000)
 
 
-@pytest.fixture
-def cell(fake):
-    return read_cell(fake.write_cell("cssr", level=0.5))
-
-
-def test_each_changed_parameter_is_an_edit():
-    params = {"preset": "demo", "beta": 0.7, "train": {"iterations": 10, "batch_size": 8}}
-    preset = {"preset": "demo", "beta": 0.3, "train": {"iterations": 300, "batch_size": 8}}
-    assert find_edits(params, preset) == (
-        "beta 0.7 (demo: 0.3)",
-        "train.iterations 10 (demo: 300)",
-    )
-
-
-def test_an_edited_list_is_shown_whole():
-    params = {"preset": "demo", "sweep": {"betas": [0.1, 0.2]}}
-    preset = {"preset": "demo", "sweep": {"betas": [0.1]}}
-    assert find_edits(params, preset) == ("sweep.betas [0.1, 0.2] (demo: [0.1])",)
-
-
-def test_the_preset_itself_has_no_edits():
-    params = {"preset": "demo", "beta": 0.7}
-    assert find_edits(params, params) == ()
+@pytest.mark.parametrize(
+    ("params", "preset", "edits"),
+    [
+        ({"beta": 0.3}, {"beta": 0.3}, ()),
+        ({"beta": 0.7}, {"beta": 0.3}, ("beta 0.7 (demo: 0.3)",)),
+        ({"train": {"a": 1, "b": 2}}, {"train": {"a": 3, "b": 2}}, ("train.a 1 (demo: 3)",)),
+        ({"betas": [0.1, 0.2]}, {"betas": [0.1]}, ("betas [0.1, 0.2] (demo: [0.1])",)),
+        ({"path": {"own": "own.zip"}}, {"path": {}}, ("path.own own.zip (demo: absent)",)),
+    ],
+)
+def test_each_changed_parameter_is_an_edit(params, preset, edits):
+    assert find_edits({"preset": "demo", **params}, {"preset": "demo", **preset}) == edits
 
 
 def test_an_edited_preset_says_so():
-    setting = Setting("demo", 0, ("beta 0.7 (demo: 0.3)",), "synthetic", 1000)
-    assert setting.title == "preset: demo, edited: beta 0.7 (demo: 0.3)"
+    assert EDITED.title == "preset: paper, edited: beta 0.7 (paper: 0.3)"
 
 
-def test_the_header_names_everything(cell):
-    assert header_lines(DEMO, [cell]) == [
+def test_the_header_names_everything(models):
+    assert header_lines(DEMO, models.values()) == [
         "preset: demo",
         "these numbers are NOT comparable with the paper's: not its setting",
         "data: synthetic; HR 64×64 px, LR 16×16 px (×4)",
@@ -56,26 +44,19 @@ def test_the_header_names_everything(cell):
     ]
 
 
-@pytest.mark.parametrize(
-    ("setting", "warned"),
-    [
-        (DEMO, True),
-        (Setting("paper", 0, (), "khanhha", 1000), False),
-        (Setting("paper", 0, ("beta 0.7 (paper: 0.3)",), "khanhha", 1000), True),
-    ],
-)
-def test_only_the_unedited_paper_preset_is_comparable(cell, setting, warned):
-    assert (WARNING in "\n".join(header_lines(setting, [cell]))) == warned
+@pytest.mark.parametrize(("setting", "warned"), [(DEMO, True), (PAPER, False), (EDITED, True)])
+def test_only_the_unedited_paper_preset_is_comparable(models, setting, warned):
+    assert ("NOT comparable" in "\n".join(header_lines(setting, models.values()))) == warned
 
 
-def test_different_devices_stand_side_by_side(fake, cell):
-    other = read_cell(fake.write_cell("inverse", level=0.5))
-    other.run["device"] = "NVIDIA H200"
-    assert "device: cpu / NVIDIA H200" in header_lines(DEMO, [cell, other])
+def test_different_devices_stand_side_by_side(models):
+    models["inverse"].run["device"] = "NVIDIA H200"
+    assert "device: cpu / NVIDIA H200" in header_lines(DEMO, models.values())
 
 
-def test_the_figures_name_the_preset(cell):
-    assert footer_line(DEMO, [cell]) == "preset: demo · seed 0 · 300 iterations · 60 test images"
+def test_the_figures_name_the_preset(models):
+    footer = footer_line(DEMO, models.values())
+    assert footer == "preset: demo · seed 0 · 300 iterations · 60 test images"
 
 
 @pytest.mark.parametrize(
@@ -87,11 +68,9 @@ def test_the_figures_name_the_preset(cell):
         ({0.1: 0.4, 0.5: 0.55}, 0.3, "prefers β = 0.5"),
     ],
 )
-def test_another_preferred_beta_is_told(fake, val_aiu, beta, prefers):
-    chosen = read_cell(fake.write_cell("cssr", level=0.5, val_aiu=0.5, beta=beta))
-    sweep = {
-        ("bc2", b): read_cell(fake.write_cell(f"sweep/bc2-{b}", level=0.5, val_aiu=aiu, beta=b))
-        for b, aiu in val_aiu.items()
-    }
-    note = preferred_beta_note(chosen, sweep, loss="bc2", beta=beta)
+def test_another_preferred_beta_is_told(results, val_aiu, beta, prefers):
+    results.models["cssr"].val["aiu"] = 0.5
+    for b, aiu in val_aiu.items():
+        results.sweep["bc2", b].val["aiu"] = aiu
+    note = preferred_beta_note(results, loss="bc2", beta=beta)
     assert (note is None) if prefers is None else (prefers in note)

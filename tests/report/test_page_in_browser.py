@@ -1,6 +1,7 @@
 """The page in a real Chromium: `make browser` installs one."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 import torch
 
 from cssr.evaluation.metrics import THRESHOLDS, iou_curve
-from cssr.report.page import FIGURES, write_page
-from cssr.report.results import MODELS, read_cell, read_examples
+from cssr.paper import MODELS
+from cssr.report.figures import FIGURES
+from cssr.report.page import write_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -23,24 +25,21 @@ PREFERRED = {name: 0.2 + 0.05 * index for index, name in enumerate(NAMES)}
 
 
 @pytest.fixture(scope="module")
-def results(fakes, tmp_path_factory):
-    """Made-up results whose models prefer different thresholds: cells and examples."""
-    root = fakes(tmp_path_factory.mktemp("results")).write() / "results"
-    cells = {name: read_cell(root / name) for name in NAMES}
-    for name, cell in cells.items():
-        cell.test["val_threshold"] = PREFERRED[name]
-    return cells, {name: read_examples(root / name) for name in NAMES}
+def examples(shared_results):
+    return shared_results.examples
 
 
 @pytest.fixture(scope="module")
-def address(results, tmp_path_factory):
-    """The page's address."""
-    cells, examples = results
+def address(shared_results, tmp_path_factory):
+    """The address of a page whose models prefer different thresholds."""
+    models = {
+        name: replace(result, test={**result.test, "val_threshold": PREFERRED[name]})
+        for name, result in shared_results.models.items()
+    }
     file = tmp_path_factory.mktemp("page") / "index.html"
     write_page(
         file,
-        cells=cells,
-        examples=examples,
+        results=replace(shared_results, models=models),
         header=["preset: demo"],
         notes=[],
         figures=dict.fromkeys(FIGURES, SVG),
@@ -92,11 +91,11 @@ def iou_of(example, percent):
     return f"{float(iou_curve(probs[None, None], mask[None, None])[0, percent - 1]):.3f}"
 
 
-@pytest.mark.parametrize("model", range(len(NAMES)))
-def test_the_iou_of_the_page_is_that_of_the_metrics(visit, results, model):
+@pytest.mark.parametrize("model", [0, CSSR])
+def test_the_iou_of_the_page_is_that_of_the_metrics(visit, examples, model):
     page, shown, expected = visit(), {}, {}
     choose(page, "model", model)
-    for image, example in enumerate(results[1][NAMES[model]]):
+    for image, example in enumerate(examples[NAMES[model]]):
         choose(page, "image", image)
         for percent in (1, 5, 20, 33, 40, 60, 80, 99):
             set_threshold(page, percent)
@@ -105,27 +104,25 @@ def test_the_iou_of_the_page_is_that_of_the_metrics(visit, results, model):
     assert shown == expected
 
 
-@pytest.mark.parametrize("percent", [5, 20, 60])
-def test_the_slider_redraws_the_mask(visit, results, percent):
+def test_the_slider_redraws_the_mask(visit, examples):
     page = visit()
-    set_threshold(page, percent)
-    probs = results[1]["cssr"][0].probs.astype(np.float32) / 255
-    assert (painted(page, "mask") == 255 * (probs >= THRESHOLDS[percent - 1])).all()
-    assert text(page, "at") == f"{percent / 100:.2f}"
+    probs = examples["cssr"][0].probs.astype(np.float32) / 255
+    for percent in (5, 20, 60):
+        set_threshold(page, percent)
+        assert (painted(page, "mask") == 255 * (probs >= THRESHOLDS[percent - 1])).all()
+        assert text(page, "at") == f"{percent / 100:.2f}"
 
 
-@pytest.mark.parametrize("percent", [5, 40, 90])
-def test_the_counts_of_the_legend_are_those_of_the_pixels(visit, results, percent):
+def test_the_counts_of_the_legend_are_those_of_the_pixels(visit, examples):
     page = visit()
-    set_threshold(page, percent)
-    example = results[1]["cssr"][0]
-    found = example.probs / np.float32(255) >= THRESHOLDS[percent - 1]
+    example = examples["cssr"][0]
     truth = example.mask > 0
-    expected = {"tp": found & truth, "fp": found & ~truth, "fn": ~found & truth}
-    expected["tn"] = ~(found | truth)
-    assert {name: count(page, name) for name in OUTCOMES} == {
-        name: pixels.sum() for name, pixels in expected.items()
-    }
+    for percent in (5, 40, 90):
+        set_threshold(page, percent)
+        found = example.probs / np.float32(255) >= THRESHOLDS[percent - 1]
+        outcomes = (found & truth, found & ~truth, ~found & truth, ~found & ~truth)
+        shown = [count(page, name) for name in OUTCOMES]
+        assert shown == [pixels.sum() for pixels in outcomes]
 
 
 def test_the_difference_has_the_colours_of_its_legend(visit):
@@ -248,15 +245,15 @@ def test_dark_and_light_have_their_own_background(visit):
     assert max(map(int, dark[4:-1].split(","))) < 60
 
 
-@pytest.mark.parametrize("width", [320, 360, 720, 1280])
-def test_the_body_does_not_scroll_sideways(visit, width):
-    page = visit(viewport={"width": width, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_the_body_does_not_scroll_sideways(visit):
+    page = visit()
+    for width in (320, 360, 720, 1280):
+        page.set_viewport_size({"width": width, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-def test_the_committed_page_shows_its_figures_and_every_image_of_every_model(open_page, width):
-    page = open_page(COMMITTED.as_uri(), viewport={"width": width, "height": 740})
+def test_the_committed_page_shows_its_figures_and_every_image_of_every_model(open_page):
+    page = open_page(COMMITTED.as_uri(), viewport={"width": 360, "height": 740})
     figures = page.locator("#figures img")
     loaded = figures.evaluate_all("all => all.map(image => image.complete && image.naturalWidth)")
     assert len(loaded) == len(FIGURES)
@@ -271,4 +268,4 @@ def test_the_committed_page_shows_its_figures_and_every_image_of_every_model(ope
             seen.add((image, *counts.values()))
     assert len({sum(counts) for _, *counts in seen}) == 1
     assert len(seen) > 7
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -1,53 +1,52 @@
 import csv
 import re
 
-from cssr.report.results import MODELS
+import pytest
+
+from cssr.paper import MODELS
 from cssr.report.tables import (
-    latex,
+    COLUMNS,
     latex_table,
     markdown_table,
     rank_marks,
-    table_notes,
     write_series,
     write_table,
 )
 
 
-def rows_of(markdown):
-    lines = [line for line in markdown.splitlines() if line.startswith("| (")]
-    return [[field.strip() for field in line.strip("|").split("|")] for line in lines]
+def rows_of(models):
+    lines = markdown_table(models, header=[], notes=[]).splitlines()
+    rows = [line.strip("|").split("|") for line in lines if line.startswith("| (")]
+    return [[field.strip() for field in row] for row in rows]
 
 
-def test_best_and_second_are_marked():
-    assert rank_marks([0.1, 0.3, 0.2], 3) == ["", "best", "second"]
+@pytest.mark.parametrize(
+    ("values", "decimals", "marks"),
+    [
+        ([0.1, 0.3, 0.2], 3, ["", "best", "second"]),
+        ([0.2504, 0.2496, 0.2], 3, ["best", "best", "second"]),  # equal as printed
+        ([None, 27.6, float("inf"), 29.0], 1, ["", "second", "", "best"]),
+    ],
+)
+def test_best_and_second_are_marked(values, decimals, marks):
+    assert rank_marks(values, decimals) == marks
 
 
-def test_equal_as_printed_shares_the_mark():
-    assert rank_marks([0.2504, 0.2496, 0.2], 3) == ["best", "best", "second"]
-
-
-def test_rows_without_the_metric_are_not_ranked():
-    assert rank_marks([None, 27.6, float("nan"), 29.0], 1) == ["", "second", "", "best"]
-
-
-def test_markdown_shows_the_best_bold_and_the_second_underlined(cells):
-    psnr = [row[1] for row in rows_of(markdown_table(cells, header=[], notes=[]))]
+def test_markdown_shows_the_best_bold_and_the_second_underlined(models):
+    psnr = [row[1] for row in rows_of(models)]
     assert psnr == ["–", "27.61", "–", "**29.04**", "–", "<ins>28.52</ins>", "–"]
 
 
-def test_markdown_rows_are_the_seven_models(cells):
-    names = [row[0] for row in rows_of(markdown_table(cells, header=[], notes=[]))]
-    assert names == [f"({letter}) {name}" for letter, name in MODELS.values()]
+def test_markdown_rows_are_the_seven_models(models):
+    assert [row[0] for row in rows_of(models)] == [str(title) for title in MODELS.values()]
 
 
-def test_iou_max_comes_with_its_threshold(cells):
-    shown = rows_of(markdown_table(cells, header=[], notes=[]))[1][3]
-    assert re.fullmatch(r"0\.\d{3} \(0\.\d{2}\)", shown)
+def test_iou_max_comes_with_its_threshold(models):
+    assert re.fullmatch(r"0\.\d{3} \(0\.\d{2}\)", rows_of(models)[1][3])
 
 
-def test_the_papers_numbers_stand_beside_ours(cells):
-    rows = rows_of(markdown_table(cells, header=[], notes=[]))
-    assert [row[-3:] for row in rows] == [
+def test_the_papers_numbers_stand_beside_ours(models):
+    assert [row[-3:] for row in rows_of(models)] == [
         ["–", "0.525", "0.587"],
         ["27.6", "0.243", "–"],
         ["–", "0.447", "–"],
@@ -58,12 +57,8 @@ def test_the_papers_numbers_stand_beside_ours(cells):
     ]
 
 
-def test_the_best_constant_answer_is_told(cells):
-    assert "AIU over crack images of the best constant answer: 0.041." in table_notes(cells)
-
-
-def test_csv_holds_the_plain_numbers(cells, tmp_path):
-    write_table(tmp_path, cells, header=["preset: demo"], notes=[])
+def test_csv_holds_the_plain_numbers(models, tmp_path):
+    write_table(tmp_path, models, header=[], notes=[])
     rows = list(csv.DictReader((tmp_path / "table1.csv").open(encoding="utf-8")))
     assert {row["model"]: row["psnr"] for row in rows} == {
         "ss_hr": "",
@@ -76,38 +71,61 @@ def test_csv_holds_the_plain_numbers(cells, tmp_path):
     }
 
 
-def test_latex_rows_have_a_field_per_column(cells):
-    table = latex_table(cells, header=["preset: demo"], notes=[])
+def test_latex_rows_have_a_field_per_column(models):
+    table = latex_table(models, header=[], notes=[])
     columns = len(re.search(r"\{tabular\}\{(\w+)\}", table)[1])
     rows = [line for line in table.splitlines() if line.endswith(r"\\")]
     assert [row.count("&") + 1 for row in rows] == [columns] * (1 + len(MODELS))
 
 
-def test_latex_braces_are_balanced(cells):
-    table = latex_table(cells, header=["edited: beta 0.7 (demo: 0.3)"], notes=["50 %"])
-    plain = re.sub(r"\\[{}]", "", table)
-    assert plain.count("{") == plain.count("}")
+def test_latex_is_ascii_with_balanced_braces_and_environments(models):
+    table = latex_table(models, header=[], notes=[])
+    assert table.isascii()
+    assert table.count("{") == table.count("}")
+    assert re.findall(r"\\(?:begin|end)\{.*?\}", table) == [
+        r"\begin{table*}",
+        r"\begin{tabular}",
+        r"\end{tabular}",
+        r"\end{table*}",
+    ]
 
 
-def test_latex_marks_best_and_second(cells):
-    table = latex_table(cells, header=["preset: demo"], notes=[])
-    assert r"\textbf{29.04}" in table
-    assert r"\underline{28.52}" in table
+def test_latex_marks_best_and_second_and_not_their_thresholds(models):
+    table = latex_table(models, header=[], notes=[])
+    assert r"\textbf{29.04} &" in table
+    assert r"\underline{28.52} &" in table
+    assert re.search(r"\\textbf\{0\.\d{3}\} \(0\.\d{2}\) &", table)
 
 
-def test_latex_escapes_signs():
-    assert latex("IoU_max 5 % & β → {x}") == (r"IoU\_max 5 \% \& $\beta$ $\rightarrow$ \{x\}")
+def test_latex_writes_signs_as_commands(models):
+    table = latex_table(models, header=[], notes=[])
+    assert r"(b) Bicubic $\rightarrow$ SS & 27.61 &" in table
+    assert r"(a) SS in HR & -- &" in table
+    assert r"& IoU\_max (at threshold) &" in table
 
 
-def test_header_and_notes_are_in_both_tables(cells, tmp_path):
-    write_table(tmp_path, cells, header=["preset: demo"], notes=["A note."])
-    texts = [(tmp_path / f"table1.{kind}").read_text(encoding="utf-8") for kind in ("md", "tex")]
-    assert all("preset: demo" in text and "A note." in text for text in texts)
+def test_latex_escapes_titles_and_headings(models, monkeypatch):
+    monkeypatch.setitem(MODELS, "cssr", "5 % of R&D_1 {x}")
+    monkeypatch.setitem(COLUMNS, "psnr", ("PSNR & 1_x %", 2, None))
+    table = latex_table(models, header=[], notes=[])
+    assert r"5 \% of R\&D\_1 \{x\} &" in table
+    assert r"& PSNR \& 1\_x \% &" in table
+
+
+def test_header_and_notes_are_in_both_tables(models, tmp_path):
+    write_table(tmp_path, models, header=["preset: demo"], notes=["A note."])
+    lines = {
+        kind: (tmp_path / f"table1.{kind}").read_text(encoding="utf-8").splitlines()
+        for kind in ("md", "tex")
+    }
+    constant = "AIU over crack images of the best constant prediction: 0.041."
+    for line in ("preset: demo", "A note.", constant):
+        assert f"- {line}" in lines["md"]
+        assert f"% {line}" in lines["tex"]
 
 
 def test_a_series_has_a_column_per_line(tmp_path):
-    write_series(
-        tmp_path / "fig3.csv", "beta", [0.1, 0.5], {"dice": [29.0, 28.5], "bc2": [28.0, 1 / 3]}
-    )
+    series = {"dice": [29.0, 28.5], "bc2": [28.0, 1 / 3]}
+    write_series(tmp_path / "fig3.csv", "beta", [0.1, 0.5], series)
     text = (tmp_path / "fig3.csv").read_text(encoding="utf-8")
     assert text == "beta,dice,bc2\n0.1,29.0,28.0\n0.5,28.5,0.333333\n"

@@ -1,6 +1,6 @@
 "use strict";
 
-const EPSILON = 1e-5; // as in cssr/metrics.py
+const EPSILON = 1e-5; // as in cssr/evaluation/metrics.py
 const OUTCOMES = ["tn", "fp", "fn", "tp"]; // by 2 * truth + found
 const [BLACK, WHITE] = [0, 255].map((gray) => [gray, gray, gray]);
 const at = (id) => document.getElementById(id);
