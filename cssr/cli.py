@@ -2,8 +2,6 @@
 
 import signal
 import sys
-import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -12,8 +10,10 @@ import click
 
 from cssr.errors import os_error_line, ran_out_of_memory
 
-BAD_INPUT, SOME_FAILED = 2, 3
-MM_MAX = 1e6  # mm of a pixel
+BAD_INPUT = 2  # exit codes
+SOME_FAILED = 3
+MM_MAX = 1e6  # of a pixel
+PATH = click.Path(path_type=Path)
 
 
 def _check_unit(context: click.Context, option: click.Parameter, value: float | None) -> Any:
@@ -28,24 +28,17 @@ def _check_positive(context: click.Context, option: click.Parameter, value: floa
     return value
 
 
+def _default(name: str, default: Any, text: str, *, type: Any = None) -> Any:
+    return click.option(name, type=type, default=default, show_default=True, help=text)
+
+
 def _model(text: str) -> Any:
-    return click.option(
-        "--model",
-        type=click.Path(path_type=Path),
-        default="runs/cssr",
-        show_default=True,
-        help=text,
-    )
+    return _default("--model", "runs/cssr", text, type=PATH)
 
 
-PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-MIN_AREA = click.option(
-    "--min-area",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Smallest crack, px of the mask.",
-)
+PATHS = click.argument("paths", nargs=-1, required=True, type=PATH)
+POSITIVE = click.IntRange(min=1)
+MIN_AREA = _default("--min-area", 16, "Smallest crack, px of the mask.", type=POSITIVE)
 MM_PER_PX = click.option(
     "--mm-per-px",
     type=float,
@@ -53,6 +46,7 @@ MM_PER_PX = click.option(
     help="Size of a pixel of the photo, for mm in the results. (Of the mask, where `measure` is "
     "given one that `segment` has not written.)",
 )
+RECURSIVE = click.option("-r", "--recursive", is_flag=True, help="Look in folders of folders too.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -64,12 +58,8 @@ def cli() -> None:
 @cli.command()
 @PATHS
 @_model("Folder of a trained model, or an exported .onnx file.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="cracks",
-    show_default=True,
-    help="Folder to write; results of the same photos in it are replaced.",
+@_default(
+    "--out", "cracks", "Folder to write; results of the same photos in it are replaced.", type=PATH
 )
 @click.option(
     "--threshold",
@@ -79,9 +69,7 @@ def cli() -> None:
     "one on its validation images]",
 )
 @click.option(
-    "--tile",
-    type=click.IntRange(min=1),
-    help="Side of the tiles, px of the photo.  [default: the model's]",
+    "--tile", type=POSITIVE, help="Side of the tiles, px of the photo.  [default: the model's]"
 )
 @click.option(
     "--overlap",
@@ -89,32 +77,16 @@ def cli() -> None:
     help="What each tile shares with its neighbours, px of the photo.  [default: what the model "
     "sees, so that no seam shows]",
 )
-@click.option(
-    "--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Tiles at a time."
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@_default("--batch", 1, "Tiles at a time.", type=click.IntRange(1, 1024))
+@_default("--device", "auto", "auto, cpu, cuda or cuda:N.")
 @MM_PER_PX
 @MIN_AREA
 @click.option(
     "--sr/--no-sr", default=True, help="Write the super-resolved photo, where there is one."
 )
-@click.option("-r", "--recursive", is_flag=True, help="Look in folders of folders too.")
+@RECURSIVE
 @click.option("--resume", is_flag=True, help="Skip photos that are done with the same settings.")
-def segment(
-    paths: tuple[Path, ...],
-    model: Path,
-    out: Path,
-    threshold: float | None,
-    tile: int | None,
-    overlap: int | None,
-    batch: int,
-    device: str,
-    mm_per_px: float | None,
-    min_area: int,
-    sr: bool,
-    recursive: bool,
-    resume: bool,
-) -> None:
+def segment(paths: tuple[Path, ...], out: Path, recursive: bool, **options: Any) -> None:
     """Segment photos, and measure the cracks in them.
 
     PATHS are photos and folders of photos: JPEG, PNG, TIFF, BMP, WebP of any size. OUT gets a
@@ -122,53 +94,24 @@ def segment(
 
     Exits with 3 if some photos could not be read, and with 2 if none could.
     """
-    from cssr.inspection.folders import check_free, folder_to_write, read_headers, segment_all
-    from cssr.inspection.gallery import write_gallery
-    from cssr.inspection.photos import find_photos
-    from cssr.inspection.results import Settings, fingerprint
-    from cssr.inspection.segmenter import load
+    from cssr.inspection.photo_files import find_photos
+    from cssr.inspection.photo_inspection import Options, inspect_photos
 
-    photos = find_photos(paths, recursive=recursive, leave_out=out)
-    headers, failed = read_headers(photos)
-    segmenter = load(model, device=device)
-    if threshold is None and segmenter.threshold is None:
-        raise ValueError(f"{model} has no threshold of its own; give --threshold")
-    tiling = segmenter.tiling(tile, overlap, batch)
-    settings = Settings(
-        model=fingerprint(model),
-        threshold=segmenter.threshold if threshold is None else threshold,
-        tile=tiling.tile,
-        overlap=tiling.overlap,
-        sr=sr and segmenter.has_sr,
-        min_area=min_area,
-        mm_per_px=mm_per_px,
-    )
-    check_free(out, {name: photos[name] for name in headers})
-    unit = "" if mm_per_px else f"; lengths in px of the results, {segmenter.scale} × the photo's"
-    click.echo(f"{model}, threshold {settings.threshold:g}{unit}")
-    with folder_to_write(out):
-        try:
-            failed |= segment_all(segmenter, photos, headers, out, settings, tiling, resume=resume)
-        finally:
-            if any(out.iterdir()):
-                same = write_gallery(out, failed)
-                click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
-                if not same:
-                    click.echo("note: not all results there are of the same settings", err=True)
-    if failed:
-        sys.exit(SOME_FAILED if len(failed) < len(photos) else BAD_INPUT)
+    photos = find_photos(paths, recursive=recursive, exclude=out)
+    failed = inspect_photos(photos, out, Options(**options))
+    sys.exit(_exit_code(len(failed), len(photos)))
 
 
 @cli.command()
 @PATHS
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder to write cracks.csv and a .geojson for each mask to; else a CSV is printed.",
 )
 @MM_PER_PX
 @MIN_AREA
-@click.option("-r", "--recursive", is_flag=True, help="Look in folders of folders too.")
+@RECURSIVE
 def measure(
     paths: tuple[Path, ...],
     out: Path | None,
@@ -183,56 +126,24 @@ def measure(
 
     Exits with 3 if some masks could not be read, and with 2 if none could.
     """
-    from cssr.inspection.folders import folder_to_write, read_headers
-    from cssr.inspection.photos import PhotoError, find_photos, shown
-    from cssr.inspection.results import measure_mask, scale_of, write_measurements
+    from cssr.inspection.mask_measurement import measure_masks
+    from cssr.inspection.photo_files import find_photos
 
-    masks = find_photos(paths, recursive=recursive, leave_out=out, masks=True)
-    headers, failed = read_headers(masks)
-    with nullcontext() if out is None else folder_to_write(out):
-        found = {}
-        for name in masks.keys() - failed.keys():
-            try:
-                found[name] = measure_mask(masks[name], min_area=min_area)
-            except PhotoError as error:
-                failed[name] = str(error)
-                click.echo(f"{shown(masks[name])}: {error}; skipped", err=True)
-        if not found:
-            sys.exit(BAD_INPUT)
-        for name, cracks in found.items():
-            size = headers[name].height * headers[name].width
-            if (share := sum(crack.area for crack in cracks) / size) > 0.5:
-                hint = f"{share:.0%} of it is crack; is it a photo, or inverted?"
-                click.echo(f"note: {shown(masks[name])}: {hint}", err=True)
-        mm = {name: scale_of(masks[name], mm_per_px) for name in found}
-        table = write_measurements(out, dict(sorted(found.items())), mm_per_px=mm)
-    if out is None:
+    masks = find_photos(paths, recursive=recursive, exclude=out, masks=True)
+    table, failed = measure_masks(masks, out, mm_per_px=mm_per_px, min_area=min_area)
+    if table is not None and out is None:
         click.echo(table.to_csv(index=False), nl=False)
-    sys.exit(SOME_FAILED if failed else 0)
+    sys.exit(_exit_code(len(failed), len(masks)))
 
 
 @cli.command()
 @_model("Folder of a trained model.")
-@click.option("--onnx", type=click.Path(path_type=Path), required=True, help="File to write.")
+@click.option("--onnx", type=PATH, required=True, help="File to write.")
 def export(model: Path, onnx: Path) -> None:
     """Export a trained model as ONNX, and compare it with the model itself."""
-    from cssr.inspection.onnx import TOLERANCE, export_onnx, greatest_difference
-    from cssr.models.saved import check_segments, load_model
+    from cssr.inspection.onnx_model import export_model
 
-    if onnx.suffix != ".onnx":
-        raise ValueError(f"{onnx}: the name must end in .onnx")
-    pipeline, description = load_model(model)
-    check_segments(model, description)
-    try:
-        with tempfile.TemporaryDirectory(dir=onnx.parent) as folder:
-            file = Path(folder, onnx.name)
-            export_onnx(file, pipeline, description)
-            difference = greatest_difference(file, pipeline, description)
-            if difference > TOLERANCE:
-                raise ValueError(f"differs from {model} by {difference:.1e}, above {TOLERANCE:g}")
-            file.replace(onnx)
-    except OSError as error:
-        raise ValueError(f"--onnx: {onnx}: {error.strerror}") from None
+    difference = export_model(model, onnx)
     click.echo(f"{onnx}: differs from {model} by at most {difference:.1e} in probability")
 
 
@@ -252,19 +163,24 @@ def main() -> NoReturn:
         _end(error.format_message(), BAD_INPUT)
     except click.ClickException as error:
         _end(f"error: {error.format_message()}", BAD_INPUT)
-    except FileNotFoundError as error:
-        _end(f"error: {os_error_line(error)}", BAD_INPUT)
     except ModuleNotFoundError as error:
         _end(f"error: {error.name} is not installed; the extra cssr[onnx] brings it", BAD_INPUT)
     except ValueError as error:
         _end(f"error: {' '.join(str(error).split())}", BAD_INPUT)
     except OSError as error:
-        _end(f"error: {os_error_line(error)}", 1)
+        bad_input = isinstance(error, FileNotFoundError)
+        _end(f"error: {os_error_line(error)}", BAD_INPUT if bad_input else 1)
     except (MemoryError, RuntimeError) as error:
         if not ran_out_of_memory(error):
             raise
         _end("error: not enough memory; try a smaller --tile or --batch", 1)
     sys.exit(0)
+
+
+def _exit_code(failed: int, total: int) -> int:
+    if not failed:
+        return 0
+    return SOME_FAILED if failed < total else BAD_INPUT
 
 
 def _end(line: str, code: int) -> NoReturn:

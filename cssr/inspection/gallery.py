@@ -1,39 +1,40 @@
-"""A folder of inspected photos as one table and one page."""
+"""Results of all photos in a folder, as one table and one page."""
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cssr.files import new_files
-from cssr.inspection.photos import SUMMARY
-from cssr.inspection.results import (
-    PREVIEW,
+from cssr.inspection.overlay import PREVIEW_SIDE
+from cssr.inspection.summary import (
+    FILES,
     PREVIEWS,
-    WRITTEN,
-    counted,
-    is_whole,
+    SR,
+    SUMMARY,
+    headline,
+    is_complete,
     read_summary,
     unit_of,
 )
 
 TEMPLATES = Path(__file__).parent / "templates"
-FILES = (*WRITTEN, "sr.tif")  # which the page links
-PICTURES = 50_000_000  # bytes of pictures in a page; of many photos they are smaller
-SMALLEST = 160  # px, but no smaller
+PAGE_BYTES = 50_000_000  # of pictures in a page; of many photos they are smaller
+SMALLEST_SIDE = 160  # of these pictures, px
+
+Summary = Mapping[str, Any]
 
 
 def write_gallery(folder: Path, failed: Mapping[str, str]) -> bool:
-    """Write cracks.csv and index.html of all photos that a folder holds results of.
+    """Write cracks.csv and index.html of all photos whose results are in a folder.
 
     Args:
         folder: with a folder for each photo.
-        failed: what is wrong with photos that could not be read, by name.
+        failed: errors of photos that could not be read, by name.
 
     Returns:
         Whether all photos were inspected with the same settings.
@@ -45,23 +46,32 @@ def write_gallery(folder: Path, failed: Mapping[str, str]) -> bool:
     for file in sorted(folder.rglob(SUMMARY)):
         summary = read_summary(file.parent)
         name = file.parent.relative_to(folder).as_posix()
-        if summary is not None and is_whole(file.parent) and name not in failed:
+        if summary is not None and is_complete(file.parent) and name not in failed:
             photos[name] = summary
+    # one photo of each kind of settings
+    kinds = {(s["scale"], *s["settings"].values()): s for s in photos.values()}
     with new_files(folder) as out:
-        table = pd.concat([pd.DataFrame(), *_tables(folder, photos)], ignore_index=True)
+        tables = [_table(folder, name) for name in photos]
+        table = pd.concat([pd.DataFrame(), *tables], ignore_index=True)
         table.to_csv(out / "cracks.csv", index=False)
-        (out / "index.html").write_text(_page(folder, photos, failed), encoding="utf-8")
-    return len(_used(photos.values())) < 2
+        page = _page(folder, photos, failed, list(kinds.values()))
+        (out / "index.html").write_text(page, encoding="utf-8")
+    return len(kinds) < 2
 
 
-def _tables(folder: Path, photos: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
-    for name in photos:
-        table = pd.read_csv(folder / name / "cracks.csv")
-        table.insert(0, "photo", name)
-        yield table
+def _table(folder: Path, name: str) -> pd.DataFrame:
+    """The cracks of a photo, with its name as first column."""
+    table = pd.read_csv(folder / name / "cracks.csv")
+    table.insert(0, "photo", name)
+    return table
 
 
-def _page(folder: Path, photos: Mapping[str, Any], failed: Mapping[str, str]) -> str:
+def _page(
+    folder: Path,
+    photos: Mapping[str, Summary],
+    failed: Mapping[str, str],
+    kinds: Sequence[Summary],
+) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
     )
@@ -69,7 +79,7 @@ def _page(folder: Path, photos: Mapping[str, Any], failed: Mapping[str, str]) ->
     return environment.get_template("gallery.html").render(
         photos=[_card(folder, name, summary, side) for name, summary in photos.items()],
         totals=_totals(list(photos.values())),
-        settings=_settings(list(photos.values())),
+        settings=None if len(kinds) > 1 else "".join(map(_settings_line, kinds)),
         failed=failed,
     )
 
@@ -77,32 +87,34 @@ def _page(folder: Path, photos: Mapping[str, Any], failed: Mapping[str, str]) ->
 def _picture_side(folders: Sequence[Path]) -> int:
     """Side of the page's pictures, px."""
     size = sum((folder / name).stat().st_size for folder in folders for name in PREVIEWS)
-    return PREVIEW if size <= PICTURES else max(SMALLEST, int(PREVIEW * (PICTURES / size) ** 0.5))
+    if size <= PAGE_BYTES:
+        return PREVIEW_SIDE
+    return max(SMALLEST_SIDE, int(PREVIEW_SIDE * (PAGE_BYTES / size) ** 0.5))
 
 
-def _card(folder: Path, name: str, summary: Mapping[str, Any], side: int) -> dict[str, Any]:
-    size = f"photo of {summary['width']:,} × {summary['height']:,} px"
-    facts = f"no crack · {size}"
+def _card(folder: Path, name: str, summary: Summary, side: int) -> dict[str, Any]:
+    """What the page shows of a photo."""
+    facts = "no crack"
     if summary["cracks"]:
         unit = unit_of(summary)
         facts = (
-            f"{counted(summary['cracks'], 'crack')}, "
-            f"{summary[f'length_{unit}']:,.0f} {unit} long, "
-            f"{summary[f'width_mean_{unit}']:.1f} {unit} wide, "
-            f"at most {summary[f'width_max_{unit}']:.1f} · {size}"
+            f"{headline(summary)}, {summary[f'width_mean_{unit}']:.1f} {unit} wide, "
+            f"at most {summary[f'width_max_{unit}']:.1f}"
         )
+    plain, marked = (_data_uri(folder / name / preview, side) for preview in PREVIEWS)
     return {
         "name": name,
-        "files": [file for file in FILES if (folder / name / file).is_file()],
-        "facts": facts,
+        "files": [file for file in (*FILES, SR) if (folder / name / file).is_file()],
+        "facts": f"{facts} · photo of {summary['width']:,} × {summary['height']:,} px",
         "length": summary["length_px"],
         "width": summary["width_max_px"] or 0,
-        "plain": _embedded(folder / name / PREVIEWS[0], side),
-        "marked": _embedded(folder / name / PREVIEWS[1], side),
+        "plain": plain,
+        "marked": marked,
     }
 
 
-def _totals(summaries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _totals(summaries: Sequence[Summary]) -> dict[str, str]:
+    """Totals of all photos; lengths only where all are in the same unit."""
     cracked = [summary for summary in summaries if summary["cracks"]]
     totals = {
         "photos with cracks": f"{len(cracked):,} of {len(summaries):,}",
@@ -117,12 +129,8 @@ def _totals(summaries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return totals
 
 
-def _settings(summaries: Sequence[Mapping[str, Any]]) -> str | None:
-    """With what the photos were inspected; None if not all with the same."""
-    used = _used(summaries)
-    if len(used) != 1:
-        return None if used else ""
-    (summary,) = used
+def _settings_line(summary: Summary) -> str:
+    """The settings with which a photo was inspected."""
     settings = summary["settings"]
     unit = "" if settings["mm_per_px"] else f"; px of the results, {summary['scale']} × the photo's"
     return (
@@ -131,21 +139,14 @@ def _settings(summaries: Sequence[Mapping[str, Any]]) -> str | None:
     )
 
 
-def _used(summaries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """One summary of each kind of settings."""
-    return list({(s["scale"], *s["settings"].values()): s for s in summaries}.values())
-
-
-def _embedded(file: Path, side: int) -> str:
-    """A picture of at most so many px a side as a data URI."""
-    jpeg = file.read_bytes() if side == PREVIEW else _reduced(cv2.imread(str(file)), side)
+def _data_uri(file: Path, side: int) -> str:
+    """A picture whose longer side is at most `side` px, as a data URI."""
+    jpeg = file.read_bytes()
+    if side < PREVIEW_SIDE:
+        picture = cv2.imread(str(file))
+        height, width = picture.shape[:2]
+        scale = min(1.0, side / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-
-
-def _reduced(picture: np.ndarray, side: int) -> bytes:
-    """A picture, (H, W, 3) BGR, with its longer side reduced to `side` px."""
-    height, width = picture.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()

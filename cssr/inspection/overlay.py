@@ -1,15 +1,20 @@
 """Pictures of a photo with its cracks marked."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
+
+from cssr.inspection.summary import PREVIEWS
 
 COLOUR = (255, 0, 90)  # of cracks; neither walls nor roads have it
 STRENGTH = 0.7
 LARGEST = 8192  # side of a picture, px
+PREVIEW_SIDE = 800  # of the pictures for the page, px
 
 
 class Overlay:
-    """A photo and where it shows crack, filled band by band; both reduced if they are very large.
+    """A photo and its crack mask, filled band by band; both are reduced if they are very large.
 
     Args:
         height: of the photo, px.
@@ -21,15 +26,16 @@ class Overlay:
         self.scale = scale
         self.photo_factor = _reduction(max(height, width))
         self.mask_factor = _reduction(max(height, width) * scale)
-        low, high = self.photo_factor, self.mask_factor
-        self.photo = np.zeros((-(-height // low), -(-width // low), 3), np.uint8)
-        self.crack = np.zeros((-(-height * scale // high), -(-width * scale // high)), bool)
+        low = [-(-side // self.photo_factor) for side in (height, width)]
+        high = [-(-side * scale // self.mask_factor) for side in (height, width)]
+        self.photo = np.zeros((*low, 3), np.uint8)
+        self.crack = np.zeros(high, bool)
 
     def add(self, top: int, photo: np.ndarray, mask: np.ndarray) -> None:
-        """Put a band into its place.
+        """Add a band.
 
         Args:
-            top: its first row, px of the photo; a multiple of the reductions.
+            top: its first row, px of the photo; a multiple of both reduction factors.
             photo: RGB, (h, W, 3) uint8.
             mask: (scale·h, scale·W) bool.
         """
@@ -42,10 +48,9 @@ class Overlay:
         self.crack[place] = any_in_blocks(mask, self.mask_factor)
 
     def picture(self, largest: int = LARGEST) -> tuple[np.ndarray, np.ndarray]:
-        """The photo in the mask's size without and with its cracks marked, RGB uint8.
+        """The photo at the size of the mask, without and with its cracks marked.
 
-        Args:
-            largest: side that the pictures may have, px.
+        Both are RGB, (H, W, 3) uint8; no side is longer than `largest`.
         """
         crack = any_in_blocks(self.crack, -(-max(self.crack.shape) // largest))
         reduces = len(crack) <= len(self.photo)
@@ -57,14 +62,22 @@ class Overlay:
         return photo, marked
 
 
+def write_pictures(folder: Path, overlay: Overlay) -> None:
+    """Write overlay.jpg, and the previews for the page."""
+    previews = overlay.picture(PREVIEW_SIDE)
+    _write_jpeg(folder / "overlay.jpg", overlay.picture()[1], quality=92)
+    for name, picture in zip(PREVIEWS, previews, strict=True):
+        _write_jpeg(folder / name, picture, quality=80)
+
+
 def any_in_blocks(mask: np.ndarray, side: int) -> np.ndarray:
-    """Whether any pixel of each square block is set; the blocks cover the mask, (⌈H/side⌉, …)."""
+    """Whether any pixel of each square block of a mask is set, (⌈H/side⌉, ⌈W/side⌉) bool."""
     rows, columns = (np.arange(0, length, side) for length in mask.shape)
     return np.logical_or.reduceat(np.logical_or.reduceat(mask, rows, axis=0), columns, axis=1)
 
 
 def _reduction(side: int) -> int:
-    """The power of two that brings a side to the largest."""
+    """The power of two that reduces a side to LARGEST or less."""
     factor = 1
     while side > LARGEST * factor:
         factor *= 2
@@ -73,3 +86,8 @@ def _reduction(side: int) -> int:
 
 def _rows(top: int, rows: int, factor: int) -> slice:
     return slice(top // factor, -(-(top + rows) // factor))
+
+
+def _write_jpeg(file: Path, picture: np.ndarray, *, quality: int) -> None:
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    file.write_bytes(cv2.imencode(".jpg", picture[..., ::-1], options)[1])

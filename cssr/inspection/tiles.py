@@ -1,4 +1,4 @@
-"""How an image is cut into tiles that overlap."""
+"""Overlapping tiles of an image."""
 
 from collections.abc import Iterator
 from itertools import groupby, islice, pairwise
@@ -7,40 +7,36 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Span(NamedTuple):
-    """A piece of one side of an image, px.
+class Tiling(NamedTuple):
+    """How a photo is cut into tiles."""
 
-    Attributes:
-        start: first pixel that is computed.
-        stop: the one after the last.
-        first: first pixel that is kept of it.
-        last: the one after the last.
-    """
+    tile: int  # greatest side, overlap included, px of the photo
+    overlap: int  # on each side of a tile's core, px of the photo
+    batch: int = 1  # tiles at a time
+
+
+class Span(NamedTuple):
+    """A tile along one side of an image, px; its core is the part that no other tile has."""
 
     start: int
     stop: int
-    first: int
-    last: int
+    core_start: int  # counted like `start` and `stop`
+    core_stop: int
 
-    def kept(self, side: int, scale: int) -> slice:
-        """What is kept, counted from `start` in px of `scale` times as many.
-
-        Args:
-            side: of the image; what lies beyond is padding, and not kept.
-            scale: pixels for each of the image's.
-        """
-        stop = min(self.last, side)
-        return slice((self.first - self.start) * scale, (stop - self.start) * scale)
+    def core(self, side: int, scale: int) -> slice:
+        """The core within a side of the image, counted from `start` in px / scale."""
+        stop = min(self.core_stop, side)
+        return slice((self.core_start - self.start) * scale, (stop - self.start) * scale)
 
 
 def cut(side: int, *, tile: int, overlap: int, step: int) -> list[Span]:
-    """Cut a side into spans of about equal length; the kept pieces cover it once.
+    """Cut a side into tiles of about equal length, whose cores cover it once.
 
     Args:
         side: px.
-        tile: greatest length that is computed at once, px.
-        overlap: computed beyond what is kept, but not beyond the image, px.
-        step: cuts lie at multiples of it, px.
+        tile: greatest length of a tile, px.
+        overlap: of a tile beyond its core, but not beyond the image, px.
+        step: cores begin at multiples of it, px.
 
     Raises:
         ValueError: if the tile is too small for its overlap.
@@ -57,8 +53,8 @@ def cut(side: int, *, tile: int, overlap: int, step: int) -> list[Span]:
     length = -(-side // (pieces * step)) * step
     cuts = [*range(0, side, length), side]
     return [
-        Span(max(0, first - overlap), min(side, last + overlap), first, last)
-        for first, last in pairwise(cuts)
+        Span(max(0, start - overlap), min(side, stop + overlap), start, stop)
+        for start, stop in pairwise(cuts)
     ]
 
 
@@ -69,14 +65,7 @@ def batches(spans: list[Span], size: int) -> Iterator[list[Span]]:
             yield batch
 
 
-def kept(values: Tensor, row: Span, column: Span, size: tuple[int, int]) -> Tensor:
-    """What is kept of a tile, as far as it lies on the image.
-
-    Args:
-        values: of the tile, (…, H, W), at the image's resolution or a multiple of it.
-        row: where the tile lies.
-        column: likewise.
-        size: height and width of the image, px.
-    """
+def core(values: Tensor, row: Span, column: Span, size: tuple[int, int]) -> Tensor:
+    """The core of a tile in an image of a size (H, W); `values` are (…, scale·h, scale·w)."""
     scale = values.shape[-1] // (column.stop - column.start)
-    return values[..., row.kept(size[0], scale), column.kept(size[1], scale)]
+    return values[..., row.core(size[0], scale), column.core(size[1], scale)]

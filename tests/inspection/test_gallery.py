@@ -11,7 +11,7 @@ from PIL import Image
 
 from cssr.inspection import gallery
 from cssr.inspection.gallery import write_gallery
-from cssr.inspection.results import WRITTEN
+from cssr.inspection.summary import FILES
 
 NAMES = ("a <b>.png", "b.png", "sub/c.png")
 LENGTHS = (10.0, 500.0, 0.0)
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
         (folder / name).mkdir(parents=True)
         for picture in ("preview.jpg", "preview_overlay.jpg"):
             Image.fromarray(np.full((30, 40, 3), 60 * k, np.uint8)).save(folder / name / picture)
-        for written in WRITTEN:
+        for written in FILES:
             (folder / name / written).touch()
         cracks = int(length > 0)
         pd.DataFrame({"crack": [1] * cracks, "length_px": [length] * cracks}).to_csv(
@@ -64,8 +64,8 @@ def test_the_page_tells_totals_and_failures(page):
 
 def test_of_many_photos_the_pictures_are_smaller(folder, monkeypatch, tmp_path):
     shutil.copytree(folder, tmp_path / "many")
-    monkeypatch.setattr(gallery, "PICTURES", 1)
-    monkeypatch.setattr(gallery, "SMALLEST", 20)
+    monkeypatch.setattr(gallery, "PAGE_BYTES", 1)
+    monkeypatch.setattr(gallery, "SMALLEST_SIDE", 20)
     gallery.write_gallery(tmp_path / "many", {})
     text = (tmp_path / "many/index.html").read_text()
     pictures = re.findall(r"data:image/jpeg;base64,([^\"']+)", text)
@@ -91,7 +91,7 @@ def test_marks_are_switched_by_key_and_box(page):
 def test_a_photo_shown_large_has_links_to_its_files(page, folder):
     page.locator("#photos li button").first.click()
     links = page.locator("dialog nav a").evaluate_all("links => links.map(link => link.href)")
-    assert links == [(folder / NAMES[0] / name).as_uri() for name in WRITTEN]
+    assert links == [(folder / NAMES[0] / name).as_uri() for name in FILES]
 
 
 def test_a_photo_is_shown_large_and_arrows_go_on(page):

@@ -1,5 +1,3 @@
-import os
-
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +5,7 @@ import rasterio
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngImageFile
 
-from cssr.inspection.photos import SUFFIXES, PhotoError, find_photos, open_photo, read_header
+from cssr.inspection.photos import PhotoError, open_photo, read_header
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
 LOSSLESS = (".png", ".tif", ".bmp", ".webp")
@@ -127,43 +125,6 @@ def test_only_the_asked_rows_of_a_large_tiff_are_decoded(tmp_path):
         assert photo.rows(0, 100).shape == (100, 64, 3)
         with pytest.raises(PhotoError, match="damaged"):
             photo.rows(4000, 4096)
-
-
-def test_photos_are_found_by_their_suffix(tmp_path):
-    for name in ("b.JPG", "a.tiff", "notes.txt", "sub/c.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert list(find_photos([tmp_path], recursive=False)) == ["a.tiff", "b.JPG"]
-    assert list(find_photos([tmp_path], recursive=True)) == ["a.tiff", "b.JPG", "sub/c.png"]
-    left = find_photos([tmp_path], recursive=True, leave_out=tmp_path / "sub")
-    assert list(left) == ["a.tiff", "b.JPG"]
-
-
-def test_a_path_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="nothing: no such file or folder"):
-        find_photos([tmp_path / "nothing"], recursive=False)
-
-
-def test_a_folder_without_photos_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=rf"no photo \({SUFFIXES[0]}, .*--recursive looks"):
-        find_photos([tmp_path], recursive=False)
-
-
-def test_two_photos_of_one_name_are_told_apart_by_their_folders(tmp_path):
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.png").touch()
-    found = find_photos([tmp_path / "one", tmp_path / "two"], recursive=False)
-    assert list(found) == ["one/a.png", "two/a.png"]
-
-
-@pytest.mark.parametrize(
-    ("name", "written"), [(b"\xff.png", "\\xff.png"), (b"a\n.png", "a\\n.png")]
-)
-def test_a_name_that_is_not_one_line_of_utf_8_is_written_with_backslashes(tmp_path, name, written):
-    with open(os.fsencode(tmp_path) + b"/" + name, "wb"):  # noqa: PTH123
-        pass
-    assert list(find_photos([tmp_path], recursive=False)) == [written]
 
 
 def test_a_damaged_exif_block_is_refused(tmp_path):

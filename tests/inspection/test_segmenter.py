@@ -14,8 +14,9 @@ from shell import run
 
 import cssr
 from cssr.data.arrays import to_unit
+from cssr.inspection.backends import TorchNetwork
 from cssr.inspection.photos import ArrayPhoto
-from cssr.inspection.segmenter import Segmenter, Torch
+from cssr.inspection.segmenter import Segmenter
 from cssr.models.saved import save_model
 
 VARIANTS = ("ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse")
@@ -34,7 +35,7 @@ def photo(height: int, width: int) -> np.ndarray:
 
 def segmenter(variant: str, threshold: float | None = 0.5) -> Segmenter:
     network = pipeline(variant)
-    sr = network.sr.config if hasattr(network, "sr") else None
+    sr = network.sr and network.sr.config
     description = {
         "variant": variant,
         "scale": 4,
@@ -42,7 +43,7 @@ def segmenter(variant: str, threshold: float | None = 0.5) -> Segmenter:
         "ss": network.ss.config,
         "threshold": threshold,
     }
-    return Segmenter(Torch(network, torch.device("cpu")), description)
+    return Segmenter(TorchNetwork(network, torch.device("cpu")), description)
 
 
 def whole(model: Segmenter, image: np.ndarray) -> tuple[torch.Tensor | None, torch.Tensor]:
@@ -68,7 +69,7 @@ def test_tiles_give_what_the_whole_photo_gives(variant):
         np.testing.assert_allclose(found.sr, expected, atol=0.51)
 
 
-def test_an_overlap_below_the_reach_would_show_seams():
+def test_an_overlap_below_the_receptive_field_would_show_seams():
     model, image = segmenter("cssr"), photo(224, 224)
     tiling = model.tiling(tile=72, overlap=4)
     found = model.segment(image, tiling=tiling).probs
@@ -96,7 +97,7 @@ def test_without_room_for_sr_images_they_are_computed_again(monkeypatch):
     model, image = segmenter("cssr"), photo(224, 224)
     tiling = model.tiling(tile=144)
     expected = model.segment(image, tiling=tiling)
-    monkeypatch.setattr("cssr.inspection.segmenter.KEPT", 0)
+    monkeypatch.setattr("cssr.inspection.segmenter.CACHE", 0)
     again = model.segment(image, tiling=tiling)
     assert np.array_equal(again.probs, expected.probs)
 

@@ -1,35 +1,37 @@
 import pytest
 import torch
 
-from cssr.inspection.tiles import batches, cut, kept
+from cssr.inspection.tiles import batches, core, cut
 
 
 @pytest.mark.parametrize("side", [32, 100, 333, 512, 1000])
 @pytest.mark.parametrize("tile", [96, 128, 256])
-def test_what_is_kept_covers_the_side_once(side, tile):
+def test_cores_cover_the_side_once(side, tile):
     spans = cut(side, tile=tile, overlap=16, step=16)
-    assert [pixel for span in spans for pixel in range(span.first, span.last)] == list(range(side))
+    assert [pixel for span in spans for pixel in range(span.core_start, span.core_stop)] == list(
+        range(side)
+    )
 
 
 def test_spans_reach_over_their_cuts_and_end_at_the_border():
     spans = cut(300, tile=132, overlap=16, step=4)
     assert [(span.start, span.stop) for span in spans] == [(0, 116), (84, 216), (184, 300)]
-    kept_parts = [span.kept(300, 1) for span in spans]
-    assert kept_parts == [slice(0, 100), slice(16, 116), slice(16, 116)]
+    cores = [span.core(300, 1) for span in spans]
+    assert cores == [slice(0, 100), slice(16, 116), slice(16, 116)]
 
 
-def test_of_a_tile_is_kept_what_lies_on_the_image_at_any_scale():
+def test_the_core_of_a_tile_lies_on_the_image_at_any_scale():
     rows, columns = (cut(side, tile=64, overlap=16, step=16) for side in (96, 64))
     tile = torch.arange(4 * rows[-1].stop).view(1, -1, 1).repeat(1, 1, 4 * 64)
-    part = kept(tile[:, 4 * rows[-1].start :], rows[-1], columns[0], (90, 50))
-    assert part.shape == (1, 4 * (90 - rows[-1].first), 4 * 50)
-    assert part[0, [0, -1], 0].tolist() == [4 * rows[-1].first, 4 * 90 - 1]
+    part = core(tile[:, 4 * rows[-1].start :], rows[-1], columns[0], (90, 50))
+    assert part.shape == (1, 4 * (90 - rows[-1].core_start), 4 * 50)
+    assert part[0, [0, -1], 0].tolist() == [4 * rows[-1].core_start, 4 * 90 - 1]
 
 
 def test_no_span_is_longer_than_a_tile_and_cuts_lie_at_steps():
     for span in cut(5000, tile=512, overlap=40, step=64):
         assert span.stop - span.start <= 512
-        assert span.first % 64 == 0
+        assert span.core_start % 64 == 0
 
 
 def test_a_side_within_a_tile_is_not_cut():

@@ -1,0 +1,112 @@
+"""The photos that a command is given, as files and folders."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from cssr.inspection.photos import Header, PhotoError, printable, read_header
+from cssr.inspection.summary import MASK, SUMMARY
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+
+
+def find_photos(
+    paths: Sequence[Path],
+    *,
+    recursive: bool,
+    exclude: Path | None = None,
+    masks: bool = False,
+) -> dict[str, Path]:
+    """Find photos in files and folders.
+
+    Args:
+        paths: photos, and folders of photos.
+        recursive: search subfolders too.
+        exclude: a folder that is not searched.
+        masks: among the results of a photo, find its mask, under the photo's name; by default
+            results are passed over.
+
+    Returns:
+        Files by name. A name is relative to the folder that was given, or, where names would be
+        the same, to the folder that all photos have in common.
+
+    Raises:
+        ValueError: if a path does not exist, or a folder holds no photo.
+    """
+    files: dict[Path, Path] = {}  # by the absolute path of the photo
+    names: dict[Path, Path] = {}
+    for path in paths:
+        for file in _photos_at(path, recursive=recursive, exclude=exclude, masks=masks):
+            photo = file.parent if masks and file.name == MASK and _is_result(file) else file
+            top = path if path in photo.parents else photo.parent
+            files[photo.absolute()] = file
+            names[photo.absolute()] = photo.relative_to(top)
+    if len(set(names.values())) < len(names):
+        common = os.path.commonpath(names)
+        names = {photo: photo.relative_to(common) for photo in names}
+    return {printable(name): files[photo] for photo, name in names.items()}
+
+
+def read_headers(photos: Mapping[str, Path]) -> tuple[dict[str, Header], dict[str, str]]:
+    """Read the headers of photos, given by name, and report those that have none.
+
+    Returns:
+        Headers by name, and the errors of the other photos by name.
+
+    Raises:
+        ValueError: if no photo has a header.
+    """
+    headers = {}
+    failed = {}
+    for name, file in photos.items():
+        try:
+            headers[name] = read_header(file)
+        except PhotoError as error:
+            failed[name] = str(error)
+    if not headers:
+        (name, reason), *others = failed.items()
+        more = f", and {len(others)} more" if others else ""
+        raise ValueError(f"no readable photo: {printable(photos[name])}: {reason}{more}")
+    for name, reason in failed.items():
+        click.echo(skipped_line(photos[name], reason), err=True)
+    return headers, failed
+
+
+def skipped_line(file: Path, reason: str) -> str:
+    """What is reported of a photo that could not be read."""
+    return f"{printable(file)}: {reason}; skipped"
+
+
+def _photos_at(path: Path, *, recursive: bool, exclude: Path | None, masks: bool) -> list[Path]:
+    """The photo at a path, or the photos in the folder there."""
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    photos = [path]
+    if path.is_dir():
+        files = sorted(path.rglob("*") if recursive else path.iterdir())
+        photos = [file for file in files if _is_photo(file, masks=masks)]
+    if not photos:
+        kind = "mask" if masks else "photo"
+        hint = "" if recursive else "; --recursive looks in its folders"
+        raise ValueError(f"{path}: no {kind} ({', '.join(SUFFIXES)}) in this folder{hint}")
+    outside = [
+        photo
+        for photo in photos
+        if exclude is None or exclude.resolve() not in photo.resolve().parents
+    ]
+    if not outside:
+        raise ValueError(f"{path} lies in the folder to write, {exclude}; name another --out")
+    return outside
+
+
+def _is_photo(file: Path, *, masks: bool) -> bool:
+    """Whether a file is an image, and, among the results of a photo, one that is wanted."""
+    if file.suffix.lower() not in SUFFIXES or not file.is_file():
+        return False
+    return not _is_result(file) or (masks and file.name == MASK)
+
+
+def _is_result(file: Path) -> bool:
+    return (file.parent / SUMMARY).exists()

@@ -1,0 +1,163 @@
+"""The inspection of photos: each is segmented, and its cracks are measured."""
+
+import errno
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from cssr.errors import os_error_line
+from cssr.files import new_folder
+from cssr.inspection.backends import model_hash
+from cssr.inspection.gallery import write_gallery
+from cssr.inspection.output_folder import check_replaceable, output_folder
+from cssr.inspection.overlay import Overlay, write_pictures
+from cssr.inspection.photo_files import read_headers, skipped_line
+from cssr.inspection.photos import Header, PhotoError, open_photo
+from cssr.inspection.rasters import Rasters, new_rasters, write_band
+from cssr.inspection.segmenter import Band, Segmenter, Tiling, load
+from cssr.inspection.summary import Settings, headline, is_done, write_summary
+from cssr.measurement.cracks import crack_table, geojson, measure_bands
+
+NAME_ERRORS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)  # which concern one photo alone
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `cssr segment`, see its help; those that are None are the model's own."""
+
+    model: Path
+    device: str
+    threshold: float | None
+    tile: int | None
+    overlap: int | None
+    batch: int
+    sr: bool
+    min_area: int
+    mm_per_px: float | None
+    resume: bool
+
+
+def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> dict[str, str]:
+    """Inspect photos one after the other, and report each.
+
+    Args:
+        photos: files by name.
+        out: folder to write; gets a folder for each photo, cracks.csv and index.html.
+        options: how to inspect them.
+
+    Returns:
+        The errors of photos that could not be read, by name.
+
+    Raises:
+        ValueError: if no photo can be read, the model or its options do not fit, or `out` holds
+            what must not be replaced.
+    """
+    headers, failed = read_headers(photos)
+    segmenter = load(options.model, device=options.device)
+    tiling = segmenter.tiling(options.tile, options.overlap, options.batch)
+    settings = Settings(
+        model=model_hash(options.model),
+        threshold=segmenter.checked_threshold(options.threshold),
+        tile=tiling.tile,
+        overlap=tiling.overlap,
+        sr=options.sr and segmenter.has_sr,
+        min_area=options.min_area,
+        mm_per_px=options.mm_per_px,
+    )
+    check_replaceable(out, {name: photos[name] for name in headers})
+    scale = segmenter.scale
+    unit = "" if options.mm_per_px else f"; lengths in px of the results, {scale} × the photo's"
+    click.echo(f"{options.model}, threshold {settings.threshold:g}{unit}")
+    todo = {
+        name: header
+        for name, header in headers.items()
+        if not (options.resume and is_done(out / name, photos[name], settings))
+    }
+    if len(todo) < len(headers):
+        click.echo(f"{len(headers) - len(todo)} of {len(photos)} photos are done")
+    with output_folder(out):
+        try:
+            failed |= _inspect_each(segmenter, photos, todo, out, settings, tiling)
+        finally:
+            if any(out.iterdir()):
+                same_settings = write_gallery(out, failed)
+                click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
+                if not same_settings:
+                    click.echo("note: not all results there are of the same settings", err=True)
+    return failed
+
+
+def _inspect_photo(
+    segmenter: Segmenter,
+    file: Path,
+    folder: Path,
+    settings: Settings,
+    tiling: Tiling,
+    advance: Callable[[], None],
+) -> dict[str, Any]:
+    """Write the folder of a photo, which is complete or absent; return its summary."""
+    scale = segmenter.scale
+    mm_per_px = settings.mm_per_px and settings.mm_per_px / scale
+    with open_photo(file) as photo, new_folder(folder) as out:
+        overlay = Overlay(photo.height, photo.width, scale)
+        size = photo.height * scale, photo.width * scale
+        with new_rasters(out, *size, sr=settings.sr) as rasters:
+            bands = segmenter.bands(photo, tiling, sr=settings.sr, advance=advance)
+            masks = _written_masks(bands, rasters, overlay, settings.threshold)
+            cracks = measure_bands(masks, min_area=settings.min_area)
+        write_pictures(out, overlay)
+        table = crack_table(cracks, mm_per_px=mm_per_px)
+        table.to_csv(out / "cracks.csv", index=False)
+        features = json.dumps(geojson(cracks, mm_per_px=mm_per_px))
+        (out / "cracks.geojson").write_text(features, encoding="utf-8")
+        return write_summary(out, file, photo, table=table, scale=scale, settings=settings)
+
+
+def _inspect_each(
+    segmenter: Segmenter,
+    photos: Mapping[str, Path],
+    headers: Mapping[str, Header],
+    out: Path,
+    settings: Settings,
+    tiling: Tiling,
+) -> dict[str, str]:
+    """Inspect the photos that have headers, with a progress bar; the errors of others by name."""
+    steps = {name: 2 * segmenter.steps(header, tiling) for name, header in headers.items()}
+    failed = {}
+    with tqdm(total=sum(steps.values()), unit="tile", disable=None) as bar:
+        for name in headers:
+            bar.set_description(name)
+            end = bar.n + steps[name]
+            try:
+                summary = _inspect_photo(
+                    segmenter, photos[name], out / name, settings, tiling, bar.update
+                )
+                bar.write(f"{name}: {headline(summary)}")
+            except PhotoError as error:
+                failed[name] = str(error)
+            except OSError as error:
+                if error.errno not in NAME_ERRORS:
+                    raise
+                failed[name] = os_error_line(error)
+            if name in failed:
+                bar.write(skipped_line(photos[name], failed[name]), file=sys.stderr)
+            bar.update(end - bar.n)
+    return failed
+
+
+def _written_masks(
+    bands: Iterator[Band], rasters: Rasters, overlay: Overlay, threshold: float
+) -> Iterator[np.ndarray]:
+    """Write bands as they come, and yield their masks, (h, W) bool."""
+    for band in bands:
+        mask = band.probs >= np.float32(threshold)
+        write_band(rasters, band.top * overlay.scale, band, mask)
+        overlay.add(band.top, band.photo, mask)
+        yield mask

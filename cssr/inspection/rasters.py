@@ -1,0 +1,51 @@
+"""The maps of a photo, written to GeoTIFF files band by band."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.io import DatasetWriter
+from rasterio.windows import Window
+
+from cssr.inspection.segmenter import Band
+from cssr.inspection.summary import MASK, SR
+
+PROBABILITY = "probability.tif"
+ROWS = 256  # written at a time
+FORMAT = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
+FORMAT |= {"compress": "deflate", "zlevel": 1, "bigtiff": "if_safer", "num_threads": "all_cpus"}
+RGB = {"photometric": "rgb", "interleave": "pixel"}
+
+Rasters = dict[str, DatasetWriter]
+
+
+@contextmanager
+def new_rasters(folder: Path, height: int, width: int, *, sr: bool) -> Iterator[Rasters]:
+    """Create probability.tif (16 bits), mask.tif and perhaps sr.tif; yield them, open, by name."""
+    options = {PROBABILITY: {"dtype": "uint16", "count": 1}, MASK: {"dtype": "uint8", "count": 1}}
+    if sr:
+        options[SR] = {"dtype": "uint8", "count": 3, **RGB}
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                rasterio.open(folder / name, "w", height=height, width=width, **own, **FORMAT)
+            )
+            for name, own in options.items()
+        }
+
+
+def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray) -> None:
+    """Write the maps of a band; `top` is its first row in them, and `mask` is (H, W) bool."""
+    for start in range(0, len(mask), ROWS):
+        rows = slice(start, start + ROWS)
+        maps = {
+            PROBABILITY: (band.probs[rows] * 65535 + 0.5).astype(np.uint16)[None],
+            MASK: mask[None, rows] * np.uint8(255),
+        }
+        if band.sr is not None:
+            maps[SR] = band.sr[rows].transpose(2, 0, 1)
+        for name, values in maps.items():
+            window = Window(0, top + start, mask.shape[1], values.shape[1])
+            rasters[name].write(values, window=window)

@@ -1,0 +1,121 @@
+"""The folder of an inspected photo: its files, and photo.json, which sums up what they hold."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cssr.inspection.photos import ArrayPhoto, FilePhoto, printable
+
+SUMMARY = "photo.json"
+MASK = "mask.tif"
+SR = "sr.tif"  # not always written
+PREVIEWS = ("preview.jpg", "preview_overlay.jpg")  # without and with cracks marked
+FILES = ("probability.tif", MASK, "cracks.csv", "cracks.geojson", "overlay.jpg")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the results of a photo depend on, besides the photo."""
+
+    model: str  # SHA-256 of its weights
+    threshold: float  # of the probabilities, in [0, 1]
+    tile: int  # greatest side, overlap included, px of the photo
+    overlap: int  # on each side, px of the photo
+    sr: bool  # whether the SR image is written
+    min_area: int  # of a crack, px of the mask
+    mm_per_px: float | None  # of the photo; None if unknown
+
+
+def write_summary(
+    folder: Path,
+    file: Path,
+    photo: ArrayPhoto | FilePhoto,
+    *,
+    table: pd.DataFrame,
+    scale: int,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Write photo.json of a photo, opened from a file, and its table of cracks; return it."""
+    summary = {
+        "photo": _identity(file),
+        "path": printable(file.absolute()),
+        "height": photo.height,
+        "width": photo.width,
+        "scale": scale,
+        "cracks": len(table),
+        **_totals(table),
+        "settings": asdict(settings),
+    }
+    (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """Read photo.json; None if there is none, or one of another program."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return summary if isinstance(summary, dict) and "settings" in summary else None
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder holds all results of a photo, except perhaps the SR image."""
+    return all((folder / name).is_file() for name in (*FILES, *PREVIEWS))
+
+
+def is_done(folder: Path, file: Path, settings: Settings) -> bool:
+    """Whether a folder holds the results of this photo, unchanged since, with these settings."""
+    summary = read_summary(folder) or {}
+    return (
+        is_complete(folder)
+        and (not settings.sr or (folder / SR).is_file())
+        and summary.get("settings") == asdict(settings)
+        and summary.get("photo") == _identity(file)
+    )
+
+
+def is_of_another(summary: Mapping[str, Any], file: Path) -> bool:
+    """Whether a summary is of another photo: another file in another place."""
+    return summary.get("photo") != _identity(file) and summary.get("path") != printable(
+        file.absolute()
+    )
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """Number of cracks and their total length, such as `1 crack, 120 px long`."""
+    number = summary["cracks"]
+    unit = unit_of(summary)
+    length = summary[f"length_{unit}"]
+    return f"{number:,} crack{'' if number == 1 else 's'}, {length:,.0f} {unit} long"
+
+
+def unit_of(summary: Mapping[str, Any]) -> str:
+    """The unit in which a photo's lengths are reported: mm where their size is known."""
+    return "px" if summary["settings"]["mm_per_px"] is None else "mm"
+
+
+def _identity(file: Path) -> dict[str, Any]:
+    """Name, size and time of change of a photo, by which it is recognised."""
+    status = file.stat()
+    return {"file": file.name, "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
+
+
+def _totals(table: pd.DataFrame) -> dict[str, float | None]:
+    """Total length, mean width (weighted by length) and greatest width of a crack table."""
+    totals = {}
+    for unit in ("px", "mm"):
+        if f"length_{unit}" not in table:
+            continue
+        length = table[f"length_{unit}"]
+        weighted = float((table[f"width_mean_{unit}"] * length).sum())
+        totals |= {
+            f"length_{unit}": round(float(length.sum()), 2),
+            f"width_mean_{unit}": round(weighted / float(length.sum()), 2) if len(table) else None,
+            f"width_max_{unit}": float(table[f"width_max_{unit}"].max()) if len(table) else None,
+        }
+    return totals
