@@ -27,7 +27,7 @@ def time_variant(
     weights, moments = pipeline.state_dict(), optimiser.state_dict()
     state = {"iteration": 1, "weights": weights, "optimiser": moments}
     with TemporaryDirectory(dir=folder) as name:
-        checkpoints = Checkpoints(Path(name), identity={})
+        checkpoints = Checkpoints(Path(name))
         write = median_ms(lambda: checkpoints.save(state), device, repeats=repeats)
         read = median_ms(checkpoints.load, device, repeats=repeats)
         size = checkpoints.files()[0].stat().st_size / 2**20

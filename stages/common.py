@@ -48,19 +48,6 @@ PLUMBING = {
 }
 
 
-class _UniqueKeysLoader(yaml.SafeLoader):
-    """Refuses keys that stand twice; PyYAML takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                where = f"again in line {key.start_mark.line + 1}"
-                raise ValueError(f"the key {key.value[:50]!r} stands twice, {where}")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def refuse_to_replace(folder: Path, mark: str) -> None:
     """Raise ValueError if a folder to write holds something, but not the file `mark` of its kind.
 
@@ -79,7 +66,7 @@ def load_params(file: Path = PARAMS_FILE) -> Params:
         ValueError: one line naming the file, the key, its value and what is allowed.
     """
     try:
-        values = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeysLoader)
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{file}: no such file; python -m stages.preset demo writes it") from None
     except (yaml.YAMLError, ValueError) as error:

@@ -1,8 +1,8 @@
 """Write a preset to params.yaml: the demo's parameters with what the preset changes."""
 
 import argparse
-from collections.abc import Mapping
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -12,6 +12,7 @@ from cssr.params import Params, parse_params
 from stages.common import PARAMS_FILE, PRESETS, preset_names, run_stage
 
 DEFAULT = "demo"  # the preset that is whole
+NO_COMMENTS = SimpleNamespace(items={})
 
 
 def read_preset(name: str) -> Params:
@@ -23,7 +24,8 @@ def read_preset(name: str) -> Params:
     Raises:
         ValueError: one line with the key, its value and what is allowed.
     """
-    values = merge(*(yaml.safe_load(_read(each)) for each in (DEFAULT, name)))
+    values = yaml.safe_load(_read(DEFAULT))
+    _change(values, yaml.safe_load(_read(name)))
     try:
         return parse_params(values)
     except ValueError as error:
@@ -38,30 +40,21 @@ def preset_text(name: str) -> str:
     from ruamel.yaml import YAML  # slow to import, and only this command writes YAML
 
     editor = YAML()
-    values, changes = editor.load(_read(DEFAULT)), editor.load(_read(name))
-    _change(values, changes)
+    values = editor.load(_read(DEFAULT))
+    _change(values, editor.load(_read(name)))
     stream = StringIO()
     editor.dump(values, stream)
     return stream.getvalue()
 
 
-def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters with changes to some of them, sections nested."""
-    merged = dict(values)
+def _change(values: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Change some values in place, sections nested; with ruamel.yaml, comments go with them."""
     for key, value in changes.items():
-        nested = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
-        merged[key] = merge(values[key], value) if nested else value
-    return merged
-
-
-def _change(values: Any, changes: Any) -> None:
-    """Merge in place; a comment beside a change replaces the one beside the value."""
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and values[key]:
+        if isinstance(value, dict) and values[key]:
             _change(values[key], value)
             continue
         values[key] = value
-        if key in changes.ca.items:
+        if key in getattr(changes, "ca", NO_COMMENTS).items:
             values.ca.items[key] = changes.ca.items[key]
 
 

@@ -15,7 +15,7 @@ from cssr.models.saved import DESCRIPTION, WEIGHTS, save_model
 from cssr.models.variants import VARIANTS
 from cssr.paper import LOSSES
 from cssr.params import Params
-from cssr.training.checkpoints import Checkpoints, identify, key_of
+from cssr.training.checkpoints import Checkpoints, identify
 from cssr.training.log import write_logs
 from cssr.training.loop import Monitor, fit
 from cssr.training.objective import TrainingLosses
@@ -126,7 +126,7 @@ def main() -> None:
         code=code_files(),
         inputs=[*files_in([ARRAYS / "train", ARRAYS / "val"]), *inputs],
     )
-    checkpoints = Checkpoints(STATE / key_of(identity), identity)
+    checkpoints = Checkpoints(STATE / identity)
     first = processes.global_rank == 0
     progress = Progress(title, iterations, params.train.batch_size, shown=first)
     with in_use_alone(checkpoints, models) if first else nullcontext():

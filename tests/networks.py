@@ -19,7 +19,6 @@ from cssr.training.objective import TrainingLosses
 from cssr.training.parallel import Alone
 
 CPU = torch.device("cpu")
-IDENTITY = {"parameters": "p", "code": "c", "inputs": "i"}
 OBJECTIVE = Objective(gamma=0.5, alpha_start=0.01, alpha_per_epoch=0.1, phi="normalised")
 SEGMENTING = [name for name, variant in VARIANTS.items() if variant.segments]  # Table 1's
 
@@ -99,7 +98,7 @@ def train(
         train=budget(**changes),
         iterations=iterations,
         seed=0,
-        checkpoints=Checkpoints(folder, IDENTITY),
+        checkpoints=Checkpoints(folder),
         processes=Alone(device),
         monitor=monitor or Monitor(),
     )

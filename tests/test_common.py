@@ -46,21 +46,6 @@ def test_a_file_that_is_not_yaml_gives_one_line(project, text):
         load_params()
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "key", "line"),
-    [
-        ("beta: 0.3 ", "seed: 1\nbeta: 0.3 ", "seed", 6),
-        ("  scale: 4 ", "  size: 128\n  scale: 4 ", "size", 13),
-    ],
-)
-def test_a_key_that_stands_twice_is_refused(project, old, new, key, line):
-    file = Path("params.yaml")
-    file.write_text(file.read_text().replace(old, new))
-    said = rf"^params\.yaml: .*: the key '{key}' stands twice, again in line {line}$"
-    with pytest.raises(ValueError, match=said):
-        load_params()
-
-
 def while_unwinding(first: Exception, second: Exception) -> Exception:
     """An error that came up as another one left its contexts."""
     second.__context__ = first

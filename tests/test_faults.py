@@ -128,7 +128,7 @@ import sys
 import torch
 from pathlib import Path
 from cssr.training.checkpoints import Checkpoints
-checkpoints = Checkpoints(Path(sys.argv[1]), {})
+checkpoints = Checkpoints(Path(sys.argv[1]))
 for k in range(3):
     checkpoints.save({"iteration": k, "weights": torch.zeros(9000)})
 """
@@ -157,15 +157,15 @@ def test_a_batch_beyond_the_memory_names_the_options(repo, spare, tried):
     code = f"""
 import resource, sys
 from pathlib import Path
-from cssr import training
+from cssr.training import loop
 from stages import train
 from stages.common import run_stage
-step = training.train_step
+step = loop.train_step
 def limited(*given, **named):
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + {spare} * 2**20,) * 2)
     return step(*given, **named)
-training.train_step = limited
+loop.train_step = limited
 sys.argv = "train cssr --sr runs/sr --out runs/large".split()
 run_stage(train.main, train.LESS_MEMORY)
 """

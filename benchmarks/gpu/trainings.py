@@ -133,7 +133,7 @@ def train_variant(
         train=params.train,
         iterations=params.iterations.models,
         seed=params.seed,
-        checkpoints=Checkpoints(folder / "state" / variant, {}),
+        checkpoints=Checkpoints(folder / "state" / variant),
         processes=Alone(device),
         monitor=Monitor(log=lambda row: print(variant, row, flush=True)),
     )

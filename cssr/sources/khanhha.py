@@ -14,7 +14,6 @@ KAGGLE_HANDLE = "lakshaymiddha/crack-segmentation-dataset"
 KHANHHA_IMAGES = {"train": 9603, "test": 1695}
 TIMEOUT = 60.0  # s without a byte
 RETRIES = 5  # of a connection that drops or stalls; gdown resumes it, with growing pauses
-RANGE_REFUSED = "byte range"  # in gdown's message if a request for the rest fails, for any reason
 PAUSES = (5.0, 20.0, 60.0)  # s, after a response that the server is busy or broken
 
 
@@ -50,17 +49,18 @@ def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
 def _from_drive(url: str, file: Path) -> Path:
     import gdown  # like kagglehub and requests, needed for this data set alone
 
+    partial = list(file.parent.glob(f"{file.name}*.part"))  # of an earlier run
     try:
         _download_zip(url, file)
-    except gdown.exceptions.DownloadError as error:
-        if RANGE_REFUSED not in str(error):
+    except gdown.exceptions.DownloadError:
+        if not partial:
             raise
-        # keep the partial file until the zip is complete: the response may have been an HTML page
+        # perhaps it cannot be completed; it is kept until the whole zip is there
         with TemporaryDirectory(dir=file.parent) as temporary:
             complete = Path(temporary, file.name)
             _download_zip(url, complete)
             complete.replace(file)
-        for part in file.parent.glob(f"{file.name}*.part"):
+        for part in partial:
             part.unlink()
     return file
 
@@ -89,11 +89,14 @@ def _download_with_pauses(url: str, file: Path) -> None:
 
 
 def _is_temporary(error: Exception) -> bool:
-    """Whether a later try may succeed: after 429, 5xx, and errors that may hide one of these."""
-    response = getattr(error, "response", None)  # of an HTTPError
-    if response is None:
-        return RANGE_REFUSED in str(error)
-    return response.status_code == HTTPStatus.TOO_MANY_REQUESTS or response.status_code >= 500
+    """Whether a later try may succeed: after 429, 5xx, and a connection that broke off."""
+    import gdown
+    import requests
+
+    if isinstance(error, requests.HTTPError):
+        status = error.response.status_code
+        return status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500
+    return not isinstance(error, gdown.exceptions.FileURLRetrievalError)  # a page about a quota
 
 
 def _from_kaggle(folder: Path) -> Path:

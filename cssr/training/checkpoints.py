@@ -16,37 +16,24 @@ from cssr.files import write_whole
 
 KEPT = 2
 DIGEST_BYTES = hashlib.sha256().digest_size
-Identity = dict[str, str]
 
 log = logging.getLogger(__name__)
 
 
-def identify(
-    settings: Mapping[str, Any], *, code: Iterable[Path], inputs: Iterable[Path]
-) -> Identity:
-    """What a training is: hashes of its parameters, its code and its inputs.
+def identify(settings: Mapping[str, Any], *, code: Iterable[Path], inputs: Iterable[Path]) -> str:
+    """Short name of a training, for its folder: a hash of all that its result depends on.
 
     Args:
         settings: the parameters, in JSON's types.
         code: modules that run.
         inputs: files that are read.
     """
-    parameters = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return {"parameters": parameters, "code": _hash(code), "inputs": _hash(inputs)}
-
-
-def key_of(identity: Identity) -> str:
-    """Short name of a training, for its folder."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _hash(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(files):
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for file in (*sorted(code), *sorted(inputs)):
         with file.open("rb") as stream:
             digest.update(f"{file.as_posix()}\0".encode())
             digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+    return digest.hexdigest()[:32]
 
 
 class DamagedError(ValueError):
@@ -56,18 +43,16 @@ class DamagedError(ValueError):
 class Checkpoints:
     """The last states of one training.
 
-    A file holds the SHA-256 of what follows, then PyTorch's serialisation of the state, the
-    training's identity, and the state of PyTorch's generators.
+    A file holds the SHA-256 of what follows, then PyTorch's serialisation of the state and of the
+    state of PyTorch's generators.
 
     Args:
-        folder: of this training alone; made if missing.
-        identity: of the training; states of another are not taken.
+        folder: of this training alone, named by `identify`; made if missing.
     """
 
-    def __init__(self, folder: Path, identity: Identity) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.identity = identity
 
     def files(self) -> list[Path]:
         """The checkpoints, oldest first."""
@@ -84,7 +69,7 @@ class Checkpoints:
         """
         generators = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
         stream = io.BytesIO()
-        torch.save({**state, "identity": self.identity, "generators": generators}, stream)
+        torch.save({**state, "generators": generators}, stream)
         content = stream.getbuffer()
         file = self.folder / f"checkpoint-{state['iteration']:010}.pt"
         write_whole(file, hashlib.sha256(content).digest(), content)
@@ -123,9 +108,6 @@ class Checkpoints:
         if hashlib.sha256(payload).digest() != digest:
             raise DamagedError("its checksum does not fit its content")
         try:
-            state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:
             raise DamagedError("it holds more than tensors and plain values") from None
-        if state.pop("identity") != self.identity:
-            raise DamagedError("it belongs to a training with other parameters, code or inputs")
-        return state

@@ -103,7 +103,6 @@ def fit(
     first = processes.global_rank == 0
     scale = training.hr.shape[1] // training.lr.shape[1]
     phi = losses.objective.phi if losses.objective else "pixels"
-    speed = Speed(train.batch_size)
     finite = FiniteWatch()
     due = partial(_is_due, last=iterations)
     predictor = Predictor(pipeline, device=device, batch_size=train.micro_batch)
@@ -113,7 +112,6 @@ def fit(
         validates=partial(due, every=train.validate_every),
         validate=partial(_validate, predictor, validation, train, monitor.stop_asked),
         monitor=monitor,
-        speed=speed,
     )
     for row in state.rows if first else []:
         monitor.log(row)
@@ -124,10 +122,10 @@ def fit(
     drawn_batches = draw_batches(
         training, remaining, batch_size=train.batch_size, seed=seed, device=device, share=share
     )
+    started = time.perf_counter()  # of the first batch since the last row
     for iteration, drawn in zip(remaining, drawn_batches, strict=True):
         batch = make_batch(drawn, scale=scale, phi=phi)
         parts = train_step(module, batch, iteration, stepper, train=train, processes=processes)
-        speed.count()
         means = {name: value.mean() for name, value in parts.items()}
         state.add(means)
         finite.see(state.iteration, means)
@@ -139,11 +137,12 @@ def fit(
             _check_finite(state, finite)
             check_weights(pipeline, optimiser, state.iteration, means)
         if logs:
-            images_per_second = speed.images_per_second()
-            state.begin_row(learning_rate=train.learning_rate, images_per_second=images_per_second)
+            speed = state.since * train.batch_size / (time.perf_counter() - started)
+            state.begin_row(learning_rate=train.learning_rate, images_per_second=speed)
         if not first:
             continue
         stops = stops or not finish()
+        started = time.perf_counter() if logs else started
         if saves or stops:
             weights, moments = pipeline.state_dict(), optimiser.state_dict()
             checkpoints.save({**vars(state), "weights": weights, "optimiser": moments})
@@ -158,27 +157,6 @@ def _is_due(iteration: int, every: int, *, last: int) -> bool:
 
 def _where(state: State, iterations: int) -> str:
     return f"after iteration {state.iteration} of {iterations}"
-
-
-class Speed:
-    """Images per second since it was made, or since the last validation."""
-
-    def __init__(self, batch_size: int) -> None:
-        self.batch_size = batch_size
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget what was before."""
-        self.batches = 0
-        self.started = time.perf_counter()
-
-    def count(self) -> None:
-        """Count one batch."""
-        self.batches += 1
-
-    def images_per_second(self) -> float:
-        """The mean speed."""
-        return self.batches * self.batch_size / (time.perf_counter() - self.started)
 
 
 def _resume(
@@ -199,7 +177,6 @@ def _finish_iteration(
     validates: Callable[[int], bool],
     validate: Callable[[], Row | None],
     monitor: Monitor,
-    speed: Speed,
 ) -> bool:
     """Validate, log and show, as is due; False if asked to stop before."""
     row = state.row
@@ -208,7 +185,6 @@ def _finish_iteration(
         if found is None:
             return False
         row = row | found
-        speed.restart()
     state.end_row(row)
     if row:
         _warn_of_black(state)

@@ -153,7 +153,7 @@ def test_a_lasting_fault_ends_with_the_other_ways(
     assert "Third way: download the zip by hand and set data.source: path" in str(error.value)
     assert not (folder / "khanhha.zip").exists()
     asked = 20 - len(server.faults)
-    assert asked == {"404": 1, "drop": 2}.get(fault, 4)
+    assert asked > 4 if fault == "drop" else asked == {"404": 1}.get(fault, 4)
     tried(f"download: always {fault}", asked, "one line with the other ways, no file")
 
 

@@ -72,7 +72,7 @@ def train(
         ),
         iterations=ITERATIONS,
         seed=0,
-        checkpoints=Checkpoints(folder / precision, {}),
+        checkpoints=Checkpoints(folder / precision),
         processes=Alone(device),
         monitor=Monitor(),
     )
