@@ -53,10 +53,10 @@ def longer(repo) -> None:
     """A training takes some seconds."""
     set_params(
         repo,
-        ("models: 4 ", "models: 300 "),
+        ("models: 4 ", "models: 150 "),
         ("checkpoint_every: 2", "checkpoint_every: 20"),
         ("log_every: 2", "log_every: 10"),
-        ("validate_every: 4", "validate_every: 100"),
+        ("validate_every: 4", "validate_every: 50"),
     )
 
 
@@ -92,7 +92,7 @@ def test_a_training_that_is_asked_to_end_saves_its_state_first(repo, whole, numb
     os.killpg(process.pid, number)
     output = process.communicate(timeout=10)[0]
     assert process.returncode == 128 + number
-    stopped = int(re.search(r"stopped after iteration (\d+) of 300", output)[1])
+    stopped = int(re.search(r"stopped after iteration (\d+) of 150", output)[1])
     (folder,) = (repo / "state").iterdir()
     assert f"checkpoint-{stopped:010}.pt" in [file.name for file in folder.iterdir()]
     again = run(TRAIN.format("asked"), repo)
@@ -172,7 +172,7 @@ def test_a_truncated_checkpoint_of_a_real_training_is_passed_over(repo, whole, t
     again = run(TRAIN.format("cut"), repo)
     assert f"{newest.relative_to(repo)} is passed over: its checksum does not fit" in again.stderr
     assert (repo / "runs/cut/weights.safetensors").read_bytes() == whole
-    first = re.search(r"^cut (\d+)/300", again.stdout, re.MULTILINE)[1]
+    first = re.search(r"^cut (\d+)/150", again.stdout, re.MULTILINE)[1]
     assert int(first) == int(older.stem.split("-")[1]) + 10
     tried("newest checkpoint of a real training truncated", 1, "the older one; the same weights")
 
