@@ -1,9 +1,14 @@
 """Run commands as a user does."""
 
 import os
+import shlex
+import signal
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -28,6 +33,24 @@ def run(command: str, folder: Path, check: bool = True) -> subprocess.CompletedP
     if check and done.returncode:
         pytest.fail(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def run_here(command: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess:
+    """Run a `cssr …` command in this process, which has imported PyTorch already."""
+    from cssr.cli import main
+
+    out, err = StringIO(), StringIO()
+    before = signal.getsignal(signal.SIGTERM)
+    arguments = mock.patch.object(sys, "argv", shlex.split(command))
+    with chdir(folder), redirect_stdout(out), redirect_stderr(err), arguments:
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    signal.signal(signal.SIGTERM, before)
+    if check and code:
+        pytest.fail(f"{command}: exit {code}\n{out.getvalue()}\n{err.getvalue()}")
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
 def set_params(folder: Path, *changes: tuple[str, str]) -> None:

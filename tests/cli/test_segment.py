@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import rasterio
 from PIL import Image
-from shell import environment, run
+from shell import environment, run_here
 
 from cssr.sources.synthetic import synthesize
 
@@ -66,10 +66,10 @@ def test_nothing_unfinished_is_left(inspected, folder):
 
 def test_resume_skips_what_is_done_with_the_same_settings(inspected, folder):
     before = (folder / "out/a.png/photo.json").stat().st_mtime_ns
-    again = run("cssr segment photos --model model -r --out out --resume", folder, check=False)
+    again = run_here("cssr segment photos --model model -r --out out --resume", folder, check=False)
     assert "3 of 4 photos are done" in again.stdout
     assert (folder / "out/a.png/photo.json").stat().st_mtime_ns == before
-    other = run(
+    other = run_here(
         "cssr segment photos/a.png --model model --out out --resume --threshold 0.9", folder
     )
     assert "are done" not in other.stdout
@@ -77,7 +77,7 @@ def test_resume_skips_what_is_done_with_the_same_settings(inspected, folder):
 
 
 def test_mm_are_px_of_the_results_times_their_size(inspected, folder):
-    run("cssr segment photos/b.jpg --model model --out mm --mm-per-px 2 --no-sr", folder)
+    run_here("cssr segment photos/b.jpg --model model --out mm --mm-per-px 2 --no-sr", folder)
     table = pd.read_csv(folder / "mm/cracks.csv")
     assert len(table)
     np.testing.assert_allclose(table.length_mm, table.length_px * 2 / 4, atol=0.01)
@@ -89,7 +89,7 @@ def test_results_of_another_photo_of_the_same_name_are_not_replaced(inspected, f
     shutil.copy(folder / "photos/b.jpg", folder / "elsewhere/a.png")
     command = "cssr segment elsewhere/a.png --model model --out out"
     before = (folder / "out/a.png/photo.json").read_text()
-    done = run(command, folder, check=False)
+    done = run_here(command, folder, check=False)
     assert done.returncode == 2
     assert done.stderr == (
         "error: --out: out/a.png is of another photo of this name; name another folder\n"
@@ -99,8 +99,8 @@ def test_results_of_another_photo_of_the_same_name_are_not_replaced(inspected, f
 
 def test_results_of_different_settings_are_called_so(folder):
     command = "cssr segment photos/{} --model model --out mixed --threshold {}"
-    assert run(command.format("a.png", 0.06), folder).stderr == ""
-    done = run(command.format("b.jpg", 0.07), folder)
+    assert run_here(command.format("a.png", 0.06), folder).stderr == ""
+    done = run_here(command.format("b.jpg", 0.07), folder)
     assert done.stderr == "note: not all results there are of the same settings\n"
     assert "their numbers do not compare" in (folder / "mixed/index.html").read_text()
 
@@ -108,7 +108,7 @@ def test_results_of_different_settings_are_called_so(folder):
 def test_a_file_of_the_user_in_the_out_folder_is_not_replaced(folder):
     (folder / "mine").mkdir()
     (folder / "mine/a.png").write_text("precious")
-    done = run("cssr segment photos/a.png --model model --out mine", folder, check=False)
+    done = run_here("cssr segment photos/a.png --model model --out mine", folder, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: --out: mine/a.png is there, and not of an earlier run")
     assert (folder / "mine/a.png").read_text() == "precious"
@@ -144,7 +144,7 @@ def test_ctrl_c_loses_the_photo_under_way_and_resume_goes_on(folder):
         "cracks.csv",
         "index.html",
     }
-    again = run(f"{command} --resume", folder)
+    again = run_here(f"{command} --resume", folder)
     assert f"{len(done)} of 6 photos are done" in again.stdout
     assert len(list((folder / "stopped").rglob("photo.json"))) == 6
 
@@ -153,7 +153,7 @@ def test_a_name_too_long_for_its_results_costs_that_photo_alone(folder, tmp_path
     (tmp_path / "photos").mkdir()
     for name in ("n" * 246 + ".png", "z.png"):
         Image.open(folder / "photos/a.png").save(tmp_path / "photos" / name)
-    done = run(f"cssr segment photos --model {folder}/model --out out", tmp_path, check=False)
+    done = run_here(f"cssr segment photos --model {folder}/model --out out", tmp_path, check=False)
     assert done.returncode == 3
     assert "File name too long; skipped" in done.stderr
     assert (tmp_path / "out/z.png/photo.json").exists()
@@ -161,11 +161,11 @@ def test_a_name_too_long_for_its_results_costs_that_photo_alone(folder, tmp_path
 
 def test_results_that_are_not_whole_are_made_again_and_cost_no_other_photo(folder, tmp_path):
     command = f"cssr segment {{}} --model {folder}/model --out out"
-    run(command.format(folder / "photos/a.png"), tmp_path)
+    run_here(command.format(folder / "photos/a.png"), tmp_path)
     (tmp_path / "out/a.png/preview.jpg").unlink()
-    run(command.format(folder / "photos/b.jpg"), tmp_path)
+    run_here(command.format(folder / "photos/b.jpg"), tmp_path)
     assert "a.png" not in (tmp_path / "out/index.html").read_text()
-    again = run(command.format(folder / "photos/a.png") + " --resume", tmp_path)
+    again = run_here(command.format(folder / "photos/a.png") + " --resume", tmp_path)
     assert "photos are done" not in again.stdout
     assert "a.png" in (tmp_path / "out/index.html").read_text()
 
@@ -174,6 +174,6 @@ def test_pictures_among_results_are_no_photos(inspected, folder, tmp_path):
     for name in ("photos", "out"):  # not what other tests have left in the folder
         shutil.copytree(folder / name, tmp_path / name)
     command = f"cssr segment . -r --model {folder / 'model'} --out other"
-    done = run(command, tmp_path, check=False)
+    done = run_here(command, tmp_path, check=False)
     assert "probability.tif" not in done.stdout + done.stderr
     assert "photos/a.png" in done.stdout
