@@ -6,6 +6,8 @@ import re
 
 import torch
 
+from cssr.params import DEVICE
+
 # of mallopt in glibc's malloc.h
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
@@ -18,10 +20,10 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ValueError: if there is no such device.
     """
+    if not re.fullmatch(DEVICE, name):
+        raise ValueError(f"device: {name} is not auto, cpu, cuda or cuda:N")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", name):
-        raise ValueError(f"device: {name} is not auto, cpu, cuda or cuda:N")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device: {name} is not here ({torch.cuda.device_count()} CUDA devices)")

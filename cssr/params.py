@@ -19,6 +19,7 @@ from cssr.paper import LOSSES, STRIDE, VGG16_WIDTHS
 
 Loss = Literal[tuple(LOSSES)]
 KHANHHA_SIDE = 448  # px
+DEVICE = r"auto|cpu|cuda(:(0|[1-9][0-9]?))?"
 
 
 def _within(low: float, high: float, shown: str) -> AfterValidator:
@@ -243,7 +244,7 @@ class Params(_Section):
 
     @model_validator(mode="after")
     def _device_known(self) -> "Params":
-        if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]?))?", self.device):
+        if not re.fullmatch(DEVICE, self.device):
             raise ValueError(f"device: {self.device!r} is not auto, cpu, cuda or cuda:N")
         return self
 

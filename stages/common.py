@@ -8,7 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -34,17 +34,13 @@ FINISHED = "finished"  # file in a training's state that names the folder of its
 # dvc.yaml (but paper.py among the report's, whose words it holds) nor in a training's identity, so
 # that a change makes no result stale
 PLUMBING = {
-    Path(name)
-    for name in (
-        "cssr/device.py",
-        "cssr/errors.py",
-        "cssr/files.py",
-        "cssr/paper.py",
-        "cssr/params.py",
-        "stages/common.py",
-        "stages/early_ends.py",
-        "stages/monitor.py",
-    )
+    Path("cssr/device.py"),
+    Path("cssr/errors.py"),
+    Path("cssr/files.py"),
+    Path("cssr/paper.py"),
+    Path("cssr/params.py"),
+    Path("stages/common.py"),
+    Path("stages/monitor.py"),
 }
 
 
@@ -109,15 +105,7 @@ def _only(section: BaseModel, paths: list[list[str]]) -> Any:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
     packages = ("torch", "torchvision", "numpy", "scipy", "opencv-python", "scikit-image")
-    found = {name: _version(name) for name in packages}
-    return {"python": platform.python_version(), **found}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def code_files() -> list[Path]:

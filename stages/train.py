@@ -16,10 +16,10 @@ from cssr.models.variants import VARIANTS
 from cssr.paper import LOSSES
 from cssr.params import Params
 from cssr.training.checkpoints import Checkpoints, identify
-from cssr.training.log import write_logs
 from cssr.training.loop import Monitor, fit
 from cssr.training.objective import TrainingLosses
 from cssr.training.parallel import launch
+from cssr.training.state import write_logs
 from stages.common import (
     ARRAYS,
     FINISHED,
@@ -32,8 +32,7 @@ from stages.common import (
     say,
     versions,
 )
-from stages.early_ends import ends_told
-from stages.monitor import Progress, copy_files, live_log
+from stages.monitor import Progress, copy_files, ends_told, live_log
 
 LESS_MEMORY = "train.micro_batch: 1, train.recompute: true or a smaller data.size"
 
@@ -46,15 +45,10 @@ def params_of(variant: str, *, sweep: bool = False) -> list[str]:
         keys += ["model", *([] if sweep else ["beta"])]
     else:
         keys += [f"model.{network}" for network in trained]
-        keys += ["model.sr_init"] if starts_from_sr(variant) else []
+        keys += ["model.sr_init"] if "sr" in trained and variant != "sr" else []
     if "ss" in trained:
         keys += ["objective", *([] if sweep else ["loss"])]
     return keys
-
-
-def starts_from_sr(variant: str) -> bool:
-    """Whether the SR network that a variant trains may start from that of `train_sr`."""
-    return "sr" in VARIANTS[variant].trained and variant != "sr"
 
 
 def parse_args() -> argparse.Namespace:
@@ -81,14 +75,13 @@ def parse_args() -> argparse.Namespace:
 
 def build(args: argparse.Namespace, params: Params, scale: int) -> Pipeline:
     """The variant's pipeline with its initial weights."""
-    trained = VARIANTS[args.variant].trained
-    random = starts_from_sr(args.variant) and params.model.sr_init == "random"
+    sizes = params.model.model_dump()  # of what is trained
+    random = sizes.pop("sr_init", None) == "random"
     return build_pipeline(
         args.variant,
         scale=scale,
         seed=params.seed,
-        sr=params.model.sr.model_dump() if "sr" in trained else None,
-        ss=params.model.ss.model_dump() if "ss" in trained else None,
+        **sizes,
         sr_from=None if random else args.sr,
         ss_from=args.ss,
     )

@@ -56,7 +56,6 @@ def test_the_plumbing_is_what_no_result_depends_on():
         "cssr/paper.py",
         "cssr/params.py",
         "stages/common.py",
-        "stages/early_ends.py",
         "stages/monitor.py",
     }
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
 
 from cssr.files import write_whole
 from cssr.models.dbpn import DBPN
@@ -55,28 +54,13 @@ def load_model(folder: Path) -> tuple[Pipeline, dict[str, Any]]:
             ss=UNet(**ss) if ss else None,
             scale=description["scale"],
         )
-        pipeline.load_state_dict(load_weights(folder / WEIGHTS))
-    except FileNotFoundError:
-        raise ValueError(f"{folder} is not a trained model: it has no {DESCRIPTION}") from None
-    except (OSError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+        pipeline.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ValueError(f"{folder} is not a trained model: {error}") from None
     return pipeline, description
 
 
 def check_segments(path: Path, description: Mapping[str, Any]) -> None:
     """Raise ValueError if a model, by its description, is super-resolution alone."""
-    variant = VARIANTS.get(description["variant"])
-    if variant is not None and not variant.segments:
+    if not VARIANTS[description["variant"]].segments:
         raise ValueError(f"{path}: super-resolution alone, it does not segment")
-
-
-def load_weights(file: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file.
-
-    Raises:
-        ValueError: if it is missing or not such a file.
-    """
-    try:
-        return load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{file} is not a readable safetensors file: {error}") from None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cssr.paper import MODELS
 from cssr.report.results import Result
-from cssr.report.tables import ABSENT, MARKDOWN, markdown_lines, rank_marks
+from cssr.report.tables import ABSENT, MARKDOWN, markdown_lines, markdown_page, rank_marks
 
 TITLE = "Measurements of the cracks that the models find on the test images"
 # metric: (heading, factor to its unit, decimals, whether it has a sign)
@@ -27,13 +27,6 @@ NOTES = (
     "wide; an image's width is the mean over its cracks, weighted by their lengths.",
     "Only (a) is given the HR images.",
 )
-# by whether (f) measures length, and width, as well as (a)
-VERDICTS = {
-    (True, True): "as well as (a) from the HR images",
-    (True, False): "length as well as (a) from the HR images, but width less well",
-    (False, True): "width as well as (a) from the HR images, but length less well",
-    (False, False): "less well than (a) from the HR images",
-}
 
 
 def measurement_table(models: Mapping[str, Result], *, header: Sequence[str]) -> str:
@@ -47,31 +40,20 @@ def measurement_table(models: Mapping[str, Result], *, header: Sequence[str]) ->
     names = [str(MODELS[name]) for name in models]
     thresholds = [f"{result.test['val_threshold']:.2f}" for result in models.values()]
     columns = [_column(models, metric) for metric in COLUMNS]
-    return "\n".join(
-        [
-            f"# {TITLE}",
-            "",
-            *(f"- {line}" for line in header),
-            "",
-            *markdown_lines(headings, zip(names, thresholds, *columns, strict=True)),
-            "",
-            *(f"- {note}" for note in [*_verdict(models), *NOTES]),
-            "",
-        ]
-    )
+    table = markdown_lines(headings, zip(names, thresholds, *columns, strict=True))
+    return markdown_page(TITLE, header, table, [*_comparison(models), *NOTES])
 
 
-def _verdict(models: Mapping[str, Result]) -> list[str]:
-    """Whether CSSR at low resolution measures as well as segmentation at high resolution does."""
-    names = ("length_mae", "width_mae")
-    low, high = ([models[name].test.get(key) for key in names] for name in ("cssr", "ss_hr"))
-    if None in (*low, *high):
+def _comparison(models: Mapping[str, Result]) -> list[str]:
+    """CSSR at low resolution beside segmentation at high resolution."""
+    low, high = (models[name].test for name in ("cssr", "ss_hr"))
+    if not {"length_mae", "width_mae"} <= low.keys() & high.keys():
         return []
-    as_well = tuple(one <= other for one, other in zip(low, high, strict=True))
     return [
-        f"(f), from images of 1/{models['cssr'].run['scale']} of the side, measures "
-        f"{VERDICTS[as_well]}: the length of an image is off by {100 * low[0]:.1f} % against "
-        f"{100 * high[0]:.1f} %, its mean width by {low[1]:.2f} px against {high[1]:.2f} px."
+        f"The length of an image is off by {100 * low['length_mae']:.1f} % with (f), from images "
+        f"of 1/{models['cssr'].run['scale']} of the side, and by {100 * high['length_mae']:.1f} % "
+        f"with (a), from the HR images; its mean width by {low['width_mae']:.2f} px and "
+        f"{high['width_mae']:.2f} px."
     ]
 
 

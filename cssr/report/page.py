@@ -18,7 +18,13 @@ from cssr.report.header import NOT_COMPARABLE
 from cssr.report.results import Example, Result, Results
 from cssr.report.tables import TITLE, table_entries, table_notes
 
-TEMPLATES = Path(__file__).parent / "templates"
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 FIGURE_SCALE = 1.3 * 4 / 3  # CSS px per pt of a figure
 
 
@@ -41,34 +47,20 @@ def write_page(
     """
     headings, rows = table_entries(results.models)
     shared = results.examples["cssr"]
-    page = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            warnings=[line for line in header if line == NOT_COMPARABLE],
-            header=[line for line in header if line != NOT_COMPARABLE],
-            title=TITLE,
-            headings=headings,
-            rows=rows,
-            notes=[*table_notes(results.models), *notes],
-            models=[_model(name, result) for name, result in results.models.items()],
-            images=[_image(index, results.examples) for index in range(len(shared))],
-            size=len(shared[0].hr),
-            low_size=len(shared[0].lr),
-            figures=[_figure(name, figures[name]) for name in FIGURES],
-        )
+    page = ENVIRONMENT.get_template("page.html").render(
+        warnings=[line for line in header if line == NOT_COMPARABLE],
+        header=[line for line in header if line != NOT_COMPARABLE],
+        title=TITLE,
+        headings=headings,
+        rows=rows,
+        notes=[*table_notes(results.models), *notes],
+        models=[_model(name, result) for name, result in results.models.items()],
+        images=[_image(index, results.examples) for index in range(len(shared))],
+        size=len(shared[0].hr),
+        low_size=len(shared[0].lr),
+        figures=[_figure(name, figures[name]) for name in FIGURES],
     )
     file.write_text(page, encoding="utf-8")
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _model(name: str, result: Result) -> dict[str, Any]:

@@ -110,24 +110,22 @@ def markdown_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[s
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
+def markdown_page(
+    title: str, header: Sequence[str], table: Sequence[str], notes: Sequence[str]
+) -> str:
+    """A table in Markdown with what its numbers are above it and notes below it."""
+    above = [f"- {line}" for line in header]
+    below = [f"- {note}" for note in notes]
+    return "\n".join([f"# {title}", "", *above, "", *table, "", *below, ""])
+
+
 def markdown_table(
     models: Mapping[str, Result], *, header: Sequence[str], notes: Sequence[str]
 ) -> str:
     """Table 1 in Markdown, best bold and second underlined, the paper's numbers beside ours."""
-    headings, texts = _marked(models, MARKDOWN)
-    return "\n".join(
-        [
-            f"# Table 1. {TITLE}",
-            "",
-            *(f"- {line}" for line in header),
-            "",
-            *markdown_lines(headings, texts),
-            "",
-            "- **Best** and <ins>second-best</ins> of each column.",
-            *(f"- {note}" for note in notes),
-            "",
-        ]
-    )
+    table = markdown_lines(*_marked(models, MARKDOWN))
+    notes = ["**Best** and <ins>second-best</ins> of each column.", *notes]
+    return markdown_page(f"Table 1. {TITLE}", header, table, notes)
 
 
 def latex_table(

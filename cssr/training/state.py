@@ -1,6 +1,10 @@
-"""Where a training stands: what a checkpoint holds beside weights and moments."""
+"""Where a training stands, and its log."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
 
 from cssr.training.objective import Parts
 from cssr.training.parallel import Processes
@@ -10,7 +14,7 @@ Row = dict[str, float]  # of the training log
 
 @dataclass
 class State:
-    """Progress of a training.
+    """Progress of a training: what a checkpoint holds beside weights and moments.
 
     Attributes:
         iteration: how many are done.
@@ -59,3 +63,15 @@ class State:
         self.row = {}
         if row:
             self.rows.append(row)
+
+
+def write_logs(folder: Path, rows: Sequence[Row]) -> None:
+    """The rows as log.csv and, of the validations, validation.csv.
+
+    The speed is left out: the same training gives the same files.
+    """
+    table = pd.DataFrame(rows).drop(columns="images_per_second")
+    validated = [name for name in table if name.startswith("val_")]
+    table.drop(columns=validated).to_csv(folder / "log.csv", index=False)
+    validation = table[["iteration", *validated]].dropna()
+    validation.to_csv(folder / "validation.csv", index=False)

@@ -9,9 +9,9 @@ from cssr.data.arrays import Arrays
 from cssr.models.variants import VARIANTS
 from cssr.training.batches import draw_batches, make_batch
 from cssr.training.guards import NotFiniteError
-from cssr.training.log import write_logs
 from cssr.training.loop import Monitor, StoppedError
 from cssr.training.parallel import Alone
+from cssr.training.state import write_logs
 from cssr.training.step import prepare_networks, train_step
 
 
