@@ -1,5 +1,6 @@
 """What errors say to users."""
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
+NUMBER = re.compile(r"[-+]?[0-9.]+e[-+]?[0-9]+", re.IGNORECASE)  # that YAML may read as a text
 # what PyTorch, oneDNN, OpenCV, onnxruntime and Python's threads say when the machine or the GPU has
 # no memory left
 NO_MEMORY = (
@@ -85,17 +87,9 @@ def _allowed(problem: Mapping[str, Any]) -> str:
         "model_type": "a section of keys",
     }
     allowed = names.get(problem["type"], problem["msg"])
-    if problem["type"] == "float_type" and _is_number(problem["input"]):
+    if problem["type"] == "float_type" and NUMBER.fullmatch(str(problem["input"])):
         allowed += " (YAML reads it as a text: write 1.0e-5, not 1e-5)"
     return allowed
-
-
-def _is_number(text: Any) -> bool:
-    try:
-        float(text)
-    except (TypeError, ValueError):
-        return False
-    return isinstance(text, str)
 
 
 def _suggestion(loc: tuple, root: "type[BaseModel]") -> str:

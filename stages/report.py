@@ -4,6 +4,7 @@ import argparse
 import json
 
 from cssr.files import new_folder
+from cssr.models.variants import VARIANTS
 from cssr.params import Params
 from cssr.report.figures import FIGURES
 from cssr.report.header import (
@@ -33,8 +34,9 @@ def setting_of(params: Params) -> Setting:
 def results_of(params: Params) -> Results:
     """The results that the parameters name, never what else lies in results/."""
     results = read_results(RESULTS, losses=params.sweep.losses, betas=params.sweep.betas)
-    for name in ("cssr", "inverse"):
-        check_trained_with(results.models[name], loss=params.loss, beta=params.beta)
+    for name, result in results.models.items():
+        if VARIANTS[name].joint:
+            check_trained_with(result, loss=params.loss, beta=params.beta)
     for (loss, beta), result in results.sweep.items():
         check_trained_with(result, loss=loss, beta=beta)
     return results

@@ -39,14 +39,14 @@ LESS_MEMORY = "train.micro_batch: 1, train.recompute: true or a smaller data.siz
 
 def params_of(variant: str, *, sweep: bool = False) -> list[str]:
     """The parameters that a training reads, as dvc.yaml lists them."""
-    trained = VARIANTS[variant].trained
+    record = VARIANTS[variant]
     keys = ["seed", "device", "train", "iterations.sr" if variant == "sr" else "iterations.models"]
-    if len(trained) == 2:
+    if record.joint:
         keys += ["model", *([] if sweep else ["beta"])]
     else:
-        keys += [f"model.{network}" for network in trained]
-        keys += ["model.sr_init"] if "sr" in trained and variant != "sr" else []
-    if "ss" in trained:
+        keys += [f"model.{network}" for network in record.trained]
+        keys += ["model.sr_init"] if "sr" in record.trained and variant != "sr" else []
+    if "ss" in record.trained:
         keys += ["objective", *([] if sweep else ["loss"])]
     return keys
 
@@ -91,11 +91,12 @@ def main() -> None:
     """Train, or go on with a training that was interrupted, and write the model."""
     args = parse_args()
     refuse_to_replace(args.out, DESCRIPTION)
-    trained = VARIANTS[args.variant].trained
+    variant = VARIANTS[args.variant]
+    segments = "ss" in variant.trained
     params = read_params(*params_of(args.variant, sweep=args.loss is not None))
     iterations = params.iterations.sr if args.variant == "sr" else params.iterations.models
-    loss = (args.loss or params.loss) if "ss" in trained else None
-    beta = (params.beta if args.beta is None else args.beta) if len(trained) == 2 else None
+    loss = (args.loss or params.loss) if segments else None
+    beta = (params.beta if args.beta is None else args.beta) if variant.joint else None
     if params.train.deterministic:
         compute_deterministically()
     processes = launch(params.train.devices, choose_device(params.device))
@@ -105,7 +106,7 @@ def main() -> None:
     losses = TrainingLosses(
         pipeline,
         loss=loss,
-        objective=params.objective if "ss" in trained else None,
+        objective=params.objective if segments else None,
         beta=beta,
         n_train=len(training.names),
         batch_size=params.train.batch_size,

@@ -44,7 +44,7 @@ def losses_of(model: Pipeline, *, n_train: int = 6, batch_size: int = 2) -> Trai
         model,
         loss="bc2" if "ss" in trained else None,
         objective=OBJECTIVE if "ss" in trained else None,
-        beta=0.3 if len(trained) == 2 else None,
+        beta=0.3 if model.variant.joint else None,
         n_train=n_train,
         batch_size=batch_size,
     )

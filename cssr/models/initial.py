@@ -41,8 +41,7 @@ def start_from(sr: DBPN, weights: dict[str, Tensor]) -> None:
     """
     own = sr.state_dict()
     ends = ("features.0.0.", "reconstruct.")
-    last = weights.get("reconstruct.bias", own["reconstruct.bias"])
-    same_channels = last.shape == own["reconstruct.bias"].shape
+    same_channels = weights["reconstruct.bias"].shape == own["reconstruct.bias"].shape
     kept = {} if same_channels else {name: own[name] for name in own if name.startswith(ends)}
     try:
         sr.load_state_dict({**weights, **kept})

@@ -27,6 +27,11 @@ class Variant:
         return "ss" in self.steps
 
     @property
+    def joint(self) -> bool:
+        """Whether both networks are trained, by Eq. 6."""
+        return len(self.trained) == 2
+
+    @property
     def has_sr(self) -> bool:
         """Whether it enlarges the image, so that it gives an SR image too."""
         return self.steps[0] != "ss"

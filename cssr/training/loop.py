@@ -116,7 +116,7 @@ def fit(
     for row in state.rows if first else []:
         monitor.log(row)
     if first and state.row and not finish():
-        raise StoppedError(_where(state, iterations))
+        raise StoppedError(f"after iteration {state.iteration} of {iterations}")
     remaining = range(state.iteration, iterations)
     share = slice(processes.global_rank, None, processes.world_size)
     drawn_batches = draw_batches(
@@ -147,16 +147,12 @@ def fit(
             weights, moments = pipeline.state_dict(), optimiser.state_dict()
             checkpoints.save({**vars(state), "weights": weights, "optimiser": moments})
         if stops:
-            raise StoppedError(_where(state, iterations))
+            raise StoppedError(f"after iteration {state.iteration} of {iterations}")
     return state.rows
 
 
 def _is_due(iteration: int, every: int, *, last: int) -> bool:
     return iteration == last or iteration % every == 0
-
-
-def _where(state: State, iterations: int) -> str:
-    return f"after iteration {state.iteration} of {iterations}"
 
 
 def _resume(

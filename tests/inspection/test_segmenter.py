@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from networks import pipeline
+from networks import SEGMENTING, pipeline
 from PIL import Image
 from shell import run
 
@@ -18,8 +18,6 @@ from cssr.inspection.backends import TorchNetwork
 from cssr.inspection.photos import ArrayPhoto
 from cssr.inspection.segmenter import Segmenter
 from cssr.models.saved import save_model
-
-VARIANTS = ("ss_hr", "bicubic_ss", "ss_bicubic", "sr_ss", "ss_sr", "cssr", "inverse")
 
 
 def photo(height: int, width: int) -> np.ndarray:
@@ -51,7 +49,7 @@ def whole(model: Segmenter, image: np.ndarray) -> tuple[torch.Tensor | None, tor
         return model.network.pipeline(to_unit(torch.from_numpy(image[None])))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", SEGMENTING)
 def test_tiles_give_what_the_whole_photo_gives(variant):
     model = segmenter(variant)
     room = 256 if variant == "ss_hr" else 64

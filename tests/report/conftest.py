@@ -13,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image, ImageDraw, ImageFilter
 
+from cssr.models.variants import VARIANTS
 from cssr.paper import MODELS
 from cssr.report.results import Result, Results, read_results
 from stages import report
@@ -50,7 +51,7 @@ class FakeResults:
         self.params |= changes
         (self.root / "params.yaml").write_text(yaml.safe_dump(self.params), encoding="utf-8")
         for name in MODELS:
-            joint = name in ("cssr", "inverse")
+            joint = VARIANTS[name].joint
             beta = self.params["beta"] if joint else None
             self.write_result(name, level=LEVELS[name], psnr=WITH_SR.get(name), beta=beta)
             self.write_examples(name)
