@@ -37,13 +37,6 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def compute_deterministically() -> None:
-    """Let PyTorch use, on a GPU too, only algorithms that give the same bits each time."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by cuBLAS
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
-
-
 def keep_freed_memory() -> None:
     """Let the process reuse memory that it has freed, instead of asking the system for more.
 

@@ -34,11 +34,13 @@ FINISHED = "finished"  # file in a training's state that names the folder of its
 # dvc.yaml (but paper.py among the report's, whose words it holds) nor in a training's identity, so
 # that a change makes no result stale
 PLUMBING = {
+    Path("cssr/__init__.py"),
     Path("cssr/device.py"),
     Path("cssr/errors.py"),
     Path("cssr/files.py"),
     Path("cssr/paper.py"),
     Path("cssr/params.py"),
+    Path("stages/__init__.py"),
     Path("stages/common.py"),
     Path("stages/monitor.py"),
 }

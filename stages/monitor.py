@@ -118,14 +118,14 @@ class StopRequest:
 
 
 @contextmanager
-def ends_told(
+def early_ends(
     title: str,
     arrays: Arrays,
     params: Params,
     checkpoints: Checkpoints,
     processes: Processes,
 ) -> Iterator[Callable[[], bool]]:
-    """Tell of a training that ends early; yields whether it is asked to."""
+    """Say why a training ends early; yields a function that says whether it is asked to."""
     alone = processes.world_size == 1  # several processes could not agree on the iteration
     with StopRequest() if alone else nullcontext() as stop:
         try:
@@ -143,7 +143,8 @@ def failure_line(
     error: NotFiniteError, title: str, arrays: Arrays, params: Params, checkpoints: Checkpoints
 ) -> str:
     """Write the batch of a loss that is not finite to the state's folder; the error's line."""
-    n, size = len(arrays.names), params.train.batch_size
+    n = len(arrays.names)
+    size = params.train.batch_size
     names = [arrays.names[k] for k in batch_indices(error.iteration - 1, n, size, params.seed)]
     facts = {"iteration": error.iteration, "means": error.means, "images": names}
     file = checkpoints.folder / "not_finite.json"

@@ -24,38 +24,34 @@ def read_preset(name: str) -> Params:
     Raises:
         ValueError: one line with the key, its value and what is allowed.
     """
-    values = yaml.safe_load(_read(DEFAULT))
-    _change(values, yaml.safe_load(_read(name)))
     try:
-        return parse_params(values)
-    except ValueError as error:
+        return parse_params(_merge(*(yaml.safe_load(_read(each)) for each in (DEFAULT, name))))
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{PRESETS / name}.yaml: {error}") from None
 
 
 def preset_text(name: str) -> str:
-    """A preset as params.yaml holds it, with the demo's comments or its own.
+    """A preset, which `read_preset` can read, as params.yaml holds it.
 
-    It is written by ruamel.yaml, as `dvc exp run -S` writes the file.
+    It has the demo's comments or its own, and is written by ruamel.yaml, as by `dvc exp run -S`.
     """
     from ruamel.yaml import YAML  # slow to import, and only this command writes YAML
 
     editor = YAML()
-    values = editor.load(_read(DEFAULT))
-    _change(values, editor.load(_read(name)))
     stream = StringIO()
-    editor.dump(values, stream)
+    editor.dump(_merge(*(editor.load(_read(each)) for each in (DEFAULT, name))), stream)
     return stream.getvalue()
 
 
-def _change(values: dict[str, Any], changes: dict[str, Any]) -> None:
+def _merge(values: Any, changes: Any) -> Any:
     """Change some values in place, sections nested; with ruamel.yaml, comments go with them."""
+    if not (isinstance(values, dict) and isinstance(changes, dict)):
+        return changes
     for key, value in changes.items():
-        if isinstance(value, dict) and values[key]:
-            _change(values[key], value)
-            continue
-        values[key] = value
+        values[key] = _merge(values.get(key), value)
         if key in getattr(changes, "ca", NO_COMMENTS).items:
             values.ca.items[key] = changes.ca.items[key]
+    return values
 
 
 def _read(name: str) -> str:
@@ -67,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.preset", description=__doc__)
     parser.add_argument("name", choices=preset_names(), help="a file in presets/")
     name = parser.parse_args().name
+    read_preset(name)  # or an error
     write_whole(PARAMS_FILE, preset_text(name).encode())
     print(f"{PARAMS_FILE} holds the preset {name}")
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from cssr.data.arrays import load_arrays
-from cssr.device import choose_device, compute_deterministically, device_name
+from cssr.device import choose_device, device_name
 from cssr.files import files_in, locked, new_folder, write_whole
 from cssr.models.building import build_pipeline
 from cssr.models.pipeline import Pipeline
@@ -20,6 +20,7 @@ from cssr.training.loop import Monitor, fit
 from cssr.training.objective import TrainingLosses
 from cssr.training.parallel import launch
 from cssr.training.state import write_logs
+from cssr.training.step import compute_deterministically
 from stages.common import (
     ARRAYS,
     FINISHED,
@@ -32,7 +33,7 @@ from stages.common import (
     say,
     versions,
 )
-from stages.monitor import Progress, copy_files, ends_told, live_log
+from stages.monitor import Progress, copy_files, early_ends, live_log
 
 LESS_MEMORY = "train.micro_batch: 1, train.recompute: true or a smaller data.size"
 
@@ -40,12 +41,12 @@ LESS_MEMORY = "train.micro_batch: 1, train.recompute: true or a smaller data.siz
 def params_of(variant: str, *, sweep: bool = False) -> list[str]:
     """The parameters that a training reads, as dvc.yaml lists them."""
     record = VARIANTS[variant]
-    keys = ["seed", "device", "train", "iterations.sr" if variant == "sr" else "iterations.models"]
+    keys = ["seed", "device", "train", "iterations.models" if record.segments else "iterations.sr"]
     if record.joint:
         keys += ["model", *([] if sweep else ["beta"])]
     else:
         keys += [f"model.{network}" for network in record.trained]
-        keys += ["model.sr_init"] if "sr" in record.trained and variant != "sr" else []
+        keys += ["model.sr_init"] if "sr" in record.trained and record.segments else []
     if "ss" in record.trained:
         keys += ["objective", *([] if sweep else ["loss"])]
     return keys
@@ -66,7 +67,7 @@ def parse_args() -> argparse.Namespace:
         parser.error("--loss and --beta go together")
     if args.beta is not None and not 0 <= args.beta <= 1:
         parser.error(f"--beta: {args.beta} is not in [0, 1]")
-    if args.sr is None and "sr" in variant.steps and args.variant != "sr":
+    if args.sr is None and "sr" in variant.steps and variant.segments:
         parser.error(f"{args.variant} needs --sr")
     if args.ss is None and "ss" in variant.steps and "ss" not in variant.trained:
         parser.error(f"{args.variant} needs --ss")
@@ -94,7 +95,7 @@ def main() -> None:
     variant = VARIANTS[args.variant]
     segments = "ss" in variant.trained
     params = read_params(*params_of(args.variant, sweep=args.loss is not None))
-    iterations = params.iterations.sr if args.variant == "sr" else params.iterations.models
+    iterations = params.iterations.models if variant.segments else params.iterations.sr
     loss = (args.loss or params.loss) if segments else None
     beta = (params.beta if args.beta is None else args.beta) if variant.joint else None
     if params.train.deterministic:
@@ -125,7 +126,7 @@ def main() -> None:
     progress = Progress(title, iterations, params.train.batch_size, shown=first)
     with in_use_alone(checkpoints, models) if first else nullcontext():
         with (
-            ends_told(title, training, params, checkpoints, processes) as stop_asked,
+            early_ends(title, training, params, checkpoints, processes) as stop_asked,
             live_log(checkpoints.folder / "live", wanted=first) as log,
         ):
             rows = fit(

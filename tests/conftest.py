@@ -96,7 +96,7 @@ def deterministic(monkeypatch):
     """What `train.deterministic` switches on, until the test ends."""
     import torch  # slow, and most tests do without
 
-    from cssr.device import compute_deterministically
+    from cssr.training.step import compute_deterministically
 
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     compute_deterministically()

@@ -1,11 +1,13 @@
 import copy
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cssr.params import parse_params
-from stages.common import preset_names
+from stages import preset
+from stages.common import preset_names, run_stage
 from stages.preset import preset_text, read_preset
 
 
@@ -159,3 +161,28 @@ def test_the_number_of_further_errors_is_given(values):
 @pytest.mark.parametrize("values", [None, [], "text", 3])
 def test_a_file_that_is_no_mapping_is_refused(values):
     assert "is not a mapping of keys to values" in message(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("trian: {batch_size: 4}", "trian: unknown key (did you mean train?)"),
+        ("", "is not a mapping"),
+        ("loss: {a: 1}", "loss: {'a': 1} is not one of"),
+        ("a: [", "while parsing"),
+        ("beta: 3.0", "beta: 3.0 is not in [0, 1]"),
+    ],
+)
+def test_a_mistake_in_a_preset_is_one_line_and_params_yaml_stays(
+    text, said, tmp_path, monkeypatch, capsys
+):
+    shutil.copytree("presets", tmp_path / "presets")
+    monkeypatch.chdir(tmp_path)
+    Path("presets/mine.yaml").write_text(text)
+    monkeypatch.setattr("sys.argv", ["preset", "mine"])
+    with pytest.raises(SystemExit) as end:
+        run_stage(preset.main)
+    assert str(end.value).startswith("error: presets/mine.yaml: ")
+    assert said in str(end.value)
+    assert "\n" not in str(end.value)
+    assert not Path("params.yaml").exists()

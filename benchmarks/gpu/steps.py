@@ -17,12 +17,12 @@ from benchmarks.measure import Row, facts_of, prepare, save
 from benchmarks.options import add_preset, at_least, parser_of
 from benchmarks.step import changed, random_arrays
 from benchmarks.train_step import time_variant
-from cssr.device import compute_deterministically
 from cssr.models import strided
 from cssr.models.dbpn import ConvPReLU
 from cssr.models.unet import PixelShuffle
 from cssr.models.variants import VARIANTS
 from cssr.training.batches import DEVICE_SHARE
+from cssr.training.step import compute_deterministically
 from stages.common import run_stage
 from stages.preset import read_preset
 

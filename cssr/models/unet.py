@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cssr.models.recompute import run_block
-from cssr.paper import STRIDE, VGG16_WIDTHS
+from cssr.paper import STRIDE
 
 CONVS_PER_BLOCK = (2, 2, 3, 3, 3)
 
@@ -23,7 +23,7 @@ class UNet(nn.Module):
         decoder: channels f of the last decoder block; the others have 8f, 8f, 4f and 2f.
     """
 
-    def __init__(self, *, encoder: Sequence[int] = VGG16_WIDTHS, decoder: int = 32) -> None:
+    def __init__(self, *, encoder: Sequence[int], decoder: int) -> None:
         super().__init__()
         self.config = {"encoder": list(encoder), "decoder": decoder}
         f = decoder

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MIN_AREA = 0.6  # of a crop
+MIN_CROP_AREA = 0.6  # of a crop
 BRIGHTNESS = 32 / 255  # greatest shift
 FACTORS = (0.5, 1.5)  # of contrast and of saturation
 HUE = math.radians(18)  # greatest rotation
@@ -45,7 +45,7 @@ def draw_augmentation(n: int, rng: np.random.Generator) -> Augmentation:
     def maybe(values: np.ndarray, otherwise: float) -> np.ndarray:
         return np.where(rng.random(n) < 0.5, values, otherwise)
 
-    side = np.sqrt(rng.uniform(MIN_AREA, 1.0, n))
+    side = np.sqrt(rng.uniform(MIN_CROP_AREA, 1.0, n))
     mirror = maybe(np.full(n, -1.0), 1.0)
     offset = rng.uniform(-1.0, 1.0, (2, n)) * (1 - side)
     brightness = maybe(rng.uniform(-BRIGHTNESS, BRIGHTNESS, n), 0.0)

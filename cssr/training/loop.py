@@ -101,7 +101,6 @@ def fit(
     prepare_networks(pipeline, compile=train.compile, recompute=train.recompute)
     module, stepper = processes.setup(losses, optimiser)
     first = processes.global_rank == 0
-    scale = training.hr.shape[1] // training.lr.shape[1]
     phi = losses.objective.phi if losses.objective else "pixels"
     finite = FiniteWatch()
     due = partial(_is_due, last=iterations)
@@ -124,7 +123,7 @@ def fit(
     )
     started = time.perf_counter()  # of the first batch since the last row
     for iteration, drawn in zip(remaining, drawn_batches, strict=True):
-        batch = make_batch(drawn, scale=scale, phi=phi)
+        batch = make_batch(drawn, scale=pipeline.scale, phi=phi)
         parts = train_step(module, batch, iteration, stepper, train=train, processes=processes)
         means = {name: value.mean() for name, value in parts.items()}
         state.add(means)

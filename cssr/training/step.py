@@ -1,5 +1,6 @@
 """One iteration of a training: forward, loss, backward, step."""
 
+import os
 from functools import partial
 
 import torch
@@ -10,6 +11,13 @@ from cssr.params import Train
 from cssr.training.batches import Batch
 from cssr.training.objective import Parts
 from cssr.training.parallel import Processes
+
+
+def compute_deterministically() -> None:
+    """Let PyTorch use, on a GPU too, only algorithms that give the same bits each time."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by cuBLAS
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
 
 
 def new_optimiser(pipeline: nn.Module, learning_rate: float) -> torch.optim.Optimizer:

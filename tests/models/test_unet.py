@@ -7,12 +7,18 @@ import torch.nn.functional as F
 from torchvision.models import VGG16_Weights, vgg16
 
 from cssr.models.unet import UNet, copy_vgg16, load_imagenet, shuffle_in_channels_last
+from cssr.paper import VGG16_WIDTHS
+
+
+def papers_unet() -> UNet:
+    return UNet(encoder=VGG16_WIDTHS, decoder=32)
+
 
 SMALL = {"encoder": (2, 3, 4, 5, 6), "decoder": 2}
 
 
 def test_the_papers_network_has_the_published_number_of_parameters():
-    assert sum(parameter.numel() for parameter in UNet().parameters()) == 29_500_033
+    assert sum(parameter.numel() for parameter in papers_unet().parameters()) == 29_500_033
 
 
 @pytest.mark.parametrize("size", [(16, 16), (32, 48)])
@@ -34,7 +40,7 @@ def test_a_side_that_is_no_multiple_of_sixteen_is_refused():
 
 def test_the_encoder_computes_what_vgg16_computes():
     features = vgg16(weights=None).features.eval()
-    unet = UNet().eval()
+    unet = papers_unet().eval()
     copy_vgg16(features, unet)
     x = image = torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
@@ -71,7 +77,7 @@ class Evil:
 
 def test_imagenet_weights_are_taken_from_pytorchs_cache(cached):
     save_constants(cached)
-    unet = UNet()
+    unet = papers_unet()
     load_imagenet(unet)
     assert all(bool((weights == 0.25).all()) for weights in unet.encoder.parameters())
 
@@ -81,7 +87,7 @@ def test_a_pickle_among_the_imagenet_weights_is_not_run(cached, tmp_path, tried)
     with pytest.raises(
         ValueError, match=rf"could not be loaded from {cached} \(.*pretrained: false$"
     ):
-        load_imagenet(UNet())
+        load_imagenet(papers_unet())
     assert not (tmp_path / "owned").exists()
     tried("pickle in the cached ImageNet weights", 1, "not run; one line with the file")
 
@@ -91,14 +97,14 @@ def test_truncated_imagenet_weights_are_refused_with_the_files_name(cached, size
     save_constants(cached)
     cached.write_bytes(cached.read_bytes()[:size])
     with pytest.raises(ValueError, match=rf"\A[^\n]* from {cached} \([^\n]*\Z"):
-        load_imagenet(UNet())
+        load_imagenet(papers_unet())
     tried("truncated ImageNet weights", 1, "one line with the file")
 
 
 def test_imagenet_weights_without_a_network_name_the_url_and_the_other_way(cached, tried):
     url = VGG16_Weights.IMAGENET1K_V1.url
     with pytest.raises(ValueError, match=re.escape(f"by hand as {cached}, or set")) as error:
-        load_imagenet(UNet())
+        load_imagenet(papers_unet())
     assert f"could not be loaded from {url} (<urlopen error" in str(error.value)
     tried("ImageNet weights without a network", 1, "one line with the URL and the other ways")
 
