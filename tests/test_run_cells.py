@@ -1,6 +1,7 @@
 """Cells without DVC, as real processes, on the smoke preset."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,9 @@ from shell import environment, run
 from benchmarks.collect_cells import read_seconds
 from benchmarks.run_cells import pack
 
+# so many that each has as many threads as DVC's stages, for the same rounding
+CORES = os.cpu_count() or 1
+AT_ONCE = f"--at-once {max(1, CORES // int(os.environ.get('OMP_NUM_THREADS', CORES)))}"
 RUN = "-m benchmarks.run_cells --preset smoke --seeds 0 1 --variations sr_random"
 
 pytestmark = pytest.mark.slow
@@ -38,8 +42,7 @@ def repo(clone) -> Path:
     interrupted = set(seconds(folder, "seed-0")["job"])
     assert "prepare" in interrupted
     assert "train_ss@ss_hr" not in interrupted
-    # as many threads as DVC's stages have, for the same rounding
-    run("python -m benchmarks.run_cells --preset smoke --seeds 0 --variations", folder)
+    run(f"python -m benchmarks.run_cells --preset smoke --seeds 0 --variations {AT_ONCE}", folder)
     run(f"python {RUN} --at-once 2 --pack packed", folder)
     return folder
 
