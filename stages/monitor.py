@@ -51,11 +51,6 @@ class Progress:
         done = f"{self.title} {iteration}/{self.iterations}"
         say(f"{done}  {values}  {minutes}:{seconds:02} left", sys.stdout)
 
-    def close(self) -> None:
-        """End the progress bar."""
-        if self.bar is not None:
-            self.bar.close()
-
 
 @contextmanager
 def live_log(folder: Path, *, wanted: bool) -> Iterator[Callable[[Row], None]]:

@@ -140,7 +140,6 @@ def main() -> None:
                 processes=processes,
                 monitor=Monitor(log, progress.show, stop_asked),
             )
-        progress.close()
         if not first:
             return
         facts = {

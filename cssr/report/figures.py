@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cssr.paper import LOSSES, MODELS
 from cssr.report.curves import draw_over_beta, draw_over_threshold, save
 from cssr.report.grids import save_comparison, save_samples
-from cssr.report.results import Result, Results
+from cssr.report.results import OF_HR, Result, Results
 from cssr.report.tables import write_series
 
 
@@ -86,7 +86,7 @@ FIGURES = {
     ),
     "fig6": Figure(
         "IoU over the threshold, by model",
-        "Only (a) is given the high-resolution images; the others start from low resolution.",
+        f"Only {OF_HR} is given the high-resolution images; the others start from low resolution.",
         write_fig6,
     ),
     "fig7": Figure(

@@ -17,7 +17,7 @@ from PIL import Image
 from cssr.models.variants import VARIANTS
 from cssr.paper import MODELS
 from cssr.report.curves import FAINT, STYLE, render
-from cssr.report.results import Example
+from cssr.report.results import OF_HR, Example, letters
 
 # inches
 TILE = 0.88  # side of a tile
@@ -93,7 +93,7 @@ def save_comparison(examples: Mapping[str, Sequence[Example]], file: Path, *, fo
         columns=["LR image;\nground truth", *map(_column_title, examples)],
         rows=["image", "segmentation"] * len(shared),
         groups=[f"crack width {example.width:.1f} px" for example in shared],
-        footer="image: LR; HR, which (a) segments; SR of (b), (d), (f) · "
+        footer=f"image: LR; HR, which {OF_HR} segments; SR of {letters(lambda v: v.has_sr)} · "
         f"segmentation: ground truth; crack probability, black 0, white 1\n{footer}",
     )
     _save_grid(tiles, file, side=side, labels=labels, together=2)

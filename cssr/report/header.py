@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cssr.paper import LOSSES
-from cssr.report.results import Result, Results
+from cssr.report.results import JOINT, Result, Results
 
 NOT_COMPARABLE = "these numbers are NOT comparable with the paper's: not its setting"
 
@@ -124,7 +124,7 @@ def preferred_beta_note(results: Results, *, loss: str, beta: float) -> str | No
     if best == beta:
         return None
     return (
-        f"(f) and (g) are trained with β = {beta:g}; for {LOSSES[loss].name}, validation prefers "
+        f"{JOINT} are trained with β = {beta:g}; for {LOSSES[loss].name}, validation prefers "
         f"β = {best:g} of the sweep (AIU {scores[best]:.3f} on the validation images, "
         f"{own:.3f} at β = {beta:g})."
     )

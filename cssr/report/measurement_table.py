@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cssr.paper import MODELS
-from cssr.report.results import Result
+from cssr.report.results import OF_HR, Result
 from cssr.report.tables import ABSENT, MARKDOWN, markdown_lines, markdown_page, rank_marks
 
 TITLE = "Measurements of the cracks that the models find on the test images"
@@ -25,7 +25,7 @@ NOTES = (
     "Length of an image: mean absolute error over the images with crack, over their mean length.",
     "Mean width: over the images where both the model and the ground truth have a crack, + is too "
     "wide; an image's width is the mean over its cracks, weighted by their lengths.",
-    "Only (a) is given the HR images.",
+    f"Only {OF_HR} is given the HR images.",
 )
 
 

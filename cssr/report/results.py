@@ -1,7 +1,7 @@
 """Reading what `evaluate` wrote, one folder for each trained pipeline."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from cssr.models.variants import VARIANTS, Variant
 from cssr.paper import MODELS
 
 
@@ -82,6 +83,17 @@ class Results:
             if loss not in best or result.val["aiu"] > self.sweep[loss, best[loss]].val["aiu"]:
                 best[loss] = beta
         return best
+
+
+def letters(chosen: Callable[[Variant], bool]) -> str:
+    """The letters of some of the seven models, such as `(b), (d), (f)`."""
+    return ", ".join(
+        f"({title.letter})" for name, title in MODELS.items() if chosen(VARIANTS[name])
+    )
+
+
+OF_HR = letters(lambda variant: variant.takes_hr)
+JOINT = letters(lambda variant: variant.joint)
 
 
 def read_results(folder: Path, *, losses: Sequence[str], betas: Sequence[float]) -> Results:

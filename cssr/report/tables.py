@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from cssr.paper import ILLEGIBLE, LOSSES, MODELS, PUBLISHED
-from cssr.report.results import Result
+from cssr.report.results import JOINT, OF_HR, Result
 
 TITLE = "Quantitative evaluation of the models on the test images"
 # metric: (heading, decimals, the threshold shown behind it)
@@ -161,8 +161,8 @@ def table_notes(models: Mapping[str, Result]) -> list[str]:
     run = models["cssr"].run
     constant = models["cssr"].test["aiu_constant_crack"]
     return [
-        f"Loss: {LOSSES[run['loss']].name}; β of (f) and (g): {run['beta']:g}.",
-        "Only (a) is given the HR images.",
+        f"Loss: {LOSSES[run['loss']].name}; β of {JOINT}: {run['beta']:g}.",
+        f"Only {OF_HR} is given the HR images.",
         "AIU counts an image without crack as 1 at each threshold at which nothing is found there.",
         "IoU_max is at the threshold that is best on the test images themselves; validation's "
         "threshold is not chosen on them.",

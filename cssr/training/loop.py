@@ -180,8 +180,9 @@ def _finish_iteration(
         if found is None:
             return False
         row = row | found
-    state.end_row(row)
+    state.row = {}
     if row:
+        state.rows.append(row)
         _warn_of_black(state)
         monitor.log(row)
     monitor.progress(state.iteration, row)

@@ -58,12 +58,6 @@ class State:
         self.sums = {}
         self.since = 0
 
-    def end_row(self, row: Row) -> None:
-        """Add the row, complete, to the log."""
-        self.row = {}
-        if row:
-            self.rows.append(row)
-
 
 def write_logs(folder: Path, rows: Sequence[Row]) -> None:
     """The rows as log.csv and, of the validations, validation.csv.
