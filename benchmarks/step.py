@@ -46,7 +46,7 @@ def new_losses(pipeline: Pipeline, params: Params, *, n_train: int) -> TrainingL
         pipeline,
         loss=params.loss if "ss" in trained else None,
         objective=params.objective if "ss" in trained else None,
-        beta=params.beta if len(trained) == 2 else None,
+        beta=params.beta if pipeline.variant.joint else None,
         n_train=n_train,
         batch_size=params.train.batch_size,
     )

@@ -30,9 +30,8 @@ REPORTS = Path("reports")
 STATE = Path("state")
 FINISHED = "finished"  # file in a training's state that names the folder of its model
 
-# what decides whether a stage starts, where it runs and what it says: neither among the deps in
-# dvc.yaml (but paper.py among the report's, whose words it holds) nor in a training's identity, so
-# that a change makes no result stale
+# what decides whether a stage starts, where it runs and what it says: in no deps of dvc.yaml (but
+# paper.py in the report's) and in no training's identity, so that a change makes no result stale
 PLUMBING = {
     Path("cssr/__init__.py"),
     Path("cssr/device.py"),

@@ -16,16 +16,16 @@ NO_COMMENTS = SimpleNamespace(items={})
 
 
 def read_preset(name: str) -> Params:
-    """The parameters of a preset.
-
-    Args:
-        name: of a file in presets/, without suffix.
+    """The parameters of a preset, by the name of its file in presets/ without suffix.
 
     Raises:
         ValueError: one line with the key, its value and what is allowed.
     """
     try:
-        return parse_params(_merge(*(yaml.safe_load(_read(each)) for each in (DEFAULT, name))))
+        params = parse_params(merge(*(yaml.safe_load(_read(each)) for each in (DEFAULT, name))))
+        if params.preset != name:
+            raise ValueError(f"preset: {params.preset!r} is not {name!r}, the name of the file")
+        return params
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{PRESETS / name}.yaml: {error}") from None
 
@@ -39,16 +39,16 @@ def preset_text(name: str) -> str:
 
     editor = YAML()
     stream = StringIO()
-    editor.dump(_merge(*(editor.load(_read(each)) for each in (DEFAULT, name))), stream)
+    editor.dump(merge(*(editor.load(_read(each)) for each in (DEFAULT, name))), stream)
     return stream.getvalue()
 
 
-def _merge(values: Any, changes: Any) -> Any:
+def merge(values: Any, changes: Any) -> Any:
     """Change some values in place, sections nested; with ruamel.yaml, comments go with them."""
     if not (isinstance(values, dict) and isinstance(changes, dict)):
         return changes
     for key, value in changes.items():
-        values[key] = _merge(values.get(key), value)
+        values[key] = merge(values.get(key), value)
         if key in getattr(changes, "ca", NO_COMMENTS).items:
             values.ca.items[key] = changes.ca.items[key]
     return values

@@ -179,3 +179,12 @@ def test_dvcs_plots_have_the_colours_of_the_figures_in_their_order(name):
     colour = template["encoding"]["color"]
     assert colour["sort"] is None
     assert colour["scale"] == {"range": [look.colour for look in LOOKS]}
+
+
+def test_the_lock_is_that_of_these_stages():
+    locked = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    assert {name.split("@")[0] for name in locked} == set(STAGES) - {"watch"}
+    for name, stage in locked.items():
+        deps = [dep["path"] for dep in stage["deps"] if dep["path"].startswith(("cssr", "stages"))]
+        wanted = [dep for dep in STAGES[name.split("@")[0]]["deps"] if dep in deps]
+        assert sorted(deps) == sorted(wanted), name

@@ -171,6 +171,7 @@ def test_a_file_that_is_no_mapping_is_refused(values):
         ("loss: {a: 1}", "loss: {'a': 1} is not one of"),
         ("a: [", "while parsing"),
         ("beta: 3.0", "beta: 3.0 is not in [0, 1]"),
+        ("beta: 0.5", "preset: 'demo' is not 'mine', the name of the file"),
     ],
 )
 def test_a_mistake_in_a_preset_is_one_line_and_params_yaml_stays(

@@ -15,7 +15,10 @@ from cssr.data.arrays import Arrays, load_arrays
 from cssr.data.preparation import find_pairs, write_arrays
 from cssr.evaluation.predictor import Predictor
 from cssr.evaluation.scores import evaluate, summarise
-from cssr.models.building import build_pipeline
+from cssr.models.dbpn import DBPN
+from cssr.models.initial import initialise
+from cssr.models.pipeline import Pipeline
+from cssr.models.unet import UNet
 from cssr.params import Objective
 from cssr.sources.synthetic import write_synthetic
 from cssr.training.checkpoints import Checkpoints
@@ -43,13 +46,12 @@ def train(
     arrays: tuple[Arrays, Arrays], precision: str, folder: Path, device: torch.device
 ) -> tuple[np.ndarray, float]:
     """Smoothed losses of a CSSR training, and its AIU on the test images."""
-    pipeline = build_pipeline(
-        "cssr",
-        scale=4,
-        seed=0,
-        sr={"stages": 2, "features": 16, "width": 8},
-        ss={"encoder": [8, 16, 24, 32, 32], "decoder": 4, "pretrained": False},
-    )
+    generator = torch.Generator().manual_seed(0)
+    sr = DBPN(stages=2, features=16, width=8)
+    ss = UNet(encoder=[8, 16, 24, 32, 32], decoder=4)
+    initialise(sr, generator)
+    initialise(ss, generator)
+    pipeline = Pipeline("cssr", sr=sr, ss=ss, scale=4)
     losses = TrainingLosses(
         pipeline,
         loss="bc2",
