@@ -1,6 +1,7 @@
 """Write a preset to params.yaml: the demo's parameters with what the preset changes."""
 
 import argparse
+from collections.abc import Mapping
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
@@ -45,7 +46,7 @@ def preset_text(name: str) -> str:
 
 def merge(values: Any, changes: Any) -> Any:
     """Change some values in place, sections nested; with ruamel.yaml, comments go with them."""
-    if not (isinstance(values, dict) and isinstance(changes, dict)):
+    if not (isinstance(values, Mapping) and isinstance(changes, Mapping)):
         return changes
     for key, value in changes.items():
         values[key] = merge(values.get(key), value)
