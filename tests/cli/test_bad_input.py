@@ -20,7 +20,10 @@ def test_the_command_alone_shows_its_help(tmp_path):
         ("segment broken", "no readable photo: broken/a.jpg: not a readable JPEG"),
         ("segment photos/broken.jpg", "photos/broken.jpg: damaged"),
         ("segment photos --model nothing", "nothing: no such"),
-        ("segment photos --model photos", "photos is not a trained model: it has no model.json"),
+        (
+            "segment photos --model photos",
+            "photos is not a trained model: [Errno 2] No such file or directory: 'photos/model.json'",
+        ),
         ("segment photos --model old", "old is not a trained model"),
         ("segment photos --threshold 1.5", "1.5 is not in [0, 1]"),
         ("segment photos --threshold nan", "nan is not in [0, 1]"),
