@@ -52,14 +52,12 @@ class Observed:
         self.widths = [mean_width(mask) if mask.any() else 0.0 for mask in arrays.mask]
         self.examples = choose_examples(self.widths, examples, np.random.default_rng(seed))
         self.shown: dict[int, dict[str, np.ndarray]] = {}  # images of each example, by its index
-        self.true: list[Measured] = []
-        self.predicted: list[Measured] = []
+        self.measured: list[Measured] = []  # of each batch
 
     def add(self, prediction: Prediction) -> None:
         """Measure the cracks of a batch, and keep those of its images that are examples."""
         probs = prediction.probs[:, 0].float().cpu().numpy()
-        self.true.append(measure_masks(self.arrays.mask[prediction.chosen]))
-        self.predicted.append(measure_masks(probs >= self.threshold))
+        self.measured.append(measure_masks(probs >= self.threshold))
         for k in self.examples:
             position = k - prediction.chosen.start
             if 0 <= position < len(probs):
@@ -69,8 +67,8 @@ class Observed:
 
     def write_measurements(self, file: Path) -> dict[str, float]:
         """Length and width of the cracks of each image, px, no width without a crack; errors."""
-        true = concatenate(self.true)
-        predicted = concatenate(self.predicted)
+        true = measure_masks(self.arrays.mask)
+        predicted = concatenate(self.measured)
         columns = {"true_length": true.length, "length": predicted.length}
         columns |= {"true_width": true.width, "width": predicted.width}
         table = pd.DataFrame({"name": self.arrays.names, **columns})

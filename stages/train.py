@@ -93,10 +93,10 @@ def main() -> None:
     args = parse_args()
     refuse_to_replace(args.out, DESCRIPTION)
     variant = VARIANTS[args.variant]
-    segments = "ss" in variant.trained
+    trains_ss = "ss" in variant.trained
     params = read_params(*params_of(args.variant, sweep=args.loss is not None))
     iterations = params.iterations.models if variant.segments else params.iterations.sr
-    loss = (args.loss or params.loss) if segments else None
+    loss = (args.loss or params.loss) if trains_ss else None
     beta = (params.beta if args.beta is None else args.beta) if variant.joint else None
     if params.train.deterministic:
         compute_deterministically()
@@ -107,7 +107,7 @@ def main() -> None:
     losses = TrainingLosses(
         pipeline,
         loss=loss,
-        objective=params.objective if segments else None,
+        objective=params.objective if trains_ss else None,
         beta=beta,
         n_train=len(training.names),
         batch_size=params.train.batch_size,
