@@ -17,7 +17,7 @@ PART = np.s_[:96, :128]
 def main() -> None:
     """Write docs/gravel.jpg."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("runs/cssr"))
+    parser.add_argument("--model", type=Path, default=Path("runs/seed-0/cssr"))
     parser.add_argument("--out", type=Path, default=Path("docs/gravel.jpg"))
     args = parser.parse_args()
     gray = cv2.resize(data.gravel(), (SIDE, SIDE), interpolation=cv2.INTER_AREA)[PART]

@@ -21,7 +21,9 @@ PATCH = 512  # px of a synthetic image, of which the photo is made
 def main() -> None:
     """Make photos, segment each in a process of its own, and print what it took."""
     parser = parser_of(__doc__, "segment")
-    parser.add_argument("--model", type=existing_folder, default="runs/cssr", help="trained model")
+    parser.add_argument(
+        "--model", type=existing_folder, default="runs/seed-0/cssr", help="trained model"
+    )
     parser.add_argument(
         "--megapixels", type=at_least(1), nargs="+", default=[1, 25, 100, 400], help="of the photos"
     )

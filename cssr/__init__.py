@@ -11,13 +11,13 @@ def load(path: str, *, device: str = "auto") -> "Segmenter":
 
     >>> import cssr
     >>> from skimage import data
-    >>> model = cssr.load("runs/cssr")                # after `make repro`; or a model.onnx
+    >>> model = cssr.load("runs/seed-0/cssr")                # after `make repro`; or a model.onnx
     >>> found = model.segment(data.gravel()[:96, :128])
     >>> found.probs.shape, found.mask.dtype, found.sr.shape
     ((384, 512), dtype('bool'), (384, 512, 3))
 
     Args:
-        path: folder of a trained model, such as `runs/cssr`; or a file of `cssr export`.
+        path: folder of a trained model, such as `runs/seed-0/cssr`; or a file of `cssr export`.
         device: `auto` (CUDA when there is one), `cpu`, `cuda` or `cuda:N`; ONNX runs on the CPU.
 
     Returns:

@@ -33,7 +33,7 @@ def _default(name: str, default: Any, text: str, *, type: Any = None) -> Any:
 
 
 def _model(text: str) -> Any:
-    return _default("--model", "runs/cssr", text, type=PATH)
+    return _default("--model", "runs/seed-0/cssr", text, type=PATH)
 
 
 PATHS = click.argument("paths", nargs=-1, required=True, type=PATH)

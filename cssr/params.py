@@ -92,13 +92,14 @@ class Synthetic(_Section):
 
 
 class Data(_Section):
-    """Source of the images, side of its files, and the sides that the networks see."""
+    """Source of the images, side of its files, the sides that the networks see and their kernel."""
 
     source: Literal["synthetic", "khanhha", "path"]
     path: dict[Name, str]
     image_size: Side
     size: Side
     scale: Literal[2, 4, 8]
+    downscale: Literal["bicubic", "bilinear"]
     synthetic: Synthetic
 
     @model_validator(mode="after")
@@ -127,9 +128,10 @@ class Data(_Section):
 
 
 class Split(_Section):
-    """How many training images are held out for validation."""
+    """How many training images are held out for validation, and the seed of what is drawn once."""
 
     val: Count
+    seed: Natural
 
 
 class SR(_Section):
@@ -229,7 +231,7 @@ class Params(_Section):
     """The whole of params.yaml."""
 
     preset: str
-    seed: Natural
+    seeds: Annotated[list[Natural], AfterValidator(_unique)]
     device: str
     loss: Loss
     beta: Unit

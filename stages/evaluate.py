@@ -22,7 +22,10 @@ from cssr.models.saved import check_segments, load_model
 from stages.common import ARRAYS, forget_finished, read_params, refuse_to_replace, run_stage
 
 METRICS = "metrics.json"
-PARAMS = {"model": ("seed", "device", "evaluate"), "sweep": ("device", "evaluate.batch_size")}
+PARAMS = {
+    "model": ("split.seed", "device", "evaluate"),
+    "sweep": ("device", "evaluate.batch_size"),
+}
 
 
 def parse_args() -> argparse.Namespace:
@@ -116,7 +119,7 @@ def write_per_image(
         "name": arrays.names,
         "crack": cracked.astype(int),
         "aiu": aiu(torch.from_numpy(test["curve"])).numpy(),
-        "iou": iou_at(threshold, test),
+        "iou_at_val_threshold": iou_at(threshold, test),
     }
     others = [name for name in (*SEGMENTATION_METRICS, *SR_METRICS) if name != "curve"]
     columns |= {name: test[name] for name in others if name in test}
@@ -145,7 +148,7 @@ def main() -> None:
     threshold = val_summary["threshold"]
     if args.examples:
         examples = params.evaluate.examples
-        observed = Observed(test, threshold=threshold, seed=params.seed, examples=examples)
+        observed = Observed(test, threshold=threshold, seed=params.split.seed, examples=examples)
         scores = evaluate(predictor, test, observe=observed.add)
     else:
         scores = evaluate(predictor, test)
@@ -159,6 +162,7 @@ def main() -> None:
         write_json(folder / "run.json", description)
         write_curve(folder / "curve.csv", scores, val_scores, cracked)
         write_per_image(folder / "per_image.csv", scores, test, cracked, threshold)
+        np.save(folder / "curves.npy", scores["curve"].astype(np.float32))
         if args.examples:
             summary |= observed.write_measurements(folder / "measurement.csv")
             observed.write_examples(folder / "examples")

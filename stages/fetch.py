@@ -11,7 +11,7 @@ from cssr.sources.layout import DataError, import_images, locate
 from cssr.sources.synthetic import write_synthetic
 from stages.common import RAW, STATE, read_params, run_stage
 
-PARAMS = ("seed", "data.source", "data.path", "data.image_size", "data.synthetic")
+PARAMS = ("split.seed", "data.source", "data.path", "data.image_size", "data.synthetic")
 DOWNLOAD = STATE / "download"
 
 
@@ -56,7 +56,7 @@ def main() -> None:
                 test=data.synthetic.test,
                 size=size,
                 crack_width=data.synthetic.crack_width,
-                seed=params.seed,
+                seed=params.split.seed,
             )
         elif khanhha:
             fetch_khanhha(folder, size)

@@ -119,6 +119,8 @@ def early_ends(
     params: Params,
     checkpoints: Checkpoints,
     processes: Processes,
+    *,
+    seed: int,
 ) -> Iterator[Callable[[], bool]]:
     """Say why a training ends early; yields a function that says whether it is asked to."""
     alone = processes.world_size == 1  # several processes could not agree on the iteration
@@ -128,19 +130,25 @@ def early_ends(
         except NotFiniteError as error:
             if processes.global_rank:
                 sys.exit(0)  # the first process tells; Fabric kills it if another one ends with 1
-            raise ValueError(failure_line(error, title, arrays, params, checkpoints)) from None
+            line = failure_line(error, title, arrays, params, checkpoints, seed)
+            raise ValueError(line) from None
         except StoppedError as error:
             say(f"stopped {error}; the same command goes on from there", sys.stderr)
             sys.exit(128 + stop.signal)
 
 
 def failure_line(
-    error: NotFiniteError, title: str, arrays: Arrays, params: Params, checkpoints: Checkpoints
+    error: NotFiniteError,
+    title: str,
+    arrays: Arrays,
+    params: Params,
+    checkpoints: Checkpoints,
+    seed: int,
 ) -> str:
     """Write the batch of a loss that is not finite to the state's folder; the error's line."""
     n = len(arrays.names)
     size = params.train.batch_size
-    names = [arrays.names[k] for k in batch_indices(error.iteration - 1, n, size, params.seed)]
+    names = [arrays.names[k] for k in batch_indices(error.iteration - 1, n, size, seed)]
     facts = {"iteration": error.iteration, "means": error.means, "images": names}
     file = checkpoints.folder / "not_finite.json"
     write_whole(file, f"{json.dumps({'training': title, **facts}, indent=2)}\n".encode())

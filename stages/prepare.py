@@ -7,7 +7,7 @@ from cssr.data.preparation import find_pairs, write_arrays
 from cssr.files import new_folder
 from stages.common import ARRAYS, RAW, SPLIT, read_params, run_stage
 
-PARAMS = ("data.size", "data.scale")
+PARAMS = ("data.size", "data.scale", "data.downscale")
 
 
 def main() -> None:
@@ -18,7 +18,9 @@ def main() -> None:
         for split, names in json.loads(SPLIT.read_text(encoding="utf-8")).items():
             pairs = find_pairs(RAW / ("test" if split == "test" else "train"), names)
             (folder / split).mkdir()
-            write_arrays(folder / split, pairs, size=data.size, scale=data.scale)
+            write_arrays(
+                folder / split, pairs, size=data.size, scale=data.scale, kernel=data.downscale
+            )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import json
 from cssr.files import new_folder
 from cssr.models.variants import VARIANTS
 from cssr.params import Params
-from cssr.report.figures import FIGURES
+from cssr.report.claims import claims_page
+from cssr.report.figures import figures_of
 from cssr.report.header import (
     Setting,
     find_edits,
@@ -28,12 +29,14 @@ def setting_of(params: Params) -> Setting:
     """The preset, the edits to it and the source of the data."""
     source = ", ".join((params.data.source, *params.data.path))
     edits = find_edits(params.model_dump(), read_preset(params.preset).model_dump())
-    return Setting(params.preset, params.seed, edits, source, params.iterations.sr)
+    return Setting(params.preset, tuple(params.seeds), edits, source, params.iterations.sr)
 
 
 def results_of(params: Params) -> Results:
     """The results that the parameters name, never what else lies in results/."""
-    results = read_results(RESULTS, losses=params.sweep.losses, betas=params.sweep.betas)
+    results = read_results(
+        RESULTS, seeds=params.seeds, losses=params.sweep.losses, betas=params.sweep.betas
+    )
     for name, result in results.models.items():
         if VARIANTS[name].joint:
             check_trained_with(result, loss=params.loss, beta=params.beta)
@@ -54,14 +57,17 @@ def main() -> None:
     note = preferred_beta_note(results, loss=params.loss, beta=params.beta)
     notes = [note] if note else []
     with new_folder(REPORTS) as folder:
-        write_table(folder, results.models, header=header, notes=notes)
+        write_table(folder, results, header=header, notes=notes)
         measurements = measurement_table(results.models, header=header)
         (folder / "table_measure.md").write_text(measurements, encoding="utf-8")
         metrics = {name: result.test for name, result in results.models.items()}
         (folder / "metrics.json").write_text(f"{json.dumps(metrics, indent=2)}\n", "utf-8")
-        for name, figure in FIGURES.items():
+        if results.repeated:
+            (folder / "claims.md").write_text(claims_page(results, header=header), "utf-8")
+        figures = {}
+        for name, figure in figures_of(results).items():
             figure.write(folder / name, results, footer)
-        figures = {name: (folder / f"{name}.svg").read_text("utf-8") for name in FIGURES}
+            figures[name] = (folder / f"{name}.svg").read_text("utf-8")
         write_page(folder / PAGE, results=results, header=header, notes=notes, figures=figures)
 
 

@@ -7,17 +7,17 @@ from cssr.data.split import split_names
 from cssr.files import write_whole
 from stages.common import RAW, SPLIT, read_params, run_stage
 
-PARAMS = ("seed", "split")
+PARAMS = ("split",)
 
 
 def main() -> None:
     """Write the names of the images of train, val and test."""
     argparse.ArgumentParser(prog="python -m stages.split", description=__doc__).parse_args()
-    params = read_params(*PARAMS)
+    split = read_params(*PARAMS).split
     train = [file.name for file in (RAW / "train/images").iterdir()]
     test = sorted(file.name for file in (RAW / "test/images").iterdir())
     try:
-        train, val = split_names(train, val=params.split.val, seed=params.seed)
+        train, val = split_names(train, val=split.val, seed=split.seed)
     except ValueError as error:
         raise ValueError(f"params.yaml: split.val: {error}") from None
     names = {"train": train, "val": val, "test": test}

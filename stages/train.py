@@ -41,7 +41,8 @@ LESS_MEMORY = "train.micro_batch: 1, train.recompute: true or a smaller data.siz
 def params_of(variant: str, *, sweep: bool = False) -> list[str]:
     """The parameters that a training reads, as dvc.yaml lists them."""
     record = VARIANTS[variant]
-    keys = ["seed", "device", "train", "iterations.models" if record.segments else "iterations.sr"]
+    keys = ["device", "data.downscale", "train"]
+    keys += ["iterations.models" if record.segments else "iterations.sr"]
     if record.joint:
         keys += ["model", *([] if sweep else ["beta"])]
     else:
@@ -56,6 +57,7 @@ def parse_args() -> argparse.Namespace:
     """The command line: a variant, where to write, and the trained models it starts from."""
     parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
     parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("--seed", type=int, required=True, help="of weights and batches")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--sr", type=Path, help="trained SR model to start from")
     parser.add_argument("--ss", type=Path, help="trained SS model to keep, for ss_sr")
@@ -81,7 +83,7 @@ def build(args: argparse.Namespace, params: Params, scale: int) -> Pipeline:
     return build_pipeline(
         args.variant,
         scale=scale,
-        seed=params.seed,
+        seed=args.seed,
         **sizes,
         sr_from=None if random else args.sr,
         ss_from=args.ss,
@@ -114,7 +116,8 @@ def main() -> None:
     )
     title = "/".join(args.out.parts[1:])
     models = [model for model in (args.sr, args.ss) if model]
-    settings = {"variant": args.variant, "loss": loss, "beta": beta, "versions": versions()}
+    settings = {"variant": args.variant, "loss": loss, "beta": beta, "seed": args.seed}
+    settings["versions"] = versions()
     inputs = [model / name for model in models for name in (WEIGHTS, DESCRIPTION)]
     identity = identify(
         {**settings, **params.model_dump(), "out": title},
@@ -126,7 +129,9 @@ def main() -> None:
     progress = Progress(title, iterations, params.train.batch_size, shown=first)
     with in_use_alone(checkpoints, models) if first else nullcontext():
         with (
-            early_ends(title, training, params, checkpoints, processes) as stop_asked,
+            early_ends(
+                title, training, params, checkpoints, processes, seed=args.seed
+            ) as stop_asked,
             live_log(checkpoints.folder / "live", wanted=first) as log,
         ):
             rows = fit(
@@ -135,10 +140,11 @@ def main() -> None:
                 validation,
                 train=params.train,
                 iterations=iterations,
-                seed=params.seed,
+                seed=args.seed,
                 checkpoints=checkpoints,
                 processes=processes,
                 monitor=Monitor(log, progress.show, stop_asked),
+                kernel=params.data.downscale,
             )
         if not first:
             return
@@ -147,7 +153,7 @@ def main() -> None:
             "iterations": iterations,
             **params.train.model_dump(),
             "scale": scale,
-            "seed": params.seed,
+            "downscale": params.data.downscale,
             "device": device_name(processes.device),
             "images": {"train": len(training.names), "val": len(validation.names)},
             "threshold": rows[-1].get("val_threshold"),

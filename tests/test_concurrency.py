@@ -32,7 +32,7 @@ def hashes(lock: str) -> dict[str, str]:
 
 
 def test_eight_cells_at_once_give_what_they_give_in_turn(repo, tried):
-    files = [repo / f"runs/sweep/{loss}-{beta}/weights.safetensors" for loss, beta in CELLS]
+    files = [repo / f"runs/seed-0/sweep/{loss}-{beta}/weights.safetensors" for loss, beta in CELLS]
     serial = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     command = "dvc --wait-for-lock repro -s -f --no-run-cache sweep@{}-{}"
     running = [
@@ -79,7 +79,7 @@ def test_a_temporary_workspace_and_the_queue_give_the_same_results(repo, tried):
     forget_runs(repo)
     run("dvc exp run -n workspace -S beta=0.7", repo)
     found = [locked_by(repo, name) for name in ("temporary", "queued", "workspace")]
-    assert "runs/cssr/weights.safetensors" in found[0]
+    assert "runs/seed-0/cssr/weights.safetensors" in found[0]
     assert "reports" in found[0]
     assert found[0] == found[1] == found[2]
     assert found[0] != locked_by(repo, "other")

@@ -131,13 +131,13 @@ def test_the_models_of_dvc_yaml_are_those_of_the_paper():
 def test_dvcs_plots_of_the_models_are_those_of_the_paper():
     plots = [next(iter(plot.values())) for plot in DVC["plots"]]
     files = [list(plot["y"]) for plot in plots if plot["template"] == "files"]
-    assert [[file.split("/")[1] for file in each] for each in files] == [list(MODELS)] * 2
+    assert [[file.split("/")[2] for file in each] for each in files] == [list(MODELS)] * 2
 
 
 def variants_of(name: str) -> list[str]:
     """Variants that a stage trains."""
     variant = STAGES[name]["cmd"].split()[3]
-    return STAGES[name]["matrix"]["model"] if variant == "${key}" else [variant]
+    return STAGES[name]["matrix"]["model"] if variant == "${item.model}" else [variant]
 
 
 def test_every_variant_is_trained_once_and_cssr_by_the_sweep_too():

@@ -16,8 +16,11 @@ STAGES = {
     "fetch": ("python -m stages.fetch", "data/raw"),
     "split": ("python -m stages.split", "data/split.json"),
     "prepare": ("python -m stages.prepare", "data/arrays"),
-    "train": ("python -m stages.train sr --out runs/sr", "runs/sr"),
-    "evaluate": ("python -m stages.evaluate runs/cssr results/cssr --examples", "results/cssr"),
+    "train": ("python -m stages.train sr --seed 0 --out runs/seed-0/sr", "runs/seed-0/sr"),
+    "evaluate": (
+        "python -m stages.evaluate runs/seed-0/cssr results/seed-0/cssr --examples",
+        "results/seed-0/cssr",
+    ),
     "report": ("python -m stages.report", "reports"),
 }
 
@@ -96,10 +99,12 @@ def pages(files: Iterable[Path]) -> int:
 
 
 def test_a_disk_that_is_full_at_the_end_of_a_training_loses_nothing(repo, tmp_path, tried):
-    expected = contents(repo / "runs/sr")
-    first = pages((repo / "runs/sr").glob("*.*"))  # all but the live log, which is copied last
+    expected = contents(repo / "runs/seed-0/sr")
+    first = pages(
+        (repo / "runs/seed-0/sr").glob("*.*")
+    )  # all but the live log, which is copied last
     with mounted(tmp_path / "disk", 4 * (first + 1)) as disk:
-        command = f"python -m stages.train sr --out {disk}/sr"
+        command = f"python -m stages.train sr --seed 0 --out {disk}/sr"
         line = one_line(run(command, repo, check=False))
         assert re.fullmatch(rf"error: {disk}/\S*/live/\S+: No space left on device", line)
         assert list(disk.iterdir()) == []
@@ -108,17 +113,19 @@ def test_a_disk_that_is_full_at_the_end_of_a_training_loses_nothing(repo, tmp_pa
         assert again.stdout.splitlines()[0].startswith("going on with the interrupted training")
         assert len(again.stdout.splitlines()) == 1  # no iteration is computed again
         weights = (disk / "sr/weights.safetensors").read_bytes()
-    assert weights == expected[str(repo / "runs/sr/weights.safetensors")]
+    assert weights == expected[str(repo / "runs/seed-0/sr/weights.safetensors")]
     run("rm -r state", repo)
     tried("disk full at the end of a training", 1, "one line; then written without training again")
 
 
 def test_a_full_disk_for_checkpoints_is_named(repo, tried):
-    before = contents(repo / "runs/sr")
+    before = contents(repo / "runs/seed-0/sr")
     with mounted(repo / "state", 64):
-        line = one_line(run("python -m stages.train sr --out runs/sr", repo, check=False))
+        line = one_line(
+            run("python -m stages.train sr --seed 0 --out runs/seed-0/sr", repo, check=False)
+        )
     assert re.fullmatch(r"error: state/\w+/checkpoint-0+2.pt: No space left on device", line)
-    assert contents(repo / "runs/sr") == before
+    assert contents(repo / "runs/seed-0/sr") == before
     tried("disk of state/ full", 1, "one line, exit 1, the old output untouched")
 
 
@@ -144,7 +151,7 @@ def test_a_folder_that_may_not_be_written_is_named(repo, tried):
     folder = Path("/sys")  # where not even root may
     if os.name != "posix" or not folder.is_dir():
         pytest.skip("no folder that nobody may write")
-    done = run("python -m stages.train sr --out /sys/x", repo, check=False)
+    done = run("python -m stages.train sr --seed 0 --out /sys/x", repo, check=False)
     assert re.fullmatch(
         r"error: /sys/\S*: (Operation not permitted|Permission denied|Read-only file system)",
         one_line(done),
@@ -166,7 +173,7 @@ def limited(*given, **named):
     resource.setrlimit(resource.RLIMIT_AS, (now + {spare} * 2**20,) * 2)
     return step(*given, **named)
 loop.train_step = limited
-sys.argv = "train cssr --sr runs/sr --out runs/large".split()
+sys.argv = "train cssr --seed 0 --sr runs/seed-0/sr --out runs/seed-0/large".split()
 run_stage(train.main, train.LESS_MEMORY)
 """
     if not Path("/proc/self/statm").exists():
@@ -188,10 +195,15 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_last_good_check
         ("models: 4 ", "models: 400 "),
         ("checkpoint_every: 2", "checkpoint_every: 1"),
     ):
-        done = run("python -m stages.train cssr --sr runs/sr --out runs/wild", repo, check=False)
+        done = run(
+            "python -m stages.train cssr --seed 0 --sr runs/seed-0/sr --out runs/seed-0/wild",
+            repo,
+            check=False,
+        )
     line = one_line(done)
     found = re.match(
-        r"error: wild: the loss is not finite at iteration (\d+): loss \S+, l1 \S+, ss \S+,", line
+        r"error: seed-0/wild: the loss is not finite at iteration (\d+): loss \S+, l1 \S+, ss \S+,",
+        line,
     )
     assert found, line
     (file,) = repo.glob("state/*/not_finite.json")
@@ -204,7 +216,7 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_last_good_check
     kept = max(file.parent.glob("checkpoint-*.pt"))
     assert int(kept.stem.split("-")[1]) == facts["iteration"] - 1
     assert str(kept.relative_to(repo)) in line
-    assert not (repo / "runs/wild").exists()
+    assert not (repo / "runs/seed-0/wild").exists()
     run(f"rm -r {file.parent}", repo)
     tried("loss not finite", 1, "one line with the batch, exit 1, last good checkpoint kept")
 
@@ -221,7 +233,7 @@ def black(*given):
     nn.init.constant_(pipeline.ss.last[-1].bias, -50.0)
     return pipeline
 train.build = black
-sys.argv = "train ss_hr --out runs/black".split()
+sys.argv = "train ss_hr --seed 0 --out runs/seed-0/black".split()
 run_stage(train.main, train.LESS_MEMORY)
 """
     slow = ("learning_rate: 2.0e-3", "learning_rate: 1.0e-9")
@@ -229,17 +241,17 @@ run_stage(train.main, train.LESS_MEMORY)
         done = run(f"python -c '{code}'", repo)
     (line,) = done.stderr.splitlines()
     assert line.startswith("warning: since iteration 1 the mean crack probability is below 0.001")
-    run("rm -r state runs/black", repo)
+    run("rm -r state runs/seed-0/black", repo)
     tried("all-black predictions", 1, "one warning on stderr")
 
 
 def test_a_training_whose_reader_goes_away_ends_well(repo, tried):
     with changed(repo, ("log_every: 2", "log_every: 1")):
-        command = "python -m stages.train cssr --sr runs/sr --out runs/piped"
+        command = "python -m stages.train cssr --seed 0 --sr runs/seed-0/sr --out runs/seed-0/piped"
         done = run(f"bash -c 'set -o pipefail; {command} | head -1'", repo)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
-    weights = [repo / f"runs/{name}/weights.safetensors" for name in ("piped", "cssr")]
+    weights = [repo / f"runs/seed-0/{name}/weights.safetensors" for name in ("piped", "cssr")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    run("rm -r state runs/piped", repo)
+    run("rm -r state runs/seed-0/piped", repo)
     tried("`python -m stages.train … | head -1`", 1, "the same weights")

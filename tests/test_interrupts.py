@@ -66,7 +66,7 @@ def no_state(repo) -> None:
     run("rm -rf state", repo)
 
 
-TRAIN = "python -m stages.train cssr --sr runs/sr --out runs/{}"
+TRAIN = "python -m stages.train cssr --seed 0 --sr runs/seed-0/sr --out runs/seed-0/{}"
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +74,14 @@ def whole(repo) -> bytes:
     """Weights of an uninterrupted training."""
     run(TRAIN.format("whole"), repo)
     run("rm -r state", repo)
-    return (repo / "runs/whole/weights.safetensors").read_bytes()
+    return (repo / "runs/seed-0/whole/weights.safetensors").read_bytes()
 
 
 def start_training(name: str, folder: Path, lines: int = 1) -> subprocess.Popen:
     """Start a training and wait for lines of its log, where its name stands, or for its end."""
     process = start(TRAIN.format(name), folder)
     while lines and (line := process.stdout.readline()):
-        lines -= line.startswith(f"{name} ")
+        lines -= line.startswith(f"seed-0/{name} ")
     return process
 
 
@@ -97,14 +97,14 @@ def test_a_training_that_is_asked_to_end_saves_its_state_first(repo, whole, numb
     assert f"checkpoint-{stopped:010}.pt" in [file.name for file in folder.iterdir()]
     again = run(TRAIN.format("asked"), repo)
     assert "going on with the interrupted training" in again.stdout
-    assert (repo / "runs/asked/weights.safetensors").read_bytes() == whole
+    assert (repo / "runs/seed-0/asked/weights.safetensors").read_bytes() == whole
     tried(f"training asked to end by {number.name}", 1, "checkpoint; then the same weights")
 
 
 @pytest.mark.slow
 def test_a_training_killed_at_random_moments_ends_with_the_same_weights(repo, whole, tried):
     rng, killed = random.Random(0), 0
-    out = repo / "runs/killed/weights.safetensors"
+    out = repo / "runs/seed-0/killed/weights.safetensors"
     while killed < 24:
         process, number = start_training("killed", repo), SIGNALS[killed % 3]
         kill_at(process, rng.uniform(0.0, 1.5), number)
@@ -123,8 +123,8 @@ POINTS = {
     "before a checkpoint is flushed": "os, 'fsync', '0060.pt'",
     "before a checkpoint is renamed": "Path, 'replace', '0060.pt'",
     "after a checkpoint is renamed": "Path, 'replace', '0060.pt', after=True",
-    "between the two renames of the model": "Path, 'replace', 'runs/point'",
-    "after the model has its name": "Path, 'replace', 'runs/point', after=True",
+    "between the two renames of the model": "Path, 'replace', 'runs/seed-0/point'",
+    "after the model has its name": "Path, 'replace', 'runs/seed-0/point', after=True",
 }
 
 
@@ -149,17 +149,17 @@ def die_at(owner, name, path, after=False):
     setattr(owner, name, patched)
 
 die_at({POINTS[point]})
-sys.argv = "train cssr --sr runs/sr --out runs/point".split()
+sys.argv = "train cssr --seed 0 --sr runs/seed-0/sr --out runs/seed-0/point".split()
 run_stage(train.main, train.LESS_MEMORY)
 """
-    shutil.copytree(repo / "runs/cssr", repo / "runs/point", dirs_exist_ok=True)
+    shutil.copytree(repo / "runs/seed-0/cssr", repo / "runs/seed-0/point", dirs_exist_ok=True)
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=repo, env=environment(), capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     again = run(TRAIN.format("point"), repo)
     assert again.stdout.startswith("going on with the interrupted training")
-    assert (repo / "runs/point/weights.safetensors").read_bytes() == whole
-    left = [*repo.glob("runs/.*.partial"), *repo.glob("state/*/.*.partial")]
+    assert (repo / "runs/seed-0/point/weights.safetensors").read_bytes() == whole
+    left = [*repo.glob("runs/seed-0/.*.partial"), *repo.glob("state/*/.*.partial")]
     assert left == []
     tried(f"training killed (SIGKILL) {point}", 1, "the same weights")
 
@@ -171,20 +171,20 @@ def test_a_truncated_checkpoint_of_a_real_training_is_passed_over(repo, whole, t
     newest.write_bytes(newest.read_bytes()[:-1])
     again = run(TRAIN.format("cut"), repo)
     assert f"{newest.relative_to(repo)} is passed over: its checksum does not fit" in again.stderr
-    assert (repo / "runs/cut/weights.safetensors").read_bytes() == whole
-    first = re.search(r"^cut (\d+)/150", again.stdout, re.MULTILINE)[1]
+    assert (repo / "runs/seed-0/cut/weights.safetensors").read_bytes() == whole
+    first = re.search(r"^seed-0/cut (\d+)/150", again.stdout, re.MULTILINE)[1]
     assert int(first) == int(older.stem.split("-")[1]) + 10
     tried("newest checkpoint of a real training truncated", 1, "the older one; the same weights")
 
 
 def test_a_hang_up_does_not_end_a_training_under_nohup(repo, whole):
     process = start(f"nohup {TRAIN.format('nohup')}", repo)
-    while not process.stdout.readline().startswith("nohup "):
+    while not process.stdout.readline().startswith("seed-0/nohup "):
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGHUP)
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert (repo / "runs/nohup/weights.safetensors").read_bytes() == whole
+    assert (repo / "runs/seed-0/nohup/weights.safetensors").read_bytes() == whole
 
 
 @pytest.mark.slow

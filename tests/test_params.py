@@ -63,12 +63,15 @@ def test_the_paper_preset_holds_the_papers_numbers():
         ("beta", float("nan"), "beta: nan is not a finite number"),
         ("beta", True, "beta: true is not a number"),
         ("beta", None, "beta: null is not a number"),
-        ("seed", -1, "seed: -1 is not in 0 … 4,294,967,295"),
+        ("split.seed", -1, "split.seed: -1 is not in 0 … 4,294,967,295"),
         (
             "loss",
             "bc3",
-            "loss: 'bc3' is not one of 'dice', 'boundary_gdice', 'bc1', 'bc2', 'gbc1', 'gbc2'",
+            "loss: 'bc3' is not one of 'dice', 'boundary_gdice', 'bc1', 'bc2', 'gbc1', 'gbc2', "
+            "'boundary_gdice_printed'",
         ),
+        ("seeds", [], "seeds: [] is not a list of one or more different values"),
+        ("seeds", [1, 1], "seeds: [1, 1] is not a list of one or more different values"),
         ("betta", 1, "betta: unknown key (did you mean beta?)"),
         ("iterations.models", 10.5, "iterations.models: 10.5 is not an integer"),
         (
@@ -155,7 +158,7 @@ def test_a_key_of_a_section_that_is_no_text_is_named(values):
 
 
 def test_the_number_of_further_errors_is_given(values):
-    assert message({**values, "beta": 2, "seed": "a"}).endswith("(and 1 more)")
+    assert message({**values, "beta": 2, "loss": "a"}).endswith("(and 1 more)")
 
 
 @pytest.mark.parametrize("values", [None, [], "text", 3])

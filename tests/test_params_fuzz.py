@@ -123,7 +123,7 @@ WRONG_VALUES = [
     (("sweep", "losses", []), "sweep.losses: [] is not a list of one or more"),
     (("objective", None), "objective: null is not a section of keys"),
     (("model", "sr", "stages", [[[]]]), "model.sr.stages: [[[]]] is not an integer"),
-    (("seed", "0"), "seed: '0' is not an integer"),
+    (("beta", "0"), "beta: '0' is not a number"),
 ]
 
 
@@ -131,7 +131,10 @@ WRONG_VALUES = [
     ("stage", "change", "said"),
     [
         *(("fetch", *wrong) for wrong in WRONG_VALUES),
-        ("train sr --out runs/x", *WRONG_VALUES[0]),  # it imports PyTorch, which takes seconds
+        (
+            "train sr --seed 0 --out runs/seed-0/x",
+            *WRONG_VALUES[0],
+        ),  # it imports PyTorch, which takes seconds
     ],
     ids=lambda value: "" if isinstance(value, str) else ".".join(map(str, value[:-1])),
 )
@@ -161,8 +164,8 @@ def test_a_broken_file_starts_no_work(folder, stage, change, said):
 BROKEN = {
     "beta too large": ("beta: 0.3 ", "beta: 1.3 "),
     "number as a string": ("learning_rate: 2.0e-3", "learning_rate: 2e-3"),
-    "key twice": ("seed: 0", "seed: 0\nseed: 1"),
-    "unknown key": ("seed: 0", "seed: 0\nsede: 1"),
+    "key twice": ("beta: 0.3", "beta: 0.3\nbeta: 0.4"),
+    "unknown key": ("beta: 0.3", "beta: 0.3\nbata: 1"),
     "unknown preset": ("preset: smoke", "preset: mine"),
     "no preset": ("preset: smoke\n", ""),
     "sweep without losses": ("losses: [dice, bc2]", "losses: []"),
@@ -170,7 +173,7 @@ BROKEN = {
     "matrix of a word": ("losses: [dice, bc2]", "losses: dice"),
     "section that is a word": ("sweep:\n", "sweep: x\nother:\n"),
     "path that is a number": ("path: {} ", "path: 5 "),
-    "not YAML": ("seed: 0", "seed: ["),
+    "not YAML": ("beta: 0.3", "beta: ["),
     "tab": ("  stages: 2", "\tstages: 2"),
 }
 

@@ -35,13 +35,13 @@ def test_no_state_of_a_training_is_left(repo):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_has_its_metrics(repo, model):
-    metrics = json.loads((repo / f"results/{model}/metrics.json").read_text())
+    metrics = json.loads((repo / f"results/seed-0/{model}/metrics.json").read_text())
     assert 0 <= metrics["test"]["aiu"] <= 1
     assert ("psnr" in metrics["test"]) == VARIANTS[model].has_sr
 
 
 def test_dvclive_logs_losses_validation_learning_rate_and_speed(repo):
-    logged = {file.stem for file in (repo / "runs/cssr/live/plots/metrics").glob("*.tsv")}
+    logged = {file.stem for file in (repo / "runs/seed-0/cssr/live/plots/metrics").glob("*.tsv")}
     assert logged == {
         *("loss", "l1", "ss", "probability", "learning_rate", "images_per_second"),
         *("val_psnr", "val_aiu", "val_threshold"),
@@ -50,7 +50,8 @@ def test_dvclive_logs_losses_validation_learning_rate_and_speed(repo):
 
 def test_every_report_is_there(repo):
     found = {file.name for file in (repo / "reports").iterdir() if file.stat().st_size}
-    drawn = {f"{name}{suffix}" for name in FIGURES for suffix in (".png", ".svg")}
+    shown = [name for name, figure in FIGURES.items() if not figure.of_seeds]
+    drawn = {f"{name}{suffix}" for name in shown for suffix in (".png", ".svg")}
     series = {f"fig{number}.csv" for number in (3, 4, 5, 6)}
     tables = {"table1.md", "table1.csv", "table1.tex", "table_measure.md", "metrics.json"}
     assert found == {"index.html", *drawn, *series, *tables}
@@ -58,13 +59,13 @@ def test_every_report_is_there(repo):
 
 def test_the_examples_are_the_test_images_of_their_names(repo):
     names = (repo / "data/arrays/test/names.txt").read_text().splitlines()
-    with (repo / "results/cssr/examples/examples.csv").open() as stream:
+    with (repo / "results/seed-0/cssr/examples/examples.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 2
     for row in rows:
         for kind in ("hr", "lr", "mask"):
             array = np.load(repo / f"data/arrays/test/{kind}.npy")[names.index(row["name"])]
-            file = repo / f"results/cssr/examples/{int(row['index']):02}_{kind}.png"
+            file = repo / f"results/seed-0/cssr/examples/{int(row['index']):02}_{kind}.png"
             shown = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
             expected = array * 255 if kind == "mask" else array[..., ::-1]
             assert np.array_equal(shown, expected)
@@ -73,7 +74,9 @@ def test_the_examples_are_the_test_images_of_their_names(repo):
 def test_an_experiment_with_another_beta_reruns_the_joint_models_and_no_other(repo):
     done = run("dvc exp run -S beta=0.7", repo)
     joint = {
-        f"{stage}@{model}" for stage in ("train_joint", "evaluate") for model in ("cssr", "inverse")
+        f"{stage}@0-{model}"
+        for stage in ("train_joint", "evaluate")
+        for model in ("cssr", "inverse")
     }
     assert ran(done) == joint | {"report"}
     assert "edited: beta 0.7 (smoke: 0.3)" in (repo / "reports/table1.md").read_text()
@@ -83,9 +86,50 @@ def test_an_experiment_with_another_sweep_runs_the_new_cells_and_no_other(repo):
     run("git checkout -q . && dvc checkout -q", repo)
     done = run("dvc exp run -S 'sweep.betas=[0.1,0.5]'", repo)
     new = {
-        f"{stage}@{loss}-0.5" for stage in ("sweep", "evaluate_sweep") for loss in ("dice", "bc2")
+        f"{stage}@0-{loss}-0.5" for stage in ("sweep", "evaluate_sweep") for loss in ("dice", "bc2")
     }
     assert ran(done) == new | {"report"}
+
+
+@pytest.mark.slow
+def test_further_seeds_train_what_is_new_and_experiments_are_compared_on_them(repo):
+    run("git checkout -q . && dvc checkout -q", repo)
+    done = run("dvc exp run -S 'seeds=[0,1]'", repo)
+    trained = {name.split("@")[1].split("-")[0] for name in ran(done) if "@" in name}
+    assert trained == {"1"}
+    assert len(ran(done)) == 1 + (len(VARIANTS) + 2) + (len(MODELS) + 2)
+    assert not {"fetch", "split", "prepare"} & ran(done)
+    table = (repo / "reports/table1.csv").read_text()
+    assert "aiu_low,aiu_high" in table
+    assert "CSSR" in (repo / "reports/claims.md").read_text()
+    run("git add -A && git commit -qm seeds", repo)
+    targets = "evaluate@0-cssr evaluate@1-cssr"
+    run(f"dvc exp run --queue -n flat -S objective.alpha_per_epoch=0.0 {targets}", repo)
+    run(
+        "dvc exp run --queue -n printed -S 'sweep.losses=[boundary_gdice_printed]' "
+        "-S 'sweep.betas=[0.1]' evaluate_sweep@0-boundary_gdice_printed-0.1",
+        repo,
+    )
+    run("dvc exp run --queue -n bilinear -S data.downscale=bilinear evaluate@0-bicubic_ss", repo)
+    run("dvc exp run --run-all", repo)
+    run("python -m stages.variations", repo)
+    lines = (repo / "reports/variations.md").read_text().splitlines()
+    rows = [line.split(" | ")[:3] for line in lines if line.startswith(("| flat", "| bilinear"))]
+    assert rows == [
+        ["| bilinear", "data.downscale bilinear (smoke: bicubic)", "(b) Bicubic → SS"],
+        ["| flat", "objective.alpha_per_epoch 0 (smoke: 0.09)", "(f) CSSR (SR → SS)"],
+        [
+            "| flat",
+            "objective.alpha_per_epoch 0 (smoke: 0.09)",
+            "(f) CSSR (SR → SS) − (b) Bicubic → SS",
+        ],
+    ]
+    assert run("dvc status", repo).stdout.startswith("Data and pipelines are up to date")
+    failed = run("python -m stages.variations nothing", repo, check=False)
+    assert (
+        failed.stderr
+        == "error: nothing is no experiment; `dvc exp list --all-commits` names them\n"
+    )
 
 
 def stale(repo) -> set[str]:
@@ -133,7 +177,7 @@ def test_dvc_shows_metrics_and_plots(repo):
 @pytest.mark.slow
 def test_a_forced_run_gives_the_same_tables_and_weights(repo, tried):
     run("git checkout -q . && dvc repro", repo)
-    files = [repo / "reports/table1.csv", *repo.glob("runs/**/weights.safetensors")]
+    files = [repo / "reports/table1.csv", *repo.glob("runs/seed-0/**/weights.safetensors")]
     before = [file.read_bytes() for file in files]
     done = run("dvc repro -f --no-run-cache", repo)
     assert "going on with" not in done.stdout  # each is trained anew
@@ -164,7 +208,7 @@ def test_own_images_are_found_from_a_temporary_workspace_and_watched(clone):
 def test_two_processes_train_as_one_does_with_the_whole_batch(repo, tmp_path):
     params = repo / "params.yaml"
     text = params.read_text()
-    command = "python -m stages.train cssr --sr runs/sr --out"
+    command = "python -m stages.train cssr --seed 0 --sr runs/seed-0/sr --out"
     try:
         run(f"{command} {tmp_path}/one", repo)
         parts = text.replace("micro_batch: 4", "micro_batch: 1")  # each takes two of them
@@ -199,8 +243,8 @@ def test_the_real_images_go_through_from_the_zip_as_it_is(clone, real_zip):
         "split",
         "prepare",
         "watch x",
-        "train sr --out runs/x",
-        "evaluate runs/sr results/x",
+        "train sr --seed 0 --out runs/seed-0/x",
+        "evaluate runs/seed-0/sr results/seed-0/x",
         "report",
     ],
 )
@@ -218,9 +262,18 @@ def test_a_bad_parameter_ends_every_stage_with_one_line(repo, stage, tmp_path):
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        ("train ss_sr --sr runs/sr --ss runs/sr --out runs/x", "runs/sr: sr has no SS network"),
-        ("train cssr --sr runs/ss_hr --out runs/x", "runs/ss_hr: ss_hr has no SR network"),
-        ("evaluate runs/sr results/x", "runs/sr: super-resolution alone, it does not segment"),
+        (
+            "train ss_sr --seed 0 --sr runs/seed-0/sr --ss runs/seed-0/sr --out runs/seed-0/x",
+            "runs/seed-0/sr: sr has no SS network",
+        ),
+        (
+            "train cssr --seed 0 --sr runs/seed-0/ss_hr --out runs/seed-0/x",
+            "runs/seed-0/ss_hr: ss_hr has no SR network",
+        ),
+        (
+            "evaluate runs/seed-0/sr results/seed-0/x",
+            "runs/seed-0/sr: super-resolution alone, it does not segment",
+        ),
     ],
 )
 def test_a_model_of_another_kind_is_refused_with_one_line(repo, stage, message):
@@ -231,7 +284,10 @@ def test_a_model_of_another_kind_is_refused_with_one_line(repo, stage, message):
 
 @pytest.mark.parametrize(
     ("stage", "mark"),
-    [("train sr --out my", "model.json"), ("evaluate runs/cssr my", "metrics.json")],
+    [
+        ("train sr --seed 0 --out my", "model.json"),
+        ("evaluate runs/seed-0/cssr my", "metrics.json"),
+    ],
 )
 def test_a_folder_of_something_else_is_not_replaced(repo, stage, mark):
     (repo / "my").mkdir(exist_ok=True)

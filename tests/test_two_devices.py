@@ -11,7 +11,7 @@ import pytest
 from shell import environment, run, set_params
 
 pytestmark = pytest.mark.slow
-TRAIN = "python -m stages.train cssr --sr runs/sr --out runs/{}"
+TRAIN = "python -m stages.train cssr --seed 0 --sr runs/seed-0/sr --out runs/seed-0/{}"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,7 +77,7 @@ def test_sigterm_ends_both_and_the_next_run_goes_on(repo, tried):
     assert seconds_until_gone(process.pid) < 20
     again = run(TRAIN.format("asked"), repo)
     assert "going on with the interrupted training" in again.stdout
-    weights = [repo / f"runs/{name}/weights.safetensors" for name in ("whole", "asked")]
+    weights = [repo / f"runs/seed-0/{name}/weights.safetensors" for name in ("whole", "asked")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     run("rm -r state", repo)
     tried("two devices: SIGTERM to all processes", 1, "both end; then the same weights")

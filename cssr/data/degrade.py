@@ -23,15 +23,23 @@ def bicubic(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False)
 
 
-def downscale(image: Tensor, scale: int) -> Tensor:
-    """Bicubic reduction of (B, C, H, W) to (B, C, H/scale, W/scale), unclipped.
+def downscale(image: Tensor, scale: int, kernel: str = "bicubic") -> Tensor:
+    """Antialiased reduction of (B, C, H, W) to (B, C, H/scale, W/scale), unclipped.
+
+    Args:
+        image: any range.
+        scale: H / h.
+        kernel: `bicubic`, as in the paper, or `bilinear`.
 
     Raises:
         ValueError: if the sides are not multiples of the scale.
     """
     _check_divisible(image, scale)
     height, width = image.shape[-2:]
-    return bicubic(image, (height // scale, width // scale))
+    size = (height // scale, width // scale)
+    if kernel == "bicubic":
+        return bicubic(image, size)
+    return F.interpolate(image, size=size, mode=kernel, antialias=True, align_corners=False)
 
 
 def upscale(image: Tensor, scale: int) -> Tensor:

@@ -32,7 +32,12 @@ def find_pairs(folder: Path, names: Iterable[str]) -> list[tuple[Path, Path]]:
 
 
 def write_arrays(
-    folder: Path, pairs: Sequence[tuple[Path, Path]], *, size: int, scale: int
+    folder: Path,
+    pairs: Sequence[tuple[Path, Path]],
+    *,
+    size: int,
+    scale: int,
+    kernel: str = "bicubic",
 ) -> None:
     """Write the arrays of one split; memory use does not grow with the number of images.
 
@@ -44,6 +49,7 @@ def write_arrays(
         pairs: files of square images and of their masks, at least `size` px.
         size: side of the HR images, px, a multiple of the scale.
         scale: HR side / LR side.
+        kernel: by which LR images are made, see `downscale`.
     """
     low = size // scale
     layout = {
@@ -52,7 +58,7 @@ def write_arrays(
         "mask": ((size, size), np.uint8),
         "phi": ((size, size), np.float16),
     }
-    convert = partial(_convert, size=size, scale=scale)
+    convert = partial(_convert, size=size, scale=scale, kernel=kernel)
     with ExitStack() as stack:
         files = {}
         for name, (shape, dtype) in layout.items():
@@ -77,7 +83,9 @@ def write_arrays(
     (folder / "names.txt").write_text(names, encoding="utf-8")
 
 
-def _convert(pair: tuple[Path, Path], *, size: int, scale: int) -> dict[str, np.ndarray]:
+def _convert(
+    pair: tuple[Path, Path], *, size: int, scale: int, kernel: str
+) -> dict[str, np.ndarray]:
     """The four arrays of one image and its mask."""
     image = _read(pair[0], cv2.IMREAD_COLOR_RGB)
     mask = (_read(pair[1], cv2.IMREAD_GRAYSCALE) >= CRACK).astype(np.uint8)
@@ -87,7 +95,7 @@ def _convert(pair: tuple[Path, Path], *, size: int, scale: int) -> dict[str, np.
         mask = (area >= 0.5).astype(np.uint8)
     return {
         "hr": image,
-        "lr": _to_uint8(downscale(_to_float(image), scale)),
+        "lr": _to_uint8(downscale(_to_float(image), scale, kernel)),
         "mask": mask,
         "phi": signed_distance(mask).astype(np.float16),
     }

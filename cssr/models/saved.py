@@ -42,7 +42,7 @@ def load_model(folder: Path) -> tuple[Pipeline, dict[str, Any]]:
         ValueError: if the folder does not hold a model.
     """
     if not folder.exists():
-        why = "no such folder of a model (`make repro` makes the demo's, such as runs/cssr)"
+        why = "no such folder of a model (`make repro` makes the demo's, such as runs/seed-0/cssr)"
         raise FileNotFoundError(ENOENT, why, str(folder))
     try:
         text = (folder / DESCRIPTION).read_text(encoding="utf-8")

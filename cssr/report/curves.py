@@ -13,6 +13,20 @@ from matplotlib.figure import Figure
 from cssr.paper import LOSSES, MODELS
 
 
+class Spread(NamedTuple):
+    """What several seeds add to a line.
+
+    Attributes:
+        low: lower end of the interval at each point of the line.
+        high: its upper end.
+        marks: a point (x, y) of each seed at some of them.
+    """
+
+    low: Sequence[float]
+    high: Sequence[float]
+    marks: Sequence[tuple[float, float]]
+
+
 class Look(NamedTuple):
     """How one line is drawn."""
 
@@ -69,6 +83,7 @@ def draw_over_beta(
     y_label: str,
     footer: str,
     ringed: Mapping[str, float] | None = None,
+    spreads: Mapping[str, Spread] | None = None,
 ) -> Figure:
     """Figs. 3 and 4: a metric over β, one line for each loss.
 
@@ -78,6 +93,7 @@ def draw_over_beta(
         y_label: the metric with its unit.
         footer: what the numbers are.
         ringed: a β to ring on the line of each loss.
+        spreads: of each line, where there are several seeds.
     """
     order = np.argsort(betas)
     x = np.asarray(betas, dtype=float)[order]
@@ -87,6 +103,8 @@ def draw_over_beta(
     for (loss, values), offset in zip(series.items(), offsets, strict=True):
         y = np.asarray(values, dtype=float)[order]
         _draw_line(axes, x + offset, y, look_of(loss), label=str(LOSSES[loss]))
+        if spreads:
+            _draw_spread(axes, x, spreads[loss], look_of(loss), order=order, offset=offset)
         if ringed:
             at = x == ringed[loss]
             look = {"ms": 14, "mfc": "none", "mec": look_of(loss).colour, "mew": 1.2}
@@ -105,6 +123,7 @@ def draw_over_threshold(
     *,
     labels: Mapping[str, str],
     footer: str,
+    spreads: Mapping[str, Spread] | None = None,
 ) -> Figure:
     """Figs. 5 and 6: IoU over the confidence threshold, each line's maximum marked.
 
@@ -113,14 +132,14 @@ def draw_over_threshold(
         series: mean IoU at each threshold, (T,), by name.
         labels: what the legend calls each name.
         footer: what the numbers are.
+        spreads: of each line, where there are several seeds.
     """
     figure, axes = _new_figure("confidence threshold", "IoU, mean over images")
     for name, iou in series.items():
         peak = int(np.argmax(iou))
-        label = (
-            f"{labels[name]}\nmax {iou[peak]:.3f} at {thresholds[peak]:.2f}, AIU {iou.mean():.3f}"
-        )
-        _draw_line(axes, thresholds, iou, look_of(name), label=label, at=[peak])
+        _draw_line(axes, thresholds, iou, look_of(name), label=labels[name], at=[peak])
+        if spreads:
+            _draw_spread(axes, thresholds, spreads[name], look_of(name))
     axes.set_xlim(0, 1)
     axes.margins(y=0.06)
     return _finish(figure, axes, "marker: maximum of the line · " + footer)
@@ -173,6 +192,22 @@ def _draw_line(
             markeredgewidth=0.5,
             label=label,
         )
+
+
+def _draw_spread(
+    axes: Axes,
+    x: np.ndarray,
+    spread: Spread,
+    look: Look,
+    *,
+    order: np.ndarray | slice = slice(None),
+    offset: float = 0.0,
+) -> None:
+    """Draw the interval as a band and the seeds as thin marks."""
+    low, high = (np.asarray(values)[order] for values in (spread.low, spread.high))
+    axes.fill_between(x + offset, low, high, color=look.colour, alpha=0.12, linewidth=0)
+    at, values = np.transpose(spread.marks)
+    axes.plot(at + offset, values, "_", color=look.colour, ms=6, mew=0.7)
 
 
 def _finish(figure: Figure, axes: Axes, footer: str) -> Figure:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cssr.paper import LOSSES
-from cssr.report.results import JOINT, Result, Results
+from cssr.report.results import JOINT, Results, SeedResult
 
 NOT_COMPARABLE = "these numbers are NOT comparable with the paper's: not its setting"
 
@@ -16,14 +16,14 @@ class Setting:
 
     Attributes:
         preset: its name.
-        seed: of everything random.
+        seeds: of the trainings.
         edits: how the parameters differ from the preset's, one text per key.
         data: where the images come from.
         sr_iterations: of the SR network alone, from which the others start.
     """
 
     preset: str
-    seed: int
+    seeds: tuple[int, ...]
     edits: tuple[str, ...]
     data: str
     sr_iterations: int
@@ -36,8 +36,13 @@ class Setting:
 
     @property
     def short(self) -> str:
-        """The preset, whether it is edited, and the seed."""
-        return f"preset: {self.preset}{', edited' if self.edits else ''} · seed {self.seed}"
+        """The preset, whether it is edited, and the seeds."""
+        return f"preset: {self.preset}{', edited' if self.edits else ''} · {self.seeds_named}"
+
+    @property
+    def seeds_named(self) -> str:
+        """Such as `seed 0`, or `seeds 0, 1, 2`."""
+        return f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
 
     @property
     def comparable(self) -> bool:
@@ -64,7 +69,7 @@ def find_edits(params: Mapping[str, Any], preset: Mapping[str, Any]) -> tuple[st
     )
 
 
-def header_lines(setting: Setting, results: Iterable[Result]) -> list[str]:
+def header_lines(setting: Setting, results: Iterable[SeedResult]) -> list[str]:
     """Say what these results are, as `key: value` lines of plain text.
 
     Args:
@@ -92,13 +97,13 @@ def header_lines(setting: Setting, results: Iterable[Result]) -> list[str]:
         f"images: {images}",
         f"iterations per training: {_distinct(run['iterations'] for run in runs)}; "
         f"of the SR network alone before: {setting.sr_iterations}",
-        f"seed: {setting.seed}",
+        ": ".join(setting.seeds_named.split(" ", 1)),
         f"device: {_distinct(run['device'] for run in runs)}",
         f"versions: {versions}",
     ]
 
 
-def footer_line(setting: Setting, results: Iterable[Result]) -> str:
+def footer_line(setting: Setting, results: Iterable[SeedResult]) -> str:
     """The same in one short line, for the figures."""
     runs = [result.run for result in results]
     test = _distinct(run["images"].get("test") for run in runs)

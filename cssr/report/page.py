@@ -43,9 +43,9 @@ def write_page(
         results: what it shows.
         header: what the numbers are, lines of plain text.
         notes: sentences to add below the table.
-        figures: SVG of each of `FIGURES`, by name.
+        figures: SVG of each figure, by its name in `FIGURES`.
     """
-    headings, rows = table_entries(results.models)
+    headings, rows = table_entries(results)
     shared = results.examples["cssr"]
     page = ENVIRONMENT.get_template("page.html").render(
         warnings=[line for line in header if line == NOT_COMPARABLE],
@@ -53,12 +53,12 @@ def write_page(
         title=TITLE,
         headings=headings,
         rows=rows,
-        notes=[*table_notes(results.models), *notes],
+        notes=[*table_notes(results), *notes],
         models=[_model(name, result) for name, result in results.models.items()],
         images=[_image(index, results.examples) for index in range(len(shared))],
         size=len(shared[0].hr),
         low_size=len(shared[0].lr),
-        figures=[_figure(name, figures[name]) for name in FIGURES],
+        figures=[_figure(name, svg) for name, svg in figures.items()],
     )
     file.write_text(page, encoding="utf-8")
 
@@ -96,7 +96,7 @@ def _figure(name: str, svg: str) -> dict[str, Any]:
         for side in ("width", "height")
     )
     return {
-        "name": f"Fig. {name.removeprefix('fig')}",
+        "name": name.replace("fig", "Fig. ").capitalize(),
         "title": figure.title,
         "caption": figure.caption,
         "width": width,

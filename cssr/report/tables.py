@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from cssr.paper import ILLEGIBLE, LOSSES, MODELS, PUBLISHED
-from cssr.report.results import JOINT, OF_HR, Result
+from cssr.report.results import JOINT, OF_HR, Result, Results
 
 TITLE = "Quantitative evaluation of the models on the test images"
 # metric: (heading, decimals, the threshold shown behind it)
@@ -26,6 +26,11 @@ PAPER_COLUMNS = {
     "iou_max": ("paper: IoU_max", 3),
 }
 ABSENT = "–"
+INTERVALS = (
+    "Each number is the mean over the seeds. In brackets: its 95 % interval, from 9,999 bootstrap "
+    "samples of the test photos (images of one photo are drawn together). It says what other "
+    "photos would change, not what other seeds would."
+)
 MARKDOWN = {"": str, "best": "**{}**".format, "second": "<ins>{}</ins>".format}
 _LATEX = {"": str, "best": r"\textbf{{{}}}".format, "second": r"\underline{{{}}}".format}
 _LATEX_SIGNS = {"→": r"$\rightarrow$", ABSENT: "--"}
@@ -41,28 +46,23 @@ class Entry(NamedTuple):
 
 
 def write_table(
-    folder: Path, models: Mapping[str, Result], *, header: Sequence[str], notes: Sequence[str]
+    folder: Path, results: Results, *, header: Sequence[str], notes: Sequence[str]
 ) -> None:
     """Write table1.md, table1.csv and table1.tex.
 
     Args:
         folder: where to.
-        models: results of the seven models, by name.
+        results: those of the seven models are shown.
         header: what the numbers are, lines of plain text.
         notes: sentences to add below the table.
     """
-    notes = [*table_notes(models), *notes]
+    notes = [*table_notes(results), *notes]
     for name, render in {"table1.md": markdown_table, "table1.tex": latex_table}.items():
-        (folder / name).write_text(render(models, header=header, notes=notes), encoding="utf-8")
-    thresholds = {metric: threshold for metric, (_, _, threshold) in COLUMNS.items()}
-    ours = [name for pair in thresholds.items() for name in pair if name]
+        (folder / name).write_text(render(results, header=header, notes=notes), encoding="utf-8")
     rows = [
-        [model, *map(result.test.get, ours), *map(PUBLISHED.get(model, {}).get, PAPER_COLUMNS)]
-        for model, result in models.items()
+        {"model": name, **_numbers(results, name), **_published(name)} for name in results.models
     ]
-    _write_csv(
-        folder / "table1.csv", ["model", *ours, *map("paper_{}".format, PAPER_COLUMNS)], rows
-    )
+    _write_csv(folder / "table1.csv", list(rows[0]), map(dict.values, rows))
 
 
 def write_series(
@@ -95,12 +95,12 @@ def rank_marks(values: Sequence[float | None], decimals: int) -> list[str]:
     return [marks.get(value, "") for value in printed]
 
 
-def table_entries(models: Mapping[str, Result]) -> tuple[list[str], list[list[Entry]]]:
+def table_entries(results: Results) -> tuple[list[str], list[list[Entry]]]:
     """The headings of Table 1, and the fields of each model below them."""
     headings = [heading for heading, *_ in (*COLUMNS.values(), *PAPER_COLUMNS.values())]
-    names = [Entry(str(MODELS[name])) for name in models]
-    ours = [_ranked_column(models, metric) for metric in COLUMNS]
-    paper = [_paper_column(models, metric) for metric in PAPER_COLUMNS]
+    names = [Entry(str(MODELS[name])) for name in results.models]
+    ours = [_ranked_column(results, metric) for metric in COLUMNS]
+    paper = [_paper_column(results.models, metric) for metric in PAPER_COLUMNS]
     return ["Model", *headings], [list(row) for row in zip(names, *ours, *paper, strict=True)]
 
 
@@ -119,23 +119,19 @@ def markdown_page(
     return "\n".join([f"# {title}", "", *above, "", *table, "", *below, ""])
 
 
-def markdown_table(
-    models: Mapping[str, Result], *, header: Sequence[str], notes: Sequence[str]
-) -> str:
+def markdown_table(results: Results, *, header: Sequence[str], notes: Sequence[str]) -> str:
     """Table 1 in Markdown, best bold and second underlined, the paper's numbers beside ours."""
-    table = markdown_lines(*_marked(models, MARKDOWN))
+    table = markdown_lines(*_marked(results, MARKDOWN))
     notes = ["**Best** and <ins>second-best</ins> of each column.", *notes]
     return markdown_page(f"Table 1. {TITLE}", header, table, notes)
 
 
-def latex_table(
-    models: Mapping[str, Result], *, header: Sequence[str], notes: Sequence[str]
-) -> str:
+def latex_table(results: Results, *, header: Sequence[str], notes: Sequence[str]) -> str:
     """Table 1 in LaTeX, best bold and second underlined; wants booktabs and graphicx.
 
     The header and the notes are comments in it.
     """
-    headings, texts = _marked(models, _LATEX)
+    headings, texts = _marked(results, _LATEX)
     style = pd.DataFrame(texts, columns=headings).style.hide(axis="index")
     style = style.format(escape="latex", subset=["Model"])
     style = style.format_index(escape="latex", axis="columns")
@@ -156,11 +152,12 @@ def latex_table(
     )
 
 
-def table_notes(models: Mapping[str, Result]) -> list[str]:
+def table_notes(results: Results) -> list[str]:
     """What a reader of the table has to know, as sentences of plain text."""
-    run = models["cssr"].run
-    constant = models["cssr"].test["aiu_constant_crack"]
+    run = results.models["cssr"].run
+    constant = results.models["cssr"].test["aiu_constant_crack"]
     return [
+        *([INTERVALS] if results.repeated else []),
         f"Loss: {LOSSES[run['loss']].name}; β of {JOINT}: {run['beta']:g}.",
         f"Only {OF_HR} is given the HR images.",
         "AIU counts an image without crack as 1 at each threshold at which nothing is found there.",
@@ -172,21 +169,48 @@ def table_notes(models: Mapping[str, Result]) -> list[str]:
 
 
 def _marked(
-    models: Mapping[str, Result], marks: Mapping[str, Callable[[str], str]]
+    results: Results, marks: Mapping[str, Callable[[str], str]]
 ) -> tuple[list[str], list[list[str]]]:
     """The headings and the rows of Table 1 as texts, the best ones in a markup."""
-    headings, rows = table_entries(models)
+    headings, rows = table_entries(results)
     return headings, [[marks[e.mark](e.text) + e.suffix for e in row] for row in rows]
 
 
-def _ranked_column(models: Mapping[str, Result], metric: str) -> list[Entry]:
+def _ranked_column(results: Results, metric: str) -> list[Entry]:
     _, decimals, threshold = COLUMNS[metric]
-    values = [result.test.get(metric) for result in models.values()]
-    limits = [result.test.get(threshold) if threshold else None for result in models.values()]
-    return [
-        Entry(_number(value, decimals), mark, "" if limit is None else f" ({limit:.2f})", value)
-        for value, mark, limit in zip(values, rank_marks(values, decimals), limits, strict=True)
-    ]
+    values = [result.test.get(metric) for result in results.models.values()]
+    entries = []
+    for result, value, mark in zip(
+        results.models.values(), values, rank_marks(values, decimals), strict=True
+    ):
+        limit = result.test.get(threshold)
+        suffix = "" if limit is None else f" ({limit:.2f})"
+        if results.repeated and value is not None:
+            _, low, high, _ = results.estimate(metric, result)
+            suffix += f" [{low:.{decimals}f}, {high:.{decimals}f}]"
+        entries.append(Entry(_number(value, decimals), mark, suffix, value))
+    return entries
+
+
+def _numbers(results: Results, name: str) -> dict[str, float | None]:
+    """The numbers of one model in the CSV: ours, with thresholds and intervals."""
+    result, numbers = results.models[name], {}
+    for metric, (_, _, threshold) in COLUMNS.items():
+        numbers[metric] = result.test.get(metric)
+        if results.repeated:
+            found = results.estimate(metric, result)
+            numbers |= {
+                f"{metric}_low": found and found.low,
+                f"{metric}_high": found and found.high,
+            }
+        if threshold:
+            numbers[threshold] = result.test.get(threshold)
+    return numbers
+
+
+def _published(name: str) -> dict[str, float | None]:
+    """The paper's numbers of one model in the CSV."""
+    return {f"paper_{metric}": PUBLISHED.get(name, {}).get(metric) for metric in PAPER_COLUMNS}
 
 
 def _paper_column(models: Mapping[str, Result], metric: str) -> list[Entry]:

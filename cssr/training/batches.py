@@ -166,19 +166,20 @@ def _ignore_signals(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def make_batch(drawn: Drawn, *, scale: int, phi: str) -> Batch:
+def make_batch(drawn: Drawn, *, scale: int, phi: str, kernel: str = "bicubic") -> Batch:
     """Augment images and derive the LR ones, on their device.
 
     Args:
         drawn: images as they are stored, with augmentations.
         scale: HR side / LR side.
         phi: unit of the signed distance maps, `normalised` or `pixels`.
+        kernel: by which LR images are made, see `downscale`.
     """
     hr = to_unit(drawn.hr)
     mask = drawn.mask[:, None].float()
     px = drawn.phi[:, None].float()
     hr, mask, px = augment(hr, mask, px, drawn.augmentation)
-    lr = downscale(hr, scale).clamp(0, 1)
+    lr = downscale(hr, scale, kernel).clamp(0, 1)
     low_px = lr_phi(px, scale)
     if phi == "normalised":
         px, low_px = normalise_phi(px), normalise_phi(low_px)

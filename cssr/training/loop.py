@@ -66,6 +66,7 @@ def fit(
     checkpoints: Checkpoints,
     processes: Processes,
     monitor: Monitor,
+    kernel: str = "bicubic",
 ) -> list[Row]:
     """Train a pipeline in place, going on from the newest checkpoint.
 
@@ -82,6 +83,7 @@ def fit(
         checkpoints: of this training.
         processes: those that share each batch; the first validates, logs and keeps the state.
         monitor: follows it, and may ask it to stop.
+        kernel: by which LR images are made, see `downscale`.
 
     Returns:
         The rows: mean losses since the last, learning rate, images/s, validation's PSNR, AIU and
@@ -123,7 +125,7 @@ def fit(
     )
     started = time.perf_counter()  # of the first batch since the last row
     for iteration, drawn in zip(remaining, drawn_batches, strict=True):
-        batch = make_batch(drawn, scale=pipeline.scale, phi=phi)
+        batch = make_batch(drawn, scale=pipeline.scale, kernel=kernel, phi=phi)
         parts = train_step(module, batch, iteration, stepper, train=train, processes=processes)
         means = {name: value.mean() for name, value in parts.items()}
         state.add(means)

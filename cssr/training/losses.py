@@ -167,10 +167,18 @@ def boundary_gdice_loss(
     """Loss (B), alpha L_B + (1 - alpha) L_GDice (Sec. 4.1); gamma plays no part. See `LOSSES`.
 
     Note:
-        The paper prints (1 - alpha) L_B + alpha L_GDice, against its Eqs. 3 and 4.
+        The paper prints (1 - alpha) L_B + alpha L_GDice, against its Eqs. 3 and 4: see
+        `boundary_gdice_printed`.
     """
     probs = _at_least_float32(probs).clamp(min=PROBS_MIN)
     return alpha * boundary_loss(probs, phi) + (1 - alpha) * gdice_loss(probs, mask)
+
+
+def boundary_gdice_printed(
+    probs: Tensor, mask: Tensor, phi: Tensor, *, alpha: float, gamma: float
+) -> Tensor:
+    """Loss (B) as Sec. 4.1 prints it: `boundary_gdice_loss` with the weights exchanged."""
+    return boundary_gdice_loss(probs, mask, phi, alpha=1 - alpha, gamma=gamma)
 
 
 def boundary_combo_loss(
@@ -192,7 +200,8 @@ def boundary_combo_loss(
     return alpha * boundary_loss(probs, phi) + (1 - alpha) * combo
 
 
-# Losses (A) to (F) of Sec. 4.1, called as loss(probs, mask, phi, *, alpha, gamma) -> (B,), with
+# Losses (A) to (F) of Sec. 4.1, and (B) as it is printed there, called as
+# loss(probs, mask, phi, *, alpha, gamma) -> (B,), with
 #   probs: crack probabilities in [0, 1], (B, 1, H, W);
 #   mask: true crack in [0, 1], soft at low resolution, (B, 1, H, W);
 #   phi: signed distance map, normalised or in pixels, negative inside, (B, 1, H, W);
@@ -205,6 +214,7 @@ LOSSES: dict[str, SegmentationLoss] = {
     "bc2": partial(boundary_combo_loss, region_loss=dice_loss, w_pos=1 / 2),
     "gbc1": partial(boundary_combo_loss, region_loss=gdice_loss, w_pos=19 / 20),
     "gbc2": partial(boundary_combo_loss, region_loss=gdice_loss, w_pos=1 / 2),
+    "boundary_gdice_printed": boundary_gdice_printed,
 }
 
 

@@ -176,7 +176,7 @@ def test_the_documented_example_runs_with_a_trained_model(reproduced, monkeypatc
 def test_the_python_of_the_docs_runs_with_a_trained_model(reproduced, monkeypatch, tmp_path):
     text = Path("docs/inspection.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    shutil.copytree(reproduced / "runs/cssr", tmp_path / "runs/cssr")
+    shutil.copytree(reproduced / "runs/seed-0/cssr", tmp_path / "runs/seed-0/cssr")
     cv2.imwrite(str(tmp_path / "wall.jpg"), photo(64, 64))
     monkeypatch.chdir(tmp_path)
     exec(code, {})

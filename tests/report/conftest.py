@@ -41,6 +41,7 @@ class FakeResults:
         self.root = root
         self.size = size
         self.examples = examples
+        self.seed = 0
         self.params = yaml.safe_load(DEMO.read_text(encoding="utf-8")) | {"sweep": SWEEP}
         (root / "presets").mkdir()
         for name, values in {"demo": self.params, "paper": {"preset": "paper"}}.items():
@@ -50,6 +51,12 @@ class FakeResults:
         """Write params.yaml with these changes, and the results that it names."""
         self.params |= changes
         (self.root / "params.yaml").write_text(yaml.safe_dump(self.params), encoding="utf-8")
+        for seed in self.params["seeds"]:
+            self.seed = seed
+            self.write_seed()
+        return self.root
+
+    def write_seed(self) -> None:
         for name in MODELS:
             joint = VARIANTS[name].joint
             beta = self.params["beta"] if joint else None
@@ -65,7 +72,6 @@ class FakeResults:
                     loss=loss,
                     beta=beta,
                 )
-        return self.root
 
     def write_result(
         self,
@@ -76,10 +82,11 @@ class FakeResults:
         loss: str = "bc2",
         beta: float | None = None,
     ) -> Path:
-        folder = self.root / "results" / name
+        folder = self.root / f"results/seed-{self.seed}" / name
         folder.mkdir(parents=True, exist_ok=True)
         thresholds = np.arange(1, 100) / 100
         peak = 0.3 + 0.5 * level
+        level += 0.01 * self.seed
         iou = level * (1 - 0.9 * np.abs(thresholds - peak) ** 2.5) + 0.03
         best = int(iou.argmax())
         sr = {} if psnr is None else {"psnr": psnr, "ssim": psnr / 35}
@@ -89,21 +96,34 @@ class FakeResults:
             "aiu": float(iou.mean()),
             "iou_max": float(iou.max()),
             "threshold": float(thresholds[best]),
-            "aiu_crack": float(iou.mean()) * 0.9,
+            "aiu_crack": float(iou.mean()),
             "iou_max_crack": float(iou.max()) * 0.9,
             "aiu_constant_crack": 0.041,
             **sr,
         }
         test = val | {"val_threshold": 0.4, "iou_at_val_threshold": float(iou[39])}
         self.write_json(folder / "metrics.json", {"test": test | lengths | widths, "val": val})
-        run = {"variant": name, "loss": loss, "beta": beta, "size": self.size, **EFFORT}
+        run = {"variant": name, "seed": self.seed, "loss": loss, "beta": beta}
+        run |= {"size": self.size, **EFFORT}
         self.write_json(folder / "run.json", run)
         rows = zip(thresholds, iou, iou * 0.9, iou * 0.95, strict=True)
         self.write_csv(folder / "curve.csv", ["threshold", "iou", "iou_crack", "iou_val"], rows)
+        self.write_images(folder, test, iou)
         return folder
 
+    def write_images(self, folder: Path, test: Mapping[str, float], iou: np.ndarray) -> None:
+        """Scores of 60 images, whose means are those of the metrics; the last shows no crack."""
+        noise = np.append(np.random.default_rng(self.seed).normal(0, 0.05, 59), 0.0)
+        noise[:-1] -= noise.mean() * 60 / 59
+        columns = {"name": [f"image_{k}.png" for k in range(60)], "crack": [1] * 59 + [0]}
+        for name in ("aiu", "iou_at_val_threshold", "psnr", "ssim"):
+            if name in test:
+                columns[name] = test[name] + noise
+        self.write_csv(folder / "per_image.csv", list(columns), zip(*columns.values(), strict=True))
+        np.save(folder / "curves.npy", iou + noise[:, None])
+
     def write_examples(self, name: str) -> None:
-        folder = self.root / "results" / name / "examples"
+        folder = self.root / f"results/seed-{self.seed}" / name / "examples"
         folder.mkdir(exist_ok=True)
         rng = np.random.default_rng(1)
         rows = []
@@ -158,7 +178,14 @@ def rendered(tmp_path_factory) -> Path:
 def shared_results(tmp_path_factory) -> Results:
     """Made-up results, read; not to be changed."""
     root = FakeResults(tmp_path_factory.mktemp("results")).write()
-    return read_results(root / "results", **SWEEP)
+    return read_results(root / "results", seeds=[0], **SWEEP)
+
+
+@pytest.fixture(scope="session")
+def of_three_seeds(tmp_path_factory) -> Results:
+    """Made-up results of three seeds, read; not to be changed."""
+    root = FakeResults(tmp_path_factory.mktemp("three")).write(seeds=[0, 1, 2])
+    return read_results(root / "results", seeds=[0, 1, 2], **SWEEP)
 
 
 @pytest.fixture

@@ -30,3 +30,19 @@ def test_fig6_shows_each_model(rendered, models):
     assert list(shown) == list(models)
     expected = models["cssr"].curve["iou"]
     assert shown["cssr"].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_the_legend_has_the_numbers_of_table_1(results, tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr("cssr.report.figures.save", lambda figure, file: shown.update(f=figure))
+    FIGURES["fig6"].write(tmp_path / "fig6", results, "preset: demo")
+    _, labels = shown["f"].axes[0].get_legend_handles_labels()
+    assert labels[0] == "(a) SS in HR\nmax 0.580 at 0.57, AIU 0.553"
+
+
+def test_several_seeds_add_bands_and_marks(of_three_seeds, tmp_path):
+    for name, line in {"fig4": "bc2", "fig6": "cssr"}.items():
+        FIGURES[name].write(tmp_path / name, of_three_seeds, "preset: demo")
+        table = pd.read_csv(tmp_path / f"{name}.csv")
+        assert (table[f"{line}_low"] < table[line]).all()
+        assert (table[line] < table[f"{line}_high"]).all()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from cssr.report.header import (
@@ -8,9 +10,9 @@ from cssr.report.header import (
     preferred_beta_note,
 )
 
-DEMO = Setting("demo", 0, (), "synthetic", 1000)
-PAPER = Setting("paper", 0, (), "khanhha", 1000)
-EDITED = Setting("paper", 0, ("beta 0.7 (paper: 0.3)",), "khanhha", 1000)
+DEMO = Setting("demo", (0,), (), "synthetic", 1000)
+PAPER = Setting("paper", (0,), (), "khanhha", 1000)
+EDITED = Setting("paper", (0,), ("beta 0.7 (paper: 0.3)",), "khanhha", 1000)
 
 
 @pytest.mark.parametrize(
@@ -31,8 +33,8 @@ def test_an_edited_preset_says_so():
     assert EDITED.title == "preset: paper, edited: beta 0.7 (paper: 0.3)"
 
 
-def test_the_header_names_everything(models):
-    assert header_lines(DEMO, models.values()) == [
+def test_the_header_names_everything(results):
+    assert header_lines(DEMO, results.all) == [
         "preset: demo",
         "these numbers are NOT comparable with the paper's: not its setting",
         "data: synthetic; HR 64×64 px, LR 16×16 px (×4)",
@@ -45,17 +47,23 @@ def test_the_header_names_everything(models):
 
 
 @pytest.mark.parametrize(("setting", "warned"), [(DEMO, True), (PAPER, False), (EDITED, True)])
-def test_only_the_unedited_paper_preset_is_comparable(models, setting, warned):
-    assert ("NOT comparable" in "\n".join(header_lines(setting, models.values()))) == warned
+def test_only_the_unedited_paper_preset_is_comparable(results, setting, warned):
+    assert ("NOT comparable" in "\n".join(header_lines(setting, results.all))) == warned
 
 
-def test_different_devices_stand_side_by_side(models):
-    models["inverse"].run["device"] = "NVIDIA H200"
-    assert "device: cpu / NVIDIA H200" in header_lines(DEMO, models.values())
+def test_different_devices_stand_side_by_side(results):
+    results.models["inverse"].run["device"] = "NVIDIA H200"
+    assert "device: cpu / NVIDIA H200" in header_lines(DEMO, results.all)
 
 
-def test_the_figures_name_the_preset(models):
-    footer = footer_line(DEMO, models.values())
+def test_several_seeds_are_named(results):
+    setting = replace(DEMO, seeds=(0, 2))
+    assert "seeds: 0, 2" in header_lines(setting, results.all)
+    assert "seeds 0, 2 ·" in footer_line(setting, results.all)
+
+
+def test_the_figures_name_the_preset(results):
+    footer = footer_line(DEMO, results.all)
     assert footer == "preset: demo · seed 0 · 300 iterations · 60 test images"
 
 

@@ -52,8 +52,8 @@ def test_two_runs_write_the_same_bytes_whatever_else_lies_in_results(
     rendered, tmp_path, monkeypatch
 ):
     shutil.copytree(rendered, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "results/sweep/bc2-0.9").mkdir()
-    (tmp_path / "results/sweep/bc2-0.9/metrics.json").write_text("broken")
+    (tmp_path / "results/seed-0/sweep/bc2-0.9").mkdir()
+    (tmp_path / "results/seed-0/sweep/bc2-0.9/metrics.json").write_text("broken")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["report"])
     report.main()
@@ -62,6 +62,14 @@ def test_two_runs_write_the_same_bytes_whatever_else_lies_in_results(
         for folder in (rendered, tmp_path)
     )
     assert first == second
+
+
+def test_several_seeds_add_the_claims(fake, monkeypatch):
+    fake.write(seeds=[0, 1, 2])
+    report.main()
+    text = Path("reports/claims.md").read_text()
+    assert "| (f) CSSR (SR → SS) − (a) SS in HR | −0.0" in text
+    assert "- seeds: 0, 1, 2\n" in text
 
 
 def test_the_metrics_are_those_of_the_test_images(rendered, models):
@@ -102,9 +110,9 @@ def test_a_preferred_beta_other_than_the_models_is_told(fake):
 
 
 def test_results_of_other_parameters_are_refused(fake):
-    file = fake.write() / "results/cssr/run.json"
+    file = fake.write() / "results/seed-0/cssr/run.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"beta": 0.9}))
-    with pytest.raises(ValueError, match=r"results/cssr/run.json: beta is 0.9"):
+    with pytest.raises(ValueError, match=r"results/seed-0/cssr/run.json: beta is 0.9"):
         report.main()
 
 
@@ -112,8 +120,10 @@ def test_results_of_other_parameters_are_refused(fake):
     "name", ["sweep/bc2-0.5/metrics.json", "cssr/curve.csv", "inverse/examples/00_probs.png"]
 )
 def test_a_missing_file_is_named_on_one_line_and_nothing_is_written(fake, name):
-    (fake.write() / "results" / name).unlink()
-    with pytest.raises(SystemExit, match=rf"^error: results/{name} is not there; `dvc repro` .*$"):
+    (fake.write() / "results/seed-0" / name).unlink()
+    with pytest.raises(
+        SystemExit, match=rf"^error: results/seed-0/{name} is not there; `dvc repro` .*$"
+    ):
         run_stage(report.main)
     assert not Path("reports").exists()
 

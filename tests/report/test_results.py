@@ -1,8 +1,11 @@
+import copy
 import shutil
 
+import numpy as np
 import pytest
 
 from cssr.report.results import (
+    Result,
     check_trained_with,
     read_examples,
     read_result,
@@ -25,7 +28,25 @@ def test_a_curve_has_one_value_per_threshold(folder):
 
 def test_a_result_trained_with_another_beta_is_refused(folder):
     with pytest.raises(ValueError, match=r"run.json: beta is 0.3, the parameters say 0.7"):
-        check_trained_with(read_result(folder), loss="bc2", beta=0.7)
+        check_trained_with(Result({0: read_result(folder)}), loss="bc2", beta=0.7)
+
+
+def test_a_result_of_another_seed_is_refused(folder):
+    with pytest.raises(ValueError, match=r"run.json: seed is 0, the parameters say 1"):
+        check_trained_with(Result({1: read_result(folder)}), loss="bc2", beta=0.3)
+
+
+def test_a_result_has_the_means_of_its_seeds(of_three_seeds):
+    result = of_three_seeds.models["cssr"]
+    assert result.test["aiu"] == np.mean([seed.test["aiu"] for seed in result.seeds.values()])
+    curves = [seed.curve["iou"] for seed in result.seeds.values()]
+    assert np.array_equal(result.curve["iou"], np.mean(curves, axis=0))
+
+
+def test_what_one_seed_lacks_has_no_mean(of_three_seeds):
+    result = Result(copy.deepcopy(of_three_seeds.models["cssr"].seeds))
+    del result.seeds[2].test["width_mae"]  # it found no crack
+    assert "width_mae" not in result.test
 
 
 def test_best_beta_is_chosen_on_validation_and_not_on_test(results):
@@ -60,7 +81,7 @@ def test_only_a_model_with_an_sr_image_has_one(results):
 
 def test_examples_of_different_images_are_refused(rendered, tmp_path):
     results = shutil.copytree(rendered / "results", tmp_path / "results")
-    file = results / "inverse/examples/examples.csv"
+    file = results / "seed-0/inverse/examples/examples.csv"
     file.write_text(file.read_text().replace("fake_1", "other"))
     with pytest.raises(ValueError, match=r"inverse and .*ss_hr hold examples of different images"):
-        read_results(results, losses=[], betas=[])
+        read_results(results, seeds=[0], losses=[], betas=[])

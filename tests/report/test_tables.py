@@ -14,8 +14,8 @@ from cssr.report.tables import (
 )
 
 
-def rows_of(models):
-    lines = markdown_table(models, header=[], notes=[]).splitlines()
+def rows_of(results):
+    lines = markdown_table(results, header=[], notes=[]).splitlines()
     rows = [line.strip("|").split("|") for line in lines if line.startswith("| (")]
     return [[field.strip() for field in row] for row in rows]
 
@@ -32,21 +32,21 @@ def test_best_and_second_are_marked(values, decimals, marks):
     assert rank_marks(values, decimals) == marks
 
 
-def test_markdown_shows_the_best_bold_and_the_second_underlined(models):
-    psnr = [row[1] for row in rows_of(models)]
+def test_markdown_shows_the_best_bold_and_the_second_underlined(results):
+    psnr = [row[1] for row in rows_of(results)]
     assert psnr == ["–", "27.61", "–", "**29.04**", "–", "<ins>28.52</ins>", "–"]
 
 
-def test_markdown_rows_are_the_seven_models(models):
-    assert [row[0] for row in rows_of(models)] == [str(title) for title in MODELS.values()]
+def test_markdown_rows_are_the_seven_models(results):
+    assert [row[0] for row in rows_of(results)] == [str(title) for title in MODELS.values()]
 
 
-def test_iou_max_comes_with_its_threshold(models):
-    assert re.fullmatch(r"0\.\d{3} \(0\.\d{2}\)", rows_of(models)[1][3])
+def test_iou_max_comes_with_its_threshold(results):
+    assert re.fullmatch(r"0\.\d{3} \(0\.\d{2}\)", rows_of(results)[1][3])
 
 
-def test_the_papers_numbers_stand_beside_ours(models):
-    assert [row[-3:] for row in rows_of(models)] == [
+def test_the_papers_numbers_stand_beside_ours(results):
+    assert [row[-3:] for row in rows_of(results)] == [
         ["–", "0.525", "0.587"],
         ["27.6", "0.243", "–"],
         ["–", "0.447", "–"],
@@ -57,8 +57,8 @@ def test_the_papers_numbers_stand_beside_ours(models):
     ]
 
 
-def test_csv_holds_the_plain_numbers(models, tmp_path):
-    write_table(tmp_path, models, header=[], notes=[])
+def test_csv_holds_the_plain_numbers(results, tmp_path):
+    write_table(tmp_path, results, header=[], notes=[])
     rows = list(csv.DictReader((tmp_path / "table1.csv").open(encoding="utf-8")))
     assert {row["model"]: row["psnr"] for row in rows} == {
         "ss_hr": "",
@@ -71,15 +71,15 @@ def test_csv_holds_the_plain_numbers(models, tmp_path):
     }
 
 
-def test_latex_rows_have_a_field_per_column(models):
-    table = latex_table(models, header=[], notes=[])
+def test_latex_rows_have_a_field_per_column(results):
+    table = latex_table(results, header=[], notes=[])
     columns = len(re.search(r"\{tabular\}\{(\w+)\}", table)[1])
     rows = [line for line in table.splitlines() if line.endswith(r"\\")]
     assert [row.count("&") + 1 for row in rows] == [columns] * (1 + len(MODELS))
 
 
-def test_latex_is_ascii_with_balanced_braces_and_environments(models):
-    table = latex_table(models, header=[], notes=[])
+def test_latex_is_ascii_with_balanced_braces_and_environments(results):
+    table = latex_table(results, header=[], notes=[])
     assert table.isascii()
     assert table.count("{") == table.count("}")
     assert re.findall(r"\\(?:begin|end)\{.*?\}", table) == [
@@ -90,30 +90,30 @@ def test_latex_is_ascii_with_balanced_braces_and_environments(models):
     ]
 
 
-def test_latex_marks_best_and_second_and_not_their_thresholds(models):
-    table = latex_table(models, header=[], notes=[])
+def test_latex_marks_best_and_second_and_not_their_thresholds(results):
+    table = latex_table(results, header=[], notes=[])
     assert r"\textbf{29.04} &" in table
     assert r"\underline{28.52} &" in table
     assert re.search(r"\\textbf\{0\.\d{3}\} \(0\.\d{2}\) &", table)
 
 
-def test_latex_writes_signs_as_commands(models):
-    table = latex_table(models, header=[], notes=[])
+def test_latex_writes_signs_as_commands(results):
+    table = latex_table(results, header=[], notes=[])
     assert r"(b) Bicubic $\rightarrow$ SS & 27.61 &" in table
     assert r"(a) SS in HR & -- &" in table
     assert r"& IoU\_max (at threshold) &" in table
 
 
-def test_latex_escapes_titles_and_headings(models, monkeypatch):
+def test_latex_escapes_titles_and_headings(results, monkeypatch):
     monkeypatch.setitem(MODELS, "cssr", "5 % of R&D_1 {x}")
     monkeypatch.setitem(COLUMNS, "psnr", ("PSNR & 1_x %", 2, None))
-    table = latex_table(models, header=[], notes=[])
+    table = latex_table(results, header=[], notes=[])
     assert r"5 \% of R\&D\_1 \{x\} &" in table
     assert r"& PSNR \& 1\_x \% &" in table
 
 
-def test_header_and_notes_are_in_both_tables(models, tmp_path):
-    write_table(tmp_path, models, header=["preset: demo"], notes=["A note."])
+def test_header_and_notes_are_in_both_tables(results, tmp_path):
+    write_table(tmp_path, results, header=["preset: demo"], notes=["A note."])
     lines = {
         kind: (tmp_path / f"table1.{kind}").read_text(encoding="utf-8").splitlines()
         for kind in ("md", "tex")
@@ -129,3 +129,20 @@ def test_a_series_has_a_column_per_line(tmp_path):
     write_series(tmp_path / "fig3.csv", "beta", [0.1, 0.5], series)
     text = (tmp_path / "fig3.csv").read_text(encoding="utf-8")
     assert text == "beta,dice,bc2\n0.1,29.0,28.0\n0.5,28.5,0.333333\n"
+
+
+def test_several_seeds_give_means_with_intervals_in_every_format(of_three_seeds, tmp_path):
+    models = of_three_seeds.models
+    write_table(tmp_path, of_three_seeds, header=[], notes=[])
+    found = next(csv.DictReader((tmp_path / "table1.csv").open(encoding="utf-8")))
+    aiu, low, high = (float(found[name]) for name in ("aiu", "aiu_low", "aiu_high"))
+    seeds = [result.test["aiu"] for result in models["ss_hr"].seeds.values()]
+    assert aiu == pytest.approx(sum(seeds) / 3, abs=1e-6)
+    assert low < aiu < high
+    assert found["psnr"] == found["psnr_low"] == ""
+    shown = f"{aiu:.3f}** [{low:.3f}, {high:.3f}]"
+    assert shown in (tmp_path / "table1.md").read_text()
+    assert shown.replace("**", "}") in (tmp_path / "table1.tex").read_text()
+    assert re.fullmatch(
+        r"\*\*0\.\d{3}\*\* \(0\.\d{2}\) \[0\.\d{3}, 0\.\d{3}\]", rows_of(of_three_seeds)[0][3]
+    )

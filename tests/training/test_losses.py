@@ -132,10 +132,18 @@ def test_gradients_are_finite_where_probs_are_0_and_1(name):
 
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if name != "dice"])
-def test_alpha_1_leaves_the_boundary_loss(name):
+def test_alpha_1_leaves_the_boundary_loss_and_0_as_printed(name):
     probs, mask, phi = random_maps()
-    loss = LOSSES[name](probs, mask, phi, alpha=1.0, gamma=0.5)
+    alpha = 0.0 if name == "boundary_gdice_printed" else 1.0
+    loss = LOSSES[name](probs, mask, phi, alpha=alpha, gamma=0.5)
     assert torch.equal(loss, boundary_loss(probs, phi))
+
+
+def test_loss_b_as_printed_has_the_weights_of_its_terms_exchanged():
+    probs, mask, phi = random_maps()
+    found = LOSSES["boundary_gdice_printed"](probs, mask, phi, alpha=0.2, gamma=0.5)
+    expected = 0.8 * boundary_loss(probs, phi) + 0.2 * gdice_loss(probs, mask)
+    assert torch.allclose(found, expected)
 
 
 @pytest.mark.parametrize("name", REGION)

@@ -1,0 +1,83 @@
+"""Intervals of means over the test images, by bootstrap over photos."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+RESAMPLES = 9999
+WITHIN = (2.5, 97.5)  # percentiles: 95 %
+# of which photo a name's image is a crop; CRACK500's photos of a minute show the same pavement
+PHOTO = re.compile(
+    r"(noncrack_)?CFD_\d+|CRACK500_\d+_\d{4}|DeepCrack_(IMG_?)?\d+|Rissbilder_for_Florian_[^_]+"
+    r"|Volker_[^_]+|noncrack_concrete_wall_\d+|.+"
+)
+
+
+class Estimate(NamedTuple):
+    """A mean over images and seeds, or a difference of two, with its 95 % interval.
+
+    Attributes:
+        mean: over the seeds.
+        low: end of the interval.
+        high: its other end.
+        seeds: the value of each seed.
+    """
+
+    mean: float
+    low: float
+    high: float
+    seeds: tuple[float, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Of a difference: better, worse or undecided."""
+        if self.low > 0 and min(self.seeds) > 0:
+            return "better"
+        if self.high < 0 and max(self.seeds) < 0:
+            return "worse"
+        return "undecided"
+
+
+class Bootstrap:
+    """Resamples of the test photos, the same ones for all that is estimated.
+
+    Images of one photo are drawn together, since they resemble each other.
+
+    Args:
+        names: of the test images.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.photos, photos = pd.factorize(np.array([photo_of(name) for name in names]))
+        rng = np.random.default_rng(0)
+        share = np.full(len(photos), 1 / len(photos))
+        self.counts = rng.multinomial(len(photos), share, size=RESAMPLES).astype(float)
+
+    def means(self, values: np.ndarray, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The mean over the images in each resample.
+
+        Args:
+            values: of each image, (N, …).
+            chosen: indices of the images to take; all by default.
+
+        Returns:
+            (RESAMPLES, …).
+        """
+        photos = self.photos[chosen]
+        sums = np.zeros((self.counts.shape[1], *values.shape[1:]))
+        np.add.at(sums, photos, values[chosen])
+        sizes = self.counts @ np.bincount(photos, minlength=len(sums))
+        return ((self.counts @ sums).T / sizes).T
+
+
+def interval(samples: np.ndarray) -> np.ndarray:
+    """The ends of the 95 % interval of what was resampled: (RESAMPLES, …) to (2, …)."""
+    return np.percentile(samples, WITHIN, axis=0)
+
+
+def photo_of(name: str) -> str:
+    """The photo that an image is a crop of, as its name tells."""
+    return PHOTO.match(name)[0]
