@@ -34,7 +34,7 @@ def hashes(lock: str) -> dict[str, str]:
 def test_eight_cells_at_once_give_what_they_give_in_turn(repo, tried):
     files = [repo / f"runs/seed-0/sweep/{loss}-{beta}/weights.safetensors" for loss, beta in CELLS]
     serial = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    command = "dvc --wait-for-lock repro -s -f --no-run-cache sweep@{}-{}"
+    command = "dvc --wait-for-lock repro -s -f --no-run-cache sweep@0-{}-{}"
     running = [
         subprocess.Popen(
             command.format(*cell).split(),
