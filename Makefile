@@ -36,13 +36,15 @@ lint: setup
 	ruff check
 	ruff format --check
 
-# The paper's claims on real cracks, in docs/results/; needs the images as real.zip. Of so many jobs
-# at a time each has its share of the cores; one GPU wants JOBS=1.
+# The paper's claims on real cracks, to docs/results/; needs the images as real.zip.
 PRESET ?= real_small
 results: setup
-	python -m benchmarks.run_cells --preset $(PRESET) --at-once $(JOBS)
-	python -m benchmarks.collect_cells --preset $(PRESET)
-	python -m benchmarks.claims --preset $(PRESET)
+	python -m stages.preset $(PRESET)
+	dvc repro
+	python -m benchmarks.queue_variations
+	dvc exp run --run-all --jobs $(JOBS)
+	python -m stages.variations
+	python -m benchmarks.publish_results
 
 # A browser in which the tests try reports/index.html; without one they are skipped.
 browser:

@@ -16,7 +16,7 @@ SPREAD = "line: mean over seeds, band: 95 % interval over photos, thin mark: a s
 
 def write_fig1(file: Path, results: Results, footer: str) -> None:
     """Fig. 1: images, ground truth and the segmentation of (f)."""
-    save_samples(results.examples["cssr"], file, footer=footer)
+    save_samples(results.examples["cssr"], file, footer=_of_first_seed(results, footer))
 
 
 def write_fig3(file: Path, results: Results, footer: str) -> None:
@@ -47,7 +47,7 @@ def write_fig6(file: Path, results: Results, footer: str) -> None:
 
 def write_fig7(file: Path, results: Results, footer: str) -> None:
     """Fig. 7: images and segmentations of the seven models."""
-    save_comparison(results.examples, file, footer=footer)
+    save_comparison(results.examples, file, footer=_of_first_seed(results, footer))
 
 
 class Figure(NamedTuple):
@@ -113,6 +113,10 @@ def figures_of(results: Results) -> dict[str, Figure]:
     return {
         name: figure for name, figure in FIGURES.items() if results.repeated or not figure.of_seeds
     }
+
+
+def _of_first_seed(results: Results, footer: str) -> str:
+    return f"predictions of seed {results.first_seed} · {footer}" if results.repeated else footer
 
 
 def _write_over_beta(

@@ -77,6 +77,7 @@ def header_lines(setting: Setting, results: Iterable[SeedResult]) -> list[str]:
         results: all of the report.
     """
     runs = [result.run for result in results]
+    repeated = len(setting.seeds) > 1
     sides = _distinct(
         f"HR {run['size']}×{run['size']} px, LR {run['size'] // run['scale']}"
         f"×{run['size'] // run['scale']} px (×{run['scale']})"
@@ -97,7 +98,7 @@ def header_lines(setting: Setting, results: Iterable[SeedResult]) -> list[str]:
         f"images: {images}",
         f"iterations per training: {_distinct(run['iterations'] for run in runs)}; "
         f"of the SR network alone before: {setting.sr_iterations}",
-        ": ".join(setting.seeds_named.split(" ", 1)),
+        ": ".join(setting.seeds_named.split(" ", 1)) + "; numbers are means over them" * repeated,
         f"device: {_distinct(run['device'] for run in runs)}",
         f"versions: {versions}",
     ]

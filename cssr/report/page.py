@@ -15,7 +15,7 @@ from cssr.paper import MODELS
 from cssr.report.figures import FIGURES
 from cssr.report.grids import encode_png
 from cssr.report.header import NOT_COMPARABLE
-from cssr.report.results import Example, Result, Results
+from cssr.report.results import Example, Results, SeedResult
 from cssr.report.tables import TITLE, table_entries, table_notes
 
 ENVIRONMENT = Environment(
@@ -46,7 +46,7 @@ def write_page(
         figures: SVG of each figure, by its name in `FIGURES`.
     """
     headings, rows = table_entries(results)
-    shared = results.examples["cssr"]
+    shared, first = results.examples["cssr"], results.first_seed
     page = ENVIRONMENT.get_template("page.html").render(
         warnings=[line for line in header if line == NOT_COMPARABLE],
         header=[line for line in header if line != NOT_COMPARABLE],
@@ -54,7 +54,9 @@ def write_page(
         headings=headings,
         rows=rows,
         notes=[*table_notes(results), *notes],
-        models=[_model(name, result) for name, result in results.models.items()],
+        models=[_model(name, each.seeds[first]) for name, each in results.models.items()],
+        first_seed=first,
+        repeated=results.repeated,
         images=[_image(index, results.examples) for index in range(len(shared))],
         size=len(shared[0].hr),
         low_size=len(shared[0].lr),
@@ -63,7 +65,7 @@ def write_page(
     file.write_text(page, encoding="utf-8")
 
 
-def _model(name: str, result: Result) -> dict[str, Any]:
+def _model(name: str, result: SeedResult) -> dict[str, Any]:
     title = MODELS[name]
     source = "the HR image" if VARIANTS[name].takes_hr else "the LR image"
     return {

@@ -135,6 +135,11 @@ class Results:
         return [seed for result in results for seed in result.seeds.values()]
 
     @property
+    def first_seed(self) -> int:
+        """The seed whose predictions are shown."""
+        return next(iter(self.models["cssr"].seeds))
+
+    @property
     def repeated(self) -> bool:
         """Whether the pipelines were trained on several seeds."""
         return len(self.models["cssr"].seeds) > 1
@@ -182,8 +187,7 @@ class Results:
 
     @cached_property
     def _bootstrap(self) -> Bootstrap:
-        first = next(iter(self.models["cssr"].seeds.values()))
-        return Bootstrap(first.images["name"])
+        return Bootstrap(self.models["cssr"].seeds[self.first_seed].images["name"])
 
     def _resampled(self, metric: str, result: SeedResult) -> np.ndarray:
         if metric == "iou_max":

@@ -58,7 +58,7 @@ def test_different_devices_stand_side_by_side(results):
 
 def test_several_seeds_are_named(results):
     setting = replace(DEMO, seeds=(0, 2))
-    assert "seeds: 0, 2" in header_lines(setting, results.all)
+    assert "seeds: 0, 2; numbers are means over them" in header_lines(setting, results.all)
     assert "seeds 0, 2 ·" in footer_line(setting, results.all)
 
 

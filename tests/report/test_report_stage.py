@@ -69,7 +69,7 @@ def test_several_seeds_add_the_claims(fake, monkeypatch):
     report.main()
     text = Path("reports/claims.md").read_text()
     assert "| (f) CSSR (SR → SS) − (a) SS in HR | −0.0" in text
-    assert "- seeds: 0, 1, 2\n" in text
+    assert "- seeds: 0, 1, 2; numbers are means over them\n" in text
 
 
 def test_the_metrics_are_those_of_the_test_images(rendered, models):
