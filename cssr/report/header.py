@@ -60,8 +60,8 @@ def find_edits(params: Mapping[str, Any], preset: Mapping[str, Any]) -> tuple[st
     Returns:
         Texts such as `beta 0.7 (demo: 0.3)`, in the order of the parameters.
     """
-    ours = _flatten(params)
-    theirs = _flatten(preset)
+    ours = flatten(params)
+    theirs = flatten(preset)
     return tuple(
         f"{key} {_shown(ours.get(key))} ({params['preset']}: {_shown(theirs.get(key))})"
         for key in ours | theirs
@@ -136,11 +136,12 @@ def preferred_beta_note(results: Results, *, loss: str, beta: float) -> str | No
     )
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat
