@@ -104,7 +104,7 @@ def test_further_seeds_train_what_is_new_and_experiments_are_compared_on_them(re
     assert "CSSR" in (repo / "reports/claims.md").read_text()
     run("git add -A && git commit -qm seeds", repo)
     targets = "evaluate@0-cssr evaluate@1-cssr"
-    run(f"dvc exp run --queue -n flat -S objective.alpha_per_epoch=0.0 {targets}", repo)
+    run(f"dvc exp run --queue -n lower -S objective.alpha_start=0.1 {targets}", repo)
     run(
         "dvc exp run --queue -n printed -S 'sweep.losses=[boundary_gdice_printed]' "
         "-S 'sweep.betas=[0.1]' evaluate_sweep@0-boundary_gdice_printed-0.1",
@@ -114,13 +114,13 @@ def test_further_seeds_train_what_is_new_and_experiments_are_compared_on_them(re
     run("dvc exp run --run-all", repo)
     run("python -m stages.variations", repo)
     lines = (repo / "reports/variations.md").read_text().splitlines()
-    rows = [line.split(" | ")[:3] for line in lines if line.startswith(("| flat", "| bilinear"))]
+    rows = [line.split(" | ")[:3] for line in lines if line.startswith(("| lower", "| bilinear"))]
     assert rows == [
         ["| bilinear", "data.downscale bilinear (smoke: bicubic)", "(b) Bicubic → SS"],
-        ["| flat", "objective.alpha_per_epoch 0 (smoke: 0.09)", "(f) CSSR (SR → SS)"],
+        ["| lower", "objective.alpha_start 0.1 (smoke: 0.5)", "(f) CSSR (SR → SS)"],
         [
-            "| flat",
-            "objective.alpha_per_epoch 0 (smoke: 0.09)",
+            "| lower",
+            "objective.alpha_start 0.1 (smoke: 0.5)",
             "(f) CSSR (SR → SS) − (b) Bicubic → SS",
         ],
     ]

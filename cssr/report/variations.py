@@ -41,7 +41,9 @@ def variations_page(
         "Less the baseline": _less_baseline(baseline, experiments),
         "CSSR less bicubic → SS in each experiment": _claims(baseline, experiments),
     }
-    lines = [f"- {line}" for line in (*header, *NOTES)]
+    same = [experiment.name for experiment in experiments if not experiment.results]
+    notes = [*NOTES, *([f"The baseline's results: {', '.join(same)}."] if same else [])]
+    lines = [f"- {line}" for line in (*header, *notes)]
     blocks = [f"# {TITLE}", "\n".join(lines)]
     for name, rows in sections.items():
         table = markdown_lines(["experiment", "changed", "model", *HEADINGS], rows)

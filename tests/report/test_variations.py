@@ -35,7 +35,9 @@ def rows_of(page, section):
 def test_an_experiment_is_compared_with_the_same_of_the_baseline(of_three_seeds):
     models, sweep = of_three_seeds.models, of_three_seeds.sweep
     changed = {"cssr": lower(models["cssr"], 0.1), ("bc2", 0.1): lower(sweep["bc2", 0.1], 0.2)}
-    page = variations_page(of_three_seeds, [Experiment("flat", ["a 1 (b: 2)"], changed)], header=[])
+    experiments = [Experiment("flat", ["a 1 (b: 2)"], changed), Experiment("idle", [], {})]
+    page = variations_page(of_three_seeds, experiments, header=[])
+    assert "- The baseline's results: idle.\n" in page
     cssr, bc2 = rows_of(page, "Less the baseline")
     assert cssr[:3] == ["flat", "a 1 (b: 2)", "(f) CSSR (SR → SS)"]
     assert cssr[3] == "−0.100 [−0.100, −0.100] worse"
