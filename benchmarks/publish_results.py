@@ -35,7 +35,7 @@ def trainings_of(results: Results) -> dict[str, SeedResult]:
 
 
 def trainings_table(trainings: Mapping[str, SeedResult]) -> pd.DataFrame:
-    """A row for each training: its name, loss and β, its metrics on test and validation images."""
+    """A row for each training: its name, loss, β and hours, its metrics on test and validation."""
     return pd.DataFrame(
         {
             "training": name,
@@ -43,6 +43,7 @@ def trainings_table(trainings: Mapping[str, SeedResult]) -> pd.DataFrame:
             "beta": result.run["beta"],
             **{f"test_{metric}": value for metric, value in result.test.items()},
             **{f"val_{metric}": value for metric, value in result.val.items()},
+            "hours": hours(Path("runs", name)),
         }
         for name, result in trainings.items()
     )
@@ -59,7 +60,7 @@ def images_table(trainings: Mapping[str, SeedResult], column: str) -> pd.DataFra
 
 
 def environment(results: Results) -> dict[str, Any]:
-    """Code, data, devices, versions, and the hours of the trainings."""
+    """Code, data, devices and versions."""
     git = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     runs = [result.run for result in results.all]
@@ -72,14 +73,13 @@ def environment(results: Results) -> dict[str, Any]:
         "versions": distinct(run["versions"] for run in runs),
         "images": distinct(run["images"] for run in runs),
         "data": [json.loads(file.read_text()) for file in sorted(SOURCES.glob("*.json"))],
-        "hours_of_all_trainings": round(sum(map(hours, Path("runs").glob("**/log.csv"))), 2),
     }
 
 
-def hours(log: Path) -> float:
-    """What a training took, by the speeds in its log."""
-    rows = pd.read_csv(log)
-    batch = json.loads((log.parent / "model.json").read_text())["batch_size"]
+def hours(run: Path) -> float:
+    """What a training took without its validations, by the speeds in its log."""
+    rows = pd.read_csv(run / "log.csv")
+    batch = json.loads((run / "model.json").read_text(encoding="utf-8"))["batch_size"]
     images = rows["iteration"].diff().fillna(rows["iteration"]) * batch
     return (images / rows["images_per_second"]).sum() / 3600
 

@@ -77,6 +77,11 @@ def test_what_is_published_has_the_numbers_and_shows_no_photo(fake, monkeypatch)
     monkeypatch.setattr(sys, "argv", ["report"])
     report.main()
     Path("reports/variations.md").write_text("# Experiments\n")
+    for result in root.glob("results/**/metrics.json"):
+        run = root / "runs" / result.parent.relative_to(root / "results")
+        run.mkdir(parents=True)
+        (run / "log.csv").write_text("iteration,images_per_second\n900,1\n1800,0.5\n")
+        (run / "model.json").write_text('{"batch_size": 2}')
     subprocess.run("git init -q && git add -A", shell=True, check=True)
     subprocess.run(
         "git -c user.name=t -c user.email=t@example.org commit -qm made-up", shell=True, check=True
@@ -88,6 +93,7 @@ def test_what_is_published_has_the_numbers_and_shows_no_photo(fake, monkeypatch)
     assert not names & {"fig1.png", "fig7.png", "index.html"}
     trainings = pd.read_csv(out / "trainings.csv", index_col="training")
     assert len(trainings) == 2 * (7 + 4)
+    assert trainings["hours"].tolist() == [1.5] * len(trainings)
     psnr = pd.read_csv(out / "psnr.csv")
     assert psnr["seed-1/cssr"].mean() == pytest.approx(
         trainings.loc["seed-1/cssr", "test_psnr"], abs=1e-3
