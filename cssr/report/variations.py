@@ -37,27 +37,33 @@ def variations_page(
         experiments: on the test images of the baseline.
         header: what the numbers are, lines of plain text.
     """
+    rows = list(_rows(baseline, experiments))
     sections = {
-        "Less the baseline": _less_baseline(baseline, experiments),
-        "CSSR less bicubic → SS in each experiment": _claims(baseline, experiments),
+        "Less the baseline": [row for compared, row in rows if compared],
+        "Without a counterpart in the baseline": [row for compared, row in rows if not compared],
+        "CSSR less bicubic → SS in each experiment": list(_claims(baseline, experiments)),
     }
     same = [experiment.name for experiment in experiments if not experiment.results]
     notes = [*NOTES, *([f"The baseline's results: {', '.join(same)}."] if same else [])]
     lines = [f"- {line}" for line in (*header, *notes)]
     blocks = [f"# {TITLE}", "\n".join(lines)]
     for name, rows in sections.items():
-        table = markdown_lines(["experiment", "changed", "model", *HEADINGS], rows)
-        blocks += [f"## {name}", "\n".join(table)]
+        if rows:
+            table = markdown_lines(["experiment", "changed", "model", *HEADINGS], rows)
+            blocks += [f"## {name}", "\n".join(table)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _less_baseline(baseline: Results, experiments: Sequence[Experiment]) -> Iterable[Sequence[str]]:
+def _rows(
+    baseline: Results, experiments: Sequence[Experiment]
+) -> Iterable[tuple[bool, Sequence[str]]]:
+    """Each new result: whether the baseline has its counterpart, and its row."""
     known: dict[Key, Result] = {**baseline.models, **baseline.sweep}
     for experiment in experiments:
         for key, result in experiment.results.items():
-            if other := known.get(_counterpart(key)):
-                fields = estimates(baseline, result, other)
-                yield [experiment.name, "; ".join(experiment.edits), _title(key), *fields]
+            other = known.get(_counterpart(key))
+            fields = estimates(baseline, result, other)
+            yield bool(other), [experiment.name, "; ".join(experiment.edits), _title(key), *fields]
 
 
 def _claims(baseline: Results, experiments: Sequence[Experiment]) -> Iterable[Sequence[str]]:

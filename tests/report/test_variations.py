@@ -34,11 +34,15 @@ def rows_of(page, section):
 
 def test_an_experiment_is_compared_with_the_same_of_the_baseline(of_three_seeds):
     models, sweep = of_three_seeds.models, of_three_seeds.sweep
+    new = {("gbc1", 0.7): sweep["bc2", 0.1]}
     changed = {"cssr": lower(models["cssr"], 0.1), ("bc2", 0.1): lower(sweep["bc2", 0.1], 0.2)}
     experiments = [Experiment("flat", ["a 1 (b: 2)"], changed), Experiment("idle", [], {})]
+    experiments.append(Experiment("other", [], new))
     page = variations_page(of_three_seeds, experiments, header=[])
     assert "- The baseline's results: idle.\n" in page
     cssr, bc2 = rows_of(page, "Less the baseline")
+    ((*_, title, aiu),) = [r[:4] for r in rows_of(page, "Without a counterpart in the baseline")]
+    assert (title, aiu.split()[0]) == ("(E) GBC1, β = 0.7", f"{sweep['bc2', 0.1].test['aiu']:.3f}")
     assert cssr[:3] == ["flat", "a 1 (b: 2)", "(f) CSSR (SR → SS)"]
     assert cssr[3] == "−0.100 [−0.100, −0.100] worse"
     assert bc2[2:4] == ["(D) BC2, β = 0.1", "−0.200 [−0.200, −0.200] worse"]
