@@ -1,11 +1,11 @@
 """Run the stages of dvc.yaml on a Ray cluster, or several at a time on this machine."""
 
 import argparse
-import logging
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -13,18 +13,7 @@ from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides
 
 from cssr.files import locked
-from stages.common import STATE, load_params, run_stage, say
-
-CONFIG = """[core]
-    no_scm = true
-    site_cache_dir = {{folder}}/site
-    remote = {remote}
-['remote "{remote}"']
-    url = {url}
-[cache]
-    dir = {cache}
-    type = "reflink,hardlink,symlink,copy"
-"""
+from stages.common import STATE, load_params, run_stage
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,66 +34,50 @@ def parse_args() -> argparse.Namespace:
 
 def dvc(*command: str) -> None:
     """Run a DVC command as a user does; end as it does if it fails."""
-    code = subprocess.run([sys.executable, "-m", "dvc", *command], check=False).returncode
-    if code:
+    if code := subprocess.run([sys.executable, "-m", "dvc", *command], check=False).returncode:
         sys.exit(code)
-
-
-def settings(args: argparse.Namespace) -> tuple[dict, dict]:
-    """DVC's remote, as its configuration, and `places` of `cluster.task.work`."""
-    with Repo() as repo:
-        cache, name = repo.cache.legacy.path, repo.config["core"].get("remote")
-        url = name and repo.config["remote"][name]["url"]
-    places = {"scratch": args.scratch, "state": args.state or f"{args.scratch}/state"}
-    if not args.address:  # the cache itself is the remote, and nothing is copied
-        places = {"scratch": os.path.abspath(".dvc/tmp/cluster"), "state": os.path.abspath(STATE)}
-        name, url = "cache", cache
-    elif not name:
-        raise ValueError("results travel through a DVC remote: dvc remote add --default NAME URL")
-    cache = "{scratch}/cache" if args.address else cache
-    places["config"] = CONFIG.format(remote=name, url=url, cache=cache)
-    return {"core": {"remote": name}, "remote": {name: {"url": url}}}, places
-
-
-def connect(args: argparse.Namespace) -> int:
-    """Connect to a Ray cluster, or start one that only this machine reaches; CPUs of a stage."""
-    os.environ.setdefault("RAY_grpc_client_keepalive_time_ms", "15000")
-    if not args.address:
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # binds its ports to loopback
-    import ray  # which reads them
-
-    cpus, how = args.cpus, {}
-    if not args.address:
-        jobs = args.jobs or len(os.sched_getaffinity(0))
-        cpus = max(1, len(os.sched_getaffinity(0)) // jobs)
-        how = {"num_cpus": jobs * cpus, "object_store_memory": 2**27}
-    ended = signal.getsignal(signal.SIGTERM)  # Ray sets its own
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    context = ray.init(args.address or "local", **how, **quiet)
-    signal.signal(signal.SIGTERM, ended)
-    if context.dashboard_url:
-        say(f"Ray's dashboard: http://{context.dashboard_url}", sys.stdout)
-    return cpus
 
 
 def reproduce(args: argparse.Namespace) -> None:
     """Run what is not up to date: what comes first here, the rest there, and the report here."""
+    if not args.address:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # binds Ray's ports to loopback
+    os.environ.setdefault("RAY_grpc_client_keepalive_time_ms", "15000")
+    import ray  # which reads them
+
+    from cluster.head import Head
+
     params = load_params()
     if ":" in params.device:
         raise ValueError(f"params.yaml: device: {params.device} is for Ray to choose; write cuda")
-    config, places = settings(args)
-    cpus = connect(args)
-    import ray
-    from cluster.head import Head
-
+    with Repo() as repo:
+        cache, remote = repo.cache.legacy.path, repo.config["core"].get("remote")
+        url = remote and repo.config["remote"][remote]["url"]
+    cores = len(os.sched_getaffinity(0))
+    jobs = args.jobs or cores
+    if args.address and not remote:
+        raise ValueError("results travel through a DVC remote: dvc remote add --default NAME URL")
+    if args.address:
+        places, cpus, total = [args.scratch, args.state or f"{args.scratch}/state"], args.cpus, None
+    else:  # DVC's cache is that of the workspaces, and the remote: nothing is copied
+        places, cpus = [str(Path(".dvc").absolute()), str(STATE.absolute())], max(1, cores // jobs)
+        remote, url, total = "cache", cache, jobs * cpus
+    config = {"core": {"remote": remote}, "remote": {remote: {"url": url}}}
     if first := Head(args.stages, config).first:
         dvc("repro", *first)
+    ended = signal.getsignal(signal.SIGTERM)  # Ray sets its own
+    context = ray.init(
+        args.address or "local", num_cpus=total, log_to_driver=False, logging_level="error"
+    )
+    signal.signal(signal.SIGTERM, ended)
+    if context.dashboard_url:
+        print(f"Ray's dashboard: http://{context.dashboard_url}", flush=True)
     share = args.gpus if params.device != "cpu" and ray.cluster_resources().get("GPU") else 0
-    gpus = share * params.train.devices, share
-    tries = 3 if args.address else 1
-    if left := Head(args.stages, config).run(tries, gpus, threads=cpus, places=places):
-        raise ValueError(f"not done: {', '.join(left)}; logs are in {STATE / 'logs'}")
+    gpus, tries = (share * params.train.devices, share), 3 if args.address else 1
+    left = Head(args.stages, config).run(tries, gpus, threads=cpus, places=places)
     ray.shutdown()
+    if left:
+        raise ValueError(f"not done: {', '.join(left)}; logs are in {STATE / 'logs'}")
     head = Head(args.stages, config)
     if changed := head.changed():
         raise ValueError(f"{', '.join(changed)} changed meanwhile; run the same command again")
@@ -115,9 +88,8 @@ def reproduce(args: argparse.Namespace) -> None:
 def main() -> None:
     """Set parameters, run, save the experiment."""
     args = parse_args()
-    logs = STATE / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    with locked(logs, "`python -m cluster` runs here already"):
+    (STATE / "logs").mkdir(parents=True, exist_ok=True)
+    with locked(STATE / "logs", "`python -m cluster` runs here already"):
         try:
             for file, overrides in to_path_overrides(args.set_param).items():
                 apply_overrides(file, overrides)

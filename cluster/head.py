@@ -1,4 +1,4 @@
-"""The head: sends stages to machines, and takes up what they have made as if they had run here."""
+"""The head: sends stages to machines, and takes up their results as if they had run here."""
 
 import json
 import subprocess
@@ -21,24 +21,21 @@ from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml, load_yaml
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cluster import task
-from cluster.node import patiently
+from cluster import node
 from cssr.files import write_whole
 from stages.common import STATE, say
 
 AWAY = ("python -m stages.train ", "python -m stages.evaluate ")  # commands that machines run
-LOCK = Path("dvc.lock")
-LOGS = STATE / "logs"
+LOCK, LOGS = Path("dvc.lock"), STATE / "logs"
 GRACE = 60  # s, for stages that are asked to end
 CODE = """git ls-files -zco --exclude-standard ':!docs' ':!reports' ':!tests' ':!dvc.lock' |
 tar --create --gzip --null --ignore-failed-read --files-from -"""
 
-ray.cloudpickle.register_pickle_by_value(task)
+ray.cloudpickle.register_pickle_by_value(node)
 
 
-@ray.remote(num_cpus=0)
 class Logs:
-    """Writes the stages' logs to a folder at the head, as they grow."""
+    """Ray's actor at the head that writes the stages' logs, as they grow."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,16 +51,14 @@ class Head:
 
     Args:
         targets: DVC's names of the stages; none for all.
-        config: DVC's remote.
+        config: of DVC's remote.
 
     Attributes:
-        stages: by name; what a stage needs comes before it.
-        needs: names of those whose outputs a stage reads.
         first, away, last: names of those that run here, then on machines, then here.
     """
 
     def __init__(self, targets: list[str], config: dict) -> None:
-        self.repo = Repo(config=config)
+        self.repo, self.config = Repo(config=config), config
         graph = self.repo.index.graph  # edges lead to what a stage needs
         planned = plan_repro(graph, collect_stages(self.repo, targets or ["dvc.yaml"]))
         self.stages = {stage.addressing: stage for stage in planned}
@@ -77,6 +72,7 @@ class Head:
         self.running: dict[ray.ObjectRef, str] = {}
         self.failed_on: dict[str, list[str]] = defaultdict(list)  # machines
         self.stored: set[str] = set()  # whose outputs the remote has
+        self.started = time.monotonic()
 
     def changed(self) -> list[str]:
         """Those of `away` that are not up to date."""
@@ -84,60 +80,55 @@ class Head:
             return [name for name in self.away if self.stages[name].changed()]
 
     def run(self, tries: int, gpus: tuple[float, float], **options: Any) -> list[str]:
-        """Run what is not up to date of `away`.
+        """Run what is not up to date of `away`; those that failed, or need one that did.
 
         Args:
             tries: how often a stage may fail, each time on another machine if there is one.
             gpus: that a training takes, and an evaluation.
-            options: of `cluster.task.work`.
-
-        Returns:
-            Those that failed, and those that need one that did.
+            options: of `cluster.node.work`.
         """
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        options["logs"] = Logs.options(scheduling_strategy=here).remote(LOGS.absolute())
+        actor = ray.remote(num_cpus=0, scheduling_strategy=here)(Logs)
         tar = subprocess.run(CODE, shell=True, capture_output=True, check=True).stdout
-        options["code"] = ray.put(tar)
-        work = ray.remote(max_retries=-1, num_cpus=options["threads"])(task.work)
-        started = time.monotonic()
+        options |= {
+            "logs": actor.remote(LOGS.absolute()),
+            "code": ray.put(tar),
+            "config": self.config,
+        }
+        work = ray.remote(max_retries=-1, num_cpus=options["threads"])(node.work)
         try:
             while True:
                 for name in self.ready(tries):
-                    kind = self.stages[name].cmd.startswith(AWAY[1])
-                    away = f"!in({','.join(self.failed_on[name] or ['none'])})"
-                    ref = work.options(
-                        name=name,
-                        num_gpus=gpus[kind],
-                        label_selector={"ray.io/node-id": away},
-                        fallback_strategy=[{"label_selector": {}}],
-                    ).remote(name, lock=self.lock_for(name), **options)
+                    how = {
+                        "name": name,
+                        "num_gpus": gpus[self.stages[name].cmd.startswith(AWAY[1])],
+                    }
+                    if tried := self.failed_on[name]:
+                        how["label_selector"] = {"ray.io/node-id": f"!in({','.join(tried)})"}
+                        how["fallback_strategy"] = [{"label_selector": {}}]
+                    ref = work.options(**how).remote(name, self.lock_for(name), **options)
                     self.running[ref] = name
                 if not self.running:
                     return list(self.left)
-                self.receive(started)
+                self.receive()
         finally:
             for ref in self.running:
                 ray.cancel(ref)  # a training saves its state
             ray.wait(list(self.running), num_returns=len(self.running) or 1, timeout=GRACE)
 
     def ready(self, tries: int) -> Iterator[str]:
-        """Stages to send: not up to date, what they need done."""
-        for name in self.left.keys() - self.running.values():
-            needs = self.needs[name]
-            if needs & self.left.keys() or len(self.failed_on[name]) == tries:
+        """Stages to send: not up to date, with all they need done, and that in the remote."""
+        busy = set(self.running.values())
+        for name in [name for name in self.left if name not in busy]:
+            if self.needs[name] & self.left.keys() or len(self.failed_on[name]) == tries:
                 continue
             if self.restored(self.stages[name]):
                 del self.left[name]
                 continue
-            if lacking := needs - self.stored:
+            if lacking := self.needs[name] - self.stored:
                 self.repo.push(sorted(lacking))
                 self.stored |= lacking
             yield name
-
-    def lock_for(self, name: str) -> str:
-        """Entries of dvc.lock that a stage needs; by its own, DVC would take old results for new."""
-        entries = [to_lockfile(self.stages[need]) for need in sorted(self.needs[name])]
-        return json.dumps({"schema": "2.0", "stages": dict(ChainMap(*entries))})
 
     def restored(self, stage: Stage) -> bool:
         """Whether a stage is up to date, by itself or now from DVC's run-cache."""
@@ -152,36 +143,39 @@ class Head:
                 record([stage])
         return True
 
-    def receive(self, started: float) -> None:
+    def lock_for(self, name: str) -> str:
+        """What a stage needs of dvc.lock, without its own entry, by which old results seem new."""
+        entries = [to_lockfile(self.stages[need]) for need in sorted(self.needs[name])]
+        return json.dumps({"schema": "2.0", "stages": dict(ChainMap(*entries))})
+
+    def receive(self) -> None:
         """Wait until a stage ends; take up all that have."""
         ray.wait(list(self.running))
         ended, _ = ray.wait(list(self.running), num_returns=len(self.running), timeout=0)
         outcomes = {self.running.pop(ref): ray.get(ref) for ref in ended}
         self.take_up({name: entry for name, (entry, *_) in outcomes.items() if entry})
         for name, (entry, log, machine, address, seconds) in outcomes.items():
-            if entry:
-                done, left = len(self.away) - len(self.left), len(self.left)
-                to_go = timedelta(seconds=round((time.monotonic() - started) / done * left))
-                say(
-                    f"{time.strftime('%T')}  {name}  {seconds:.0f} s on {address}; {left} left, about {to_go} to go",
-                    sys.stdout,
-                )
-            else:
+            if not entry:
                 self.failed_on[name].append(machine)
                 say(f"{name} failed on {address}:\n{log}", sys.stderr)
+                continue
+            left = len(self.left)
+            pace = (time.monotonic() - self.started) / (len(self.away) - left)
+            rest = f"{left} left, about {timedelta(seconds=round(left * pace))} to go"
+            say(f"{time.strftime('%T')}  {name}  {seconds:.0f} s on {address}; {rest}", sys.stdout)
 
     def take_up(self, entries: dict[str, dict]) -> None:
-        """Have outputs, run-cache and dvc.lock as if stages had run here; their entries are given."""
+        """Have outputs, run-cache and dvc.lock as if stages had run here, given their entries."""
         stages = [self.stages[name] for name in entries]
         with self.repo.lock:
             for stage in stages:
                 StageLoader.fill_from_lock(stage, entries[stage.addressing])
-                patiently(pull)(stage)
+                node.patiently(pull)(stage)
                 stage.checkout(force=True)
                 self.repo.stage_cache.save(stage)
             record(stages)
-        self.stored.update(entries)
         for name in entries:
+            self.stored.add(name)
             del self.left[name]
 
 
