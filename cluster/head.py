@@ -5,28 +5,23 @@ import subprocess
 import sys
 import time
 from collections import ChainMap, defaultdict
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import ray
-from dvc.exceptions import DownloadError
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, plan_repro
 from dvc.stage import Stage
-from dvc.stage.cache import RunCacheNotFoundError
-from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml, load_yaml
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster import node
 from cssr.files import write_whole
-from stages.common import STATE, say
+from stages.common import say
 
 AWAY = ("python -m stages.train ", "python -m stages.evaluate ")  # commands that machines run
-LOCK, LOGS = Path("dvc.lock"), STATE / "logs"
+LOCK = Path("dvc.lock")
 GRACE = 60  # s, for stages that are asked to end
 CODE = """git ls-files -zco --exclude-standard ':!docs' ':!reports' ':!tests' ':!dvc.lock' |
 tar --create --gzip --null --ignore-failed-read --files-from -"""
@@ -34,8 +29,9 @@ tar --create --gzip --null --ignore-failed-read --files-from -"""
 ray.cloudpickle.register_pickle_by_value(node)
 
 
+@ray.remote(num_cpus=0)
 class Logs:
-    """Ray's actor at the head that writes the stages' logs, as they grow."""
+    """Writes the stages' logs to a folder at the head, as they grow."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,146 +46,97 @@ class Head:
     """Stages of dvc.yaml and what they need, as they stand, and how far they are.
 
     Args:
-        targets: DVC's names of the stages; none for all.
-        config: of DVC's remote.
+        targets: DVC's names of the stages; dvc.yaml for all.
+        config: DVC's, its remote.
 
     Attributes:
-        first, away, last: names of those that run here, then on machines, then here.
+        first, away, last: stages that run here, then on machines, then here.
     """
 
     def __init__(self, targets: list[str], config: dict) -> None:
-        self.repo, self.config = Repo(config=config), config
-        graph = self.repo.index.graph  # edges lead to what a stage needs
-        planned = plan_repro(graph, collect_stages(self.repo, targets or ["dvc.yaml"]))
-        self.stages = {stage.addressing: stage for stage in planned}
-        self.needs = {s.addressing: {n.addressing for n in graph.successors(s)} for s in planned}
+        self.repo, self.started = Repo(config=config), time.monotonic()
+        self.needs = {stage: set(needs) for stage, needs in self.repo.index.graph.adj.items()}
         self.first, self.away, self.last = [], [], []
-        for name, stage in self.stages.items():
-            after = self.needs[name].intersection(self.away + self.last)
+        for stage in plan_repro(self.repo.index.graph, collect_stages(self.repo, targets)):
+            after = self.needs[stage].intersection(self.away + self.last)
             away = stage.cmd.startswith(AWAY)
-            (self.away if away else self.last if after else self.first).append(name)
+            (self.away if away else self.last if after else self.first).append(stage)
         self.left = dict.fromkeys(self.away)  # not done, in order
-        self.running: dict[ray.ObjectRef, str] = {}
-        self.failed_on: dict[str, list[str]] = defaultdict(list)  # machines
-        self.stored: set[str] = set()  # whose outputs the remote has
-        self.started = time.monotonic()
+        self.stored: set[Stage] = set()  # whose outputs the remote has
+        self.tried_on: dict[Stage, list[str]] = defaultdict(list)  # machines
 
-    def changed(self) -> list[str]:
-        """Those of `away` that are not up to date."""
-        with self.repo.lock:
-            return [name for name in self.away if self.stages[name].changed()]
-
-    def run(self, tries: int, gpus: tuple[float, float], **options: Any) -> list[str]:
+    def run(self, tries: int, gpus: tuple[float, float], cpus: int, **options: Any) -> list[Stage]:
         """Run what is not up to date of `away`; those that failed, or need one that did.
 
         Args:
             tries: how often a stage may fail, each time on another machine if there is one.
             gpus: that a training takes, and an evaluation.
+            cpus: that each of them takes.
             options: of `cluster.node.work`.
         """
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        actor = ray.remote(num_cpus=0, scheduling_strategy=here)(Logs)
+        work, running = ray.remote(max_retries=-1, num_cpus=cpus)(node.work), {}
         tar = subprocess.run(CODE, shell=True, capture_output=True, check=True).stdout
-        options |= {
-            "logs": actor.remote(LOGS.absolute()),
-            "code": ray.put(tar),
-            "config": self.config,
-        }
-        work = ray.remote(max_retries=-1, num_cpus=options["threads"])(node.work)
+        options["code"] = ray.put(tar)
         try:
             while True:
-                for name in self.ready(tries):
-                    how = {
-                        "name": name,
-                        "num_gpus": gpus[self.stages[name].cmd.startswith(AWAY[1])],
-                    }
-                    if tried := self.failed_on[name]:
+                for stage in self.ready(tries, set(running.values())):
+                    how = {"num_gpus": gpus[stage.cmd.startswith(AWAY[1])]}
+                    if tried := self.tried_on[stage]:
                         how["label_selector"] = {"ray.io/node-id": f"!in({','.join(tried)})"}
                         how["fallback_strategy"] = [{"label_selector": {}}]
-                    ref = work.options(**how).remote(name, self.lock_for(name), **options)
-                    self.running[ref] = name
-                if not self.running:
+                    task = work.options(name=stage.addressing, **how)
+                    running[task.remote(stage.addressing, self.lock_for(stage), **options)] = stage
+                if not running:
                     return list(self.left)
-                self.receive()
+                ray.wait(list(running))
+                ended, _ = ray.wait(list(running), num_returns=len(running), timeout=0)
+                self.receive({running.pop(ref): ray.get(ref) for ref in ended})
         finally:
-            for ref in self.running:
+            for ref in running:
                 ray.cancel(ref)  # a training saves its state
-            ray.wait(list(self.running), num_returns=len(self.running) or 1, timeout=GRACE)
+            ray.wait(list(running), num_returns=len(running) or 1, timeout=GRACE)
 
-    def ready(self, tries: int) -> Iterator[str]:
+    def ready(self, tries: int, running: set[Stage]) -> list[Stage]:
         """Stages to send: not up to date, with all they need done, and that in the remote."""
-        busy = set(self.running.values())
-        for name in [name for name in self.left if name not in busy]:
-            if self.needs[name] & self.left.keys() or len(self.failed_on[name]) == tries:
-                continue
-            if self.restored(self.stages[name]):
-                del self.left[name]
-                continue
-            if lacking := self.needs[name] - self.stored:
-                self.repo.push(sorted(lacking))
-                self.stored |= lacking
-            yield name
+        waiting = None
+        while waiting is None or self.take_up(waiting):
+            waiting = [
+                s for s in self.left if s not in running and not self.needs[s] & self.left.keys()
+            ]
+        ready = [stage for stage in waiting if len(self.tried_on[stage]) < tries]
+        if lacking := set().union(*(self.needs[stage] for stage in ready)) - self.stored:
+            self.repo.push([stage.addressing for stage in lacking])
+            self.stored |= lacking
+        return ready
 
-    def restored(self, stage: Stage) -> bool:
-        """Whether a stage is up to date, by itself or now from DVC's run-cache."""
+    def take_up(self, stages: list[Stage]) -> list[Stage]:
+        """Bring up to date what need not run, as if it had run here; which of the stages it is."""
         with self.repo.lock:
-            if stage.changed():
-                stage.remove_outs()
-                try:
-                    self.repo.stage_cache.restore(stage)
-                except RunCacheNotFoundError:
-                    return False
-                stage.save()
-                record([stage])
-        return True
+            done = [stage for stage in stages if node.patiently(node.restored)(stage)]
+            lock = load_yaml(LOCK) if LOCK.exists() else {"schema": "2.0", "stages": {}}
+            before = dict(lock["stages"])
+            for stage in done:
+                lock["stages"] |= to_lockfile(stage)
+                del self.left[stage]
+            if lock["stages"] != before:
+                write_whole(LOCK, dumps_yaml(lock).encode())  # which no kill cuts off
+        return done
 
-    def lock_for(self, name: str) -> str:
-        """What a stage needs of dvc.lock, without its own entry, by which old results seem new."""
-        entries = [to_lockfile(self.stages[need]) for need in sorted(self.needs[name])]
-        return json.dumps({"schema": "2.0", "stages": dict(ChainMap(*entries))})
+    def lock_for(self, stage: Stage) -> str:
+        """What a stage needs of dvc.lock."""
+        entries = dict(ChainMap(*(to_lockfile(need) for need in self.needs[stage])))
+        return json.dumps({"schema": "2.0", "stages": entries})
 
-    def receive(self) -> None:
-        """Wait until a stage ends; take up all that have."""
-        ray.wait(list(self.running))
-        ended, _ = ray.wait(list(self.running), num_returns=len(self.running), timeout=0)
-        outcomes = {self.running.pop(ref): ray.get(ref) for ref in ended}
-        self.take_up({name: entry for name, (entry, *_) in outcomes.items() if entry})
-        for name, (entry, log, machine, address, seconds) in outcomes.items():
-            if not entry:
-                self.failed_on[name].append(machine)
-                say(f"{name} failed on {address}:\n{log}", sys.stderr)
-                continue
-            left = len(self.left)
-            pace = (time.monotonic() - self.started) / (len(self.away) - left)
-            rest = f"{left} left, about {timedelta(seconds=round(left * pace))} to go"
-            say(f"{time.strftime('%T')}  {name}  {seconds:.0f} s on {address}; {rest}", sys.stdout)
-
-    def take_up(self, entries: dict[str, dict]) -> None:
-        """Have outputs, run-cache and dvc.lock as if stages had run here, given their entries."""
-        stages = [self.stages[name] for name in entries]
-        with self.repo.lock:
-            for stage in stages:
-                StageLoader.fill_from_lock(stage, entries[stage.addressing])
-                node.patiently(pull)(stage)
-                stage.checkout(force=True)
-                self.repo.stage_cache.save(stage)
-            record(stages)
-        for name in entries:
-            self.stored.add(name)
-            del self.left[name]
-
-
-def pull(stage: Stage) -> None:
-    """Pull a stage's outputs to the cache; DownloadError if some are not there then."""
-    for objects in stage.get_used_objs(force=True).values():
-        stage.repo.cloud.pull(objects)
-    if not stage.outs_cached():
-        raise DownloadError(len(stage.outs))
-
-
-def record(stages: list[Stage]) -> None:
-    """Write stages to dvc.lock, which no kill cuts off."""
-    lock = load_yaml(LOCK) if LOCK.exists() else {"schema": "2.0", "stages": {}}
-    for stage in stages:
-        lock["stages"] |= to_lockfile(stage)
-    write_whole(LOCK, dumps_yaml(lock).encode())
+    def receive(self, outcomes: dict[Stage, tuple]) -> None:
+        """Take up what has been made; say what is done, and what has failed."""
+        done = self.take_up([stage for stage, (status, *_) in outcomes.items() if not status])
+        self.stored.update(done)
+        pace = (time.monotonic() - self.started) / max(1, len(self.away) - len(self.left))
+        to_go = timedelta(seconds=round(len(self.left) * pace))
+        for stage, (status, log, machine, address, seconds) in outcomes.items():
+            self.tried_on[stage].append(machine)
+            where = f"{time.strftime('%T')}  {stage.addressing}  {seconds:.0f} s on {address}"
+            if stage in done:
+                say(f"{where}; {len(self.left)} left, about {to_go} to go", sys.stdout)
+            else:
+                say(f"{where}, failed ({status}):\n{log}", sys.stderr)

@@ -1,15 +1,12 @@
-"""What a machine does for a stage: `work` in a Ray worker, DVC in a workspace of its own."""
+"""What a machine does for a stage: `work` in a Ray worker, `main` in a workspace of its own."""
 
 import ctypes
 import fcntl
-import io
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,8 +19,8 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.fs import generic
 from dvc.repo import Repo, lock_repo
-from dvc.stage.cache import _get_stage_hash
-from dvc.stage.serialize import to_single_stage_lockfile
+from dvc.stage import Stage
+from dvc.stage.cache import RunCacheNotFoundError, _get_stage_hash
 from funcy import retry
 
 from stages.common import run_stage
@@ -34,59 +31,53 @@ PR_SET_PDEATHSIG = 1
 patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be gone for a minute
 
 
-def work(name: str, lock: str, *, code: bytes, config: dict, threads: int, places: list, logs: Any):
+def work(
+    name: str, lock: str, *, code: bytes, config: str, places: list[str], env: dict, logs: Any
+):
     """Run a stage in a workspace of its own. Ray carries this function to machines, by value.
 
     Args:
         name: of the stage.
-        lock: dvc.lock, as far as the stage needs it.
+        lock: what it needs of dvc.lock.
         code: the head's, as a tar file.
-        config: of DVC's remote.
-        threads: of a process.
-        places: scratch folder, and that of states, with `~` and variables of any machine.
+        config: DVC's in a workspace, with {scratch}.
+        places: scratch folder, that of states; with `~` and variables of any machine.
+        env: variables for the stage.
         logs: actor that writes the stages' logs.
 
     Returns:
-        Entry of dvc.lock or None, end of the log, machine's name and address, seconds.
+        Exit code, end of the log, Ray's name of the machine, its address, seconds.
     """
-    import ray  # slow, and the workspace's process does without
+    import ray  # slow, and `main` does without
 
-    started, entry, tail = time.monotonic(), None, deque(maxlen=20)
-    machine, address = ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address()
+    where = ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address()
+    started, tail = time.monotonic(), deque(maxlen=20)
     scratch, state = (Path(os.path.expandvars(place)).expanduser() for place in places)
-    cache = {"dir": f"{scratch}/cache", "type": "reflink,hardlink,symlink,copy"}
 
     def log(line: str) -> None:
         tail.append(line)
         logs.add.remote(name, line)
 
-    try:
-        for folder in state, scratch / "tmp":
-            folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder) as folder:
-            repo, result = Path(folder, "repo"), Path(folder, "entry.json")
-            with tarfile.open(fileobj=io.BytesIO(code)) as tar:
-                tar.extractall(repo, filter="data")
-            (repo / "dvc.lock").write_text(lock)
-            (repo / ".dvc/config.local").write_text("[core]\nno_scm = true\n")
-            (repo / "state").symlink_to(state)
-            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-            env = {"PATH": path, "OMP_NUM_THREADS": str(threads), "DVC_SITE_CACHE_DIR": folder}
-            args = [name, str(result), json.dumps({**config, "cache": cache})]
-            log(f"--- on {address}, {time.strftime('%F %T')}\n")
-            while run(args, repo, env, log) and AGAIN.search("".join(tail)):
-                time.sleep(10)
-            entry = json.loads(result.read_text()) if result.exists() else None
-    except OSError as error:
-        log(f"error: {error}\n")
-    return entry, "".join(tail), machine, address, time.monotonic() - started
+    log(f"--- on {where[1]}, {time.strftime('%F %T')}\n")
+    for folder in state, scratch / "tmp":
+        folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as folder:
+        subprocess.run(["tar", "xz"], cwd=folder, input=code, check=True)
+        Path(folder, "dvc.lock").write_text(lock)
+        Path(folder, ".dvc/config.local").write_text(config.format(scratch=scratch))
+        Path(folder, "state").symlink_to(state)
+        env = env | {"DVC_SITE_CACHE_DIR": f"{folder}/.dvc/site"}
+        while (status := run(name, folder, env, log)) and AGAIN.search("".join(tail)):
+            time.sleep(10)
+    return status, "".join(tail), *where, time.monotonic() - started
 
 
-def run(args: list[str], repo: Path, env: dict[str, str], log: Callable[[str], None]) -> int:
-    """Run `main` in a workspace; when this process is to end, it ends first. Its exit code."""
-    command, env = [sys.executable, "-m", "cluster.node", *args], {**os.environ, **env}
-    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
-    process = subprocess.Popen(command, cwd=repo, env=env, start_new_session=True, **out)
+def run(name: str, folder: str, env: dict[str, str], log: Callable[[str], None]) -> int:
+    """Run `main` in a workspace; it ends before this process does. Its exit code."""
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | env
+    how = {"cwd": folder, "env": env, "start_new_session": True, "errors": "replace"}
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen([sys.executable, "-m", "cluster.node", name], **how, **out)
     reader = Thread(target=lambda: [log(line) for line in process.stdout])
     reader.start()
     try:
@@ -101,49 +92,56 @@ def run(args: list[str], repo: Path, env: dict[str, str], log: Callable[[str], N
     return process.returncode
 
 
-def compute(repo: Repo, name: str) -> dict:
-    """Run a stage, unless the remote's run-cache knows it; its entry of dvc.lock.
-
-    What is missing of its inputs, exactly, is pulled first: `dvc repro --pull` would take a missing
-    one for an unchanged one. Outputs are pushed before the run-cache names them.
-    """
-    with lock_repo(repo):
-        [stage] = repo.stage.collect(name)
-        cache, remote = repo.cache.legacy, repo.cloud.get_remote_odb(hash_name="md5-dos2unix")
-        cache.makedirs(cache.path)
-        with Path(cache.path, "pulling").open("w") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)  # once a machine: others find it in the cache
-            if missing := [dep.def_path for dep in stage.deps if not dep.exists]:
-                patiently(repo.pull)(missing)
-        stage.save_deps()
-        key = _get_stage_hash(stage)
-        patiently(copy)(remote, cache, f"runs/{key[:2]}/{key}")
-        stage.run(pull=True)
-        stage.dump(update_pipeline=False)
-        patiently(repo.push)(name)
-        patiently(copy)(cache, remote, f"runs/{key[:2]}/{key}")
-        return to_single_stage_lockfile(stage)
-
-
-def copy(source: Any, target: Any, folder: str) -> None:
-    """Copy the files of a folder from one of DVC's stores to another."""
-    for file in source.fs.find(source.fs.join(source.path, folder)):
-        path = target.fs.join(target.path, folder, source.fs.name(file))
-        generic.copy(source.fs, file, target.fs, path)
-
-
 def main() -> None:
-    """Run a stage in this workspace, and write its entry of dvc.lock."""
-    name, result, config = sys.argv[1:]
+    """Run a stage in this workspace, or take it from the remote; what it made goes there."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # if the Ray worker is killed
     try:
-        with Repo(config=json.loads(config)) as repo:
-            Path(result).write_text(json.dumps(compute(repo, name)))
+        with Repo() as repo, lock_repo(repo):
+            [stage] = repo.stage.collect(sys.argv[1])
+            Path(repo.cache.legacy.path).mkdir(parents=True, exist_ok=True)
+            with Path(repo.cache.legacy.path, "pulling").open("w") as turn:
+                fcntl.flock(turn, fcntl.LOCK_EX)  # once a machine: others find it in the cache
+                if missing := [dep.def_path for dep in stage.deps if not dep.exists]:
+                    patiently(repo.pull)(missing)
+            if not patiently(restored)(stage):
+                stage.run()
+            stage.dump(update_pipeline=False)
+            patiently(repo.push)(sys.argv[1])
+            patiently(copy_runs)(stage, up=True)  # it names only what is there
     except DvcException as error:
         sys.exit(f"error: {error}")
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)  # the stage, if this process alone was asked to end
+
+
+def restored(stage: Stage) -> bool:
+    """Whether a stage is up to date, by itself or now from a run-cache, here or in the remote.
+
+    Not by `dvc repro --pull`, which takes a missing dependency for an unchanged one.
+    """
+    if not stage.changed():
+        return True
+    stage.cmd_changed |= stage.changed_deps()  # or DVC would restore what dvc.lock says
+    stage.save_deps()
+    copy_runs(stage, up=False)
+    stage.remove_outs()
+    try:
+        stage.repo.stage_cache.restore(stage, pull=True)
+    except RunCacheNotFoundError:
+        return False
+    stage.save()
+    return True
+
+
+def copy_runs(stage: Stage, *, up: bool) -> None:
+    """Copy what the run-cache has of a stage with its inputs, to the remote or from there."""
+    cache, key = stage.repo.cache.legacy, _get_stage_hash(stage)
+    remote = stage.repo.cloud.get_remote_odb(hash_name=cache.hash_name)
+    source, target = (cache, remote) if up else (remote, cache)
+    for file in source.fs.find(source.fs.join(source.path, "runs", key[:2], key)):
+        path = target.fs.join(target.path, "runs", key[:2], key, source.fs.name(file))
+        generic.copy(source.fs, file, target.fs, path)
 
 
 if __name__ == "__main__":
