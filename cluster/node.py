@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import json
 import os
 import re
 import signal
@@ -23,7 +24,7 @@ from dvc.stage import Stage
 from dvc.stage.cache import RunCacheNotFoundError, _get_stage_hash
 from funcy import retry
 
-from stages.common import run_stage
+from stages.common import forget_finished, run_stage
 
 # it still runs where it was sent before, or was asked to end by somebody else than the head
 AGAIN = re.compile(r"is in use: the same training runs already|exited with (143|-15)\n$")
@@ -32,17 +33,17 @@ patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be go
 
 
 def work(
-    name: str, lock: str, *, code: bytes, config: str, places: list[str], env: dict, logs: Any
-):
+    name: str, lock: str, *, code: bytes, config: dict, cpus: int, places: list[str], logs: Any
+) -> tuple[int, str, str, str, float]:
     """Run a stage in a workspace of its own. Ray carries this function to machines, by value.
 
     Args:
         name: of the stage.
         lock: what it needs of dvc.lock.
         code: the head's, as a tar file.
-        config: DVC's in a workspace, with {scratch}.
+        config: DVC's, its remote.
+        cpus: threads of a process.
         places: scratch folder, that of states; with `~` and variables of any machine.
-        env: variables for the stage.
         logs: actor that writes the stages' logs.
 
     Returns:
@@ -53,6 +54,7 @@ def work(
     where = ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address()
     started, tail = time.monotonic(), deque(maxlen=20)
     scratch, state = (Path(os.path.expandvars(place)).expanduser() for place in places)
+    cache = {"dir": f"{scratch}/cache", "type": "reflink,hardlink,symlink,copy"}
 
     def log(line: str) -> None:
         tail.append(line)
@@ -64,20 +66,24 @@ def work(
     with TemporaryDirectory(dir=folder) as folder:
         subprocess.run(["tar", "xz"], cwd=folder, input=code, check=True)
         Path(folder, "dvc.lock").write_text(lock)
-        Path(folder, ".dvc/config.local").write_text(config.format(scratch=scratch))
+        Path(folder, ".dvc/config.local").write_text("[core]\nno_scm = true\n")
         Path(folder, "state").symlink_to(state)
-        env = env | {"DVC_SITE_CACHE_DIR": f"{folder}/.dvc/site"}
-        while (status := run(name, folder, env, log)) and AGAIN.search("".join(tail)):
+        env = os.environ | {
+            "OMP_NUM_THREADS": str(cpus),
+            "DVC_SITE_CACHE_DIR": f"{folder}/.dvc/site",
+        }
+        env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+        args = [name, json.dumps(config | {"cache": cache})]
+        while (status := run(args, folder, env, log)) and AGAIN.search("".join(tail)):
             time.sleep(10)
     return status, "".join(tail), *where, time.monotonic() - started
 
 
-def run(name: str, folder: str, env: dict[str, str], log: Callable[[str], None]) -> int:
+def run(args: list[str], folder: str, env: dict[str, str], log: Callable[[str], None]) -> int:
     """Run `main` in a workspace; it ends before this process does. Its exit code."""
-    env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | env
-    how = {"cwd": folder, "env": env, "start_new_session": True, "errors": "replace"}
-    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen([sys.executable, "-m", "cluster.node", name], **how, **out)
+    command = [sys.executable, "-m", "cluster.node", *args]
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
+    process = subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **out)
     reader = Thread(target=lambda: [log(line) for line in process.stdout])
     reader.start()
     try:
@@ -96,7 +102,7 @@ def main() -> None:
     """Run a stage in this workspace, or take it from the remote; what it made goes there."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # if the Ray worker is killed
     try:
-        with Repo() as repo, lock_repo(repo):
+        with Repo(config=json.loads(sys.argv[2])) as repo, lock_repo(repo):
             [stage] = repo.stage.collect(sys.argv[1])
             Path(repo.cache.legacy.path).mkdir(parents=True, exist_ok=True)
             with Path(repo.cache.legacy.path, "pulling").open("w") as turn:
@@ -108,6 +114,7 @@ def main() -> None:
             stage.dump(update_pipeline=False)
             patiently(repo.push)(sys.argv[1])
             patiently(copy_runs)(stage, up=True)  # it names only what is there
+            forget_finished(*(Path(out.def_path) for out in stage.outs))
     except DvcException as error:
         sys.exit(f"error: {error}")
     finally:
