@@ -68,7 +68,7 @@ class Logs:
 
 
 class Head:
-    """Stages as they stand, targets with what they need: run here first, away, and here last."""
+    """Stages as they stand, `targets` with what they need: here first, away, and here last."""
 
     def __init__(self, targets: list[str], config: dict) -> None:
         self.repo, self.started = Repo(config=config), time.monotonic()
@@ -79,36 +79,35 @@ class Head:
             away = stage.cmd.startswith(AWAY)
             (self.away if away else self.last if after else self.first).append(stage)
         self.left = dict.fromkeys(self.away)  # not done, in order
-        self.stored: set[Stage] = set()  # whose outputs the remote has
         self.tried_on: dict[Stage, list[str]] = defaultdict(list)  # machines
 
-    def run(self, tries: int, cpus: int, gpus: list[float], **options: Any) -> list[Stage]:
-        """Run what is not up to date of `away`; those that failed, or need one that did.
+    def run(self, tries: int, gpus: tuple[float, float], **options: Any) -> None:
+        """Run what is not up to date of `away`, as far as nothing fails for good.
 
         Args:
             tries: how often a stage may fail, each time on another machine if there is one.
-            cpus: that a stage takes.
             gpus: that a training takes, and an evaluation.
             options: of `cluster.node.work`.
         """
-        work, running = ray.remote(max_retries=-1, num_cpus=cpus)(node.work), {}
         tar = subprocess.run(CODE, shell=True, capture_output=True, check=True).stdout
-        options["code"] = ray.put(tar)
+        work = ray.remote(max_retries=-1, num_cpus=options["cpus"])(node.work)
+        options["code"], running = ray.put(tar), {}
+        self.repo.push(names(self.first))
         try:
             while True:
                 for stage in self.ready(tries, running.values()):
-                    tried = ",".join(self.tried_on[stage]) or "none"
+                    machines = f"!in({','.join(self.tried_on[stage]) or 'none'})"
                     task = work.options(
                         name=stage.addressing,
                         num_gpus=gpus[stage.cmd.startswith(AWAY[1])],
-                        label_selector={"ray.io/node-id": f"!in({tried})"},
+                        label_selector={"ray.io/node-id": machines},
                         fallback_strategy=[{"label_selector": {}}],
                     )
-                    entries = dict(ChainMap(*(to_lockfile(need) for need in self.needs[stage])))
+                    entries = dict(ChainMap(*map(to_lockfile, self.needs[stage])))
                     lock = json.dumps({"schema": "2.0", "stages": entries})
-                    running[task.remote(stage.addressing, lock, cpus=cpus, **options)] = stage
+                    running[task.remote(stage.addressing, lock, **options)] = stage
                 if not running:
-                    return list(self.left)
+                    return
                 ray.wait(list(running))
                 ended, _ = ray.wait(list(running), num_returns=len(running), timeout=0)
                 self.receive({running.pop(ref): ray.get(ref) for ref in ended})
@@ -118,39 +117,31 @@ class Head:
             ray.wait(list(running), num_returns=len(running) or 1, timeout=GRACE)
 
     def ready(self, tries: int, running: Iterable[Stage]) -> list[Stage]:
-        """Stages to send: not up to date, with all they need done, and that in the remote."""
+        """Stages to send: not up to date, with all that they need done, and that in the remote."""
         while True:
             waiting = [stage for stage in self.left if stage not in running]
             waiting = [stage for stage in waiting if not self.needs[stage] & self.left.keys()]
-            if not self.take_up(waiting):
-                break
-        ready = [stage for stage in waiting if len(self.tried_on[stage]) < tries]
-        if lacking := set().union(*(self.needs[stage] for stage in ready)) - self.stored:
-            self.repo.push([stage.addressing for stage in lacking])
-            self.stored |= lacking
-        return ready
+            if not (done := self.take_up(waiting)):
+                return [stage for stage in waiting if len(self.tried_on[stage]) < tries]
+            self.repo.push(names(done))
 
     def take_up(self, stages: Iterable[Stage]) -> list[Stage]:
         """Bring up to date what need not run, as if it had run here; which of the stages it is."""
         with self.repo.lock:
             done = [stage for stage in stages if node.patiently(node.restored)(stage)]
-            lock = load_yaml(LOCK) if LOCK.exists() else {"schema": "2.0", "stages": {}}
-            before = dict(lock["stages"])
+            lock = load_yaml(LOCK)
             for stage in done:
                 lock["stages"] |= to_lockfile(stage)
                 del self.left[stage]
-            if lock["stages"] != before:
-                write_whole(LOCK, dumps_yaml(lock).encode())  # which no kill cuts off
+            write_whole(LOCK, dumps_yaml(lock).encode())  # which no kill cuts off
         return done
 
     def receive(self, outcomes: dict[Stage, tuple]) -> None:
         """Take up what has been made; say what is done, and what has failed."""
         done = self.take_up([stage for stage, (status, *_) in outcomes.items() if not status])
-        self.stored.update(done)
-        pace = (time.monotonic() - self.started) / max(1, len(self.away) - len(self.left))
-        rest = (
-            f"{len(self.left)} left, about {timedelta(seconds=round(len(self.left) * pace))} to go"
-        )
+        left = len(self.left)
+        pace = (time.monotonic() - self.started) / max(1, len(self.away) - left)
+        rest = f"{left} left, about {timedelta(seconds=round(left * pace))} to go"
         for stage, (status, log, machine, address, seconds) in outcomes.items():
             self.tried_on[stage].append(machine)
             end = rest if stage in done else f"failed ({status}):\n{log}"
@@ -163,27 +154,6 @@ def names(stages: Iterable[Stage]) -> list[str]:
     return [stage.addressing for stage in stages]
 
 
-def connect(args: argparse.Namespace) -> dict[str, Any]:
-    """Connect to Ray's cluster, or start one that only this machine reaches.
-
-    Returns:
-        How stages run there: options of `Head.run`.
-    """
-    cpus, tries, total = args.cpus, 3, None
-    places = [args.scratch, args.state or f"{args.scratch}/state"]
-    if not args.address:
-        cpus, tries = CORES // args.jobs or 1, 1
-        places, total = [str(Path(".dvc").absolute()), str(STATE.absolute())], args.jobs * cpus
-        ray_constants.ENABLE_RAY_CLUSTER = False  # or its ports would not be on loopback
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    context = ray.init(args.address or "local", num_cpus=total, **quiet)
-    say(f"Ray's dashboard: {context.dashboard_url or 'none'}", sys.stdout)
-    here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
-    logs = Logs.options(label_selector=here).remote(LOGS.absolute())
-    return {"tries": tries, "cpus": cpus, "places": places, "logs": logs}
-
-
 def reproduce(args: argparse.Namespace) -> None:
     """Run what is not up to date: what comes first here, the rest away, and the report here."""
     for file, overrides in to_path_overrides(args.set_param).items():
@@ -191,27 +161,35 @@ def reproduce(args: argparse.Namespace) -> None:
     params, targets = load_params(), args.stages or ["dvc.yaml"]
     if ":" in params.device:
         raise ValueError(f"params.yaml: device: {params.device} is for Ray to choose; write cuda")
-    with Repo() as repo:  # on one machine DVC's cache is also the remote, and nothing is copied
-        remote = repo.config["core"].get("remote") if args.address else "cache"
-        if not remote:
-            raise ValueError("results travel by DVC's remote: dvc remote add --default NAME URL")
-        url = repo.config["remote"][remote]["url"] if args.address else repo.cache.legacy.path
+    cpus, tries, total = args.cpus, 3, None
+    places = [args.scratch, args.state or f"{args.scratch}/state"]
+    with Repo() as repo:
+        remote = repo.config["core"].get("remote")
+        url = remote and repo.config["remote"][remote]["url"]
+        if not args.address:  # DVC's cache is that of the workspaces, and the remote: no copies
+            cpus, tries, remote, url = CORES // args.jobs or 1, 1, "cache", repo.cache.legacy.path
+            places, total = [repo.dvc_dir, str(STATE.absolute())], args.jobs * cpus
+            ray_constants.ENABLE_RAY_CLUSTER = False  # or Ray's ports would not be on loopback
+    if not remote:
+        raise ValueError("results travel by DVC's remote: dvc remote add --default NAME URL")
     config = {"core": {"remote": remote}, "remote": {remote: {"url": url}}}
     head = Head(targets, config)
     if head.first:
         head.repo.reproduce(names(head.first))
-    options = connect(args)
-    gpus = args.gpus if params.device != "cpu" and ray.cluster_resources().get("GPU") else 0
-    each = gpus * params.train.devices, gpus
-    left = Head(targets, config).run(gpus=each, config=config, **options)
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    context = ray.init(args.address or "local", num_cpus=total, **quiet)
+    say(f"Ray's dashboard: {context.dashboard_url or 'none'}", sys.stdout)
+    here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+    logs = Logs.options(label_selector=here).remote(LOGS.absolute())
+    share = args.gpus if params.device != "cpu" and ray.cluster_resources().get("GPU") else 0
+    gpus, how = (share * params.train.devices, share), {"places": places, "config": config}
+    Head(targets, config).run(tries, gpus, cpus=cpus, logs=logs, **how)
     ray.shutdown()
-    if left:
-        raise ValueError(f"not done: {', '.join(names(left))}; logs are in {LOGS}")
     head = Head(targets, config)
     with head.repo.lock:
         changed = [stage for stage in head.away if stage.changed()]
     if changed:
-        raise ValueError(f"{', '.join(names(changed))} changed meanwhile: run this once more")
+        raise ValueError(f"not up to date: {', '.join(names(changed))}; logs are in {LOGS}")
     if head.last:
         head.repo.reproduce(names(head.last), single_item=True)
     if args.set_param:

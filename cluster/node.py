@@ -1,17 +1,14 @@
 """What a machine does for a stage: `work` in a Ray worker, `main` in a workspace of its own."""
 
-import ctypes
 import fcntl
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -28,13 +25,12 @@ from stages.common import forget_finished, run_stage
 
 # it still runs where it was sent before, or was asked to end by somebody else than the head
 AGAIN = re.compile(r"is in use: the same training runs already|exited with (143|-15)\n$")
-PR_SET_PDEATHSIG = 1
 patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be gone for a minute
 
 
 def work(
-    name: str, lock: str, *, code: bytes, config: dict, cpus: int, places: list[str], logs: Any
-) -> tuple[int, str, str, str, float]:
+    name: str, lock: str, code: bytes, config: dict, cpus: int, places: list, logs: Any
+) -> tuple:
     """Run a stage in a workspace of its own. Ray carries this function to machines, by value.
 
     Args:
@@ -52,58 +48,57 @@ def work(
     import ray  # slow, and `main` does without
 
     where = ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address()
-    started, tail = time.monotonic(), deque(maxlen=20)
-    scratch, state = (Path(os.path.expandvars(place)).expanduser() for place in places)
-    cache = {"dir": f"{scratch}/cache", "type": "reflink,hardlink,symlink,copy"}
+    started, status, tail = time.monotonic(), 1, deque(maxlen=20)
 
     def log(line: str) -> None:
         tail.append(line)
         logs.add.remote(name, line)
 
     log(f"--- on {where[1]}, {time.strftime('%F %T')}\n")
-    for folder in state, scratch / "tmp":
-        folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder) as folder:
-        subprocess.run(["tar", "xz"], cwd=folder, input=code, check=True)
-        Path(folder, "dvc.lock").write_text(lock)
-        Path(folder, ".dvc/config.local").write_text("[core]\nno_scm = true\n")
-        Path(folder, "state").symlink_to(state)
-        env = os.environ | {
-            "OMP_NUM_THREADS": str(cpus),
-            "DVC_SITE_CACHE_DIR": f"{folder}/.dvc/site",
-        }
-        env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
-        args = [name, json.dumps(config | {"cache": cache})]
-        while (status := run(args, folder, env, log)) and AGAIN.search("".join(tail)):
-            time.sleep(10)
+    try:
+        scratch, state = (Path(os.path.expandvars(place)).expanduser() for place in places)
+        for folder in state, scratch / "tmp":
+            folder.mkdir(parents=True, exist_ok=True)
+        cache = {"dir": f"{scratch}/cache", "type": "reflink,hardlink,symlink,copy"}
+        args = [sys.executable, "-m", "cluster.node", name, json.dumps(config | {"cache": cache})]
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        env = {"DVC_STAGE": name, "OMP_NUM_THREADS": str(cpus), "PATH": path}
+        with TemporaryDirectory(dir=folder) as folder:
+            subprocess.run(["tar", "xz"], cwd=folder, input=code, check=True)
+            Path(folder, "dvc.lock").write_text(lock)
+            Path(folder, ".dvc/config.local").write_text("[core]\nno_scm = true\n")
+            Path(folder, "state").symlink_to(state)
+            env["DVC_SITE_CACHE_DIR"] = f"{folder}/.dvc/site"
+            while (status := run(args, folder, env, log)) and AGAIN.search("".join(tail)):
+                time.sleep(10)
+    except (OSError, subprocess.CalledProcessError) as error:
+        log(f"error: {error}\n")
     return status, "".join(tail), *where, time.monotonic() - started
 
 
 def run(args: list[str], folder: str, env: dict[str, str], log: Callable[[str], None]) -> int:
-    """Run `main` in a workspace; it ends before this process does. Its exit code."""
-    command = [sys.executable, "-m", "cluster.node", *args]
-    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
-    process = subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **out)
+    """Run a command, whose end is waited for also if this process is to end; its exit code."""
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
+    process = subprocess.Popen(
+        args, cwd=folder, env=os.environ | env, start_new_session=True, **how
+    )
     reader = Thread(target=lambda: [log(line) for line in process.stdout])
     reader.start()
     try:
-        while process.poll() is None:
-            time.sleep(0.1)  # Ray cancels between two steps of Python, not within a wait
+        while reader.is_alive():
+            reader.join(0.1)  # Ray cancels between two steps of Python, not within a wait
     finally:
         process.terminate()
-        process.wait()
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)  # what it left, if it was killed
-        reader.join()  # until all of them have ended
-    return process.returncode
+        reader.join()  # until all that it has started have ended
+    return process.wait()
 
 
 def main() -> None:
     """Run a stage in this workspace, or take it from the remote; what it made goes there."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # if the Ray worker is killed
+    name, config = sys.argv[1:]
     try:
-        with Repo(config=json.loads(sys.argv[2])) as repo, lock_repo(repo):
-            [stage] = repo.stage.collect(sys.argv[1])
+        with Repo(config=json.loads(config)) as repo, lock_repo(repo):
+            [stage] = repo.stage.collect(name)
             Path(repo.cache.legacy.path).mkdir(parents=True, exist_ok=True)
             with Path(repo.cache.legacy.path, "pulling").open("w") as turn:
                 fcntl.flock(turn, fcntl.LOCK_EX)  # once a machine: others find it in the cache
@@ -112,14 +107,11 @@ def main() -> None:
             if not patiently(restored)(stage):
                 stage.run()
             stage.dump(update_pipeline=False)
-            patiently(repo.push)(sys.argv[1])
+            patiently(repo.push)(name)
             patiently(copy_runs)(stage, up=True)  # it names only what is there
             forget_finished(*(Path(out.def_path) for out in stage.outs))
     except DvcException as error:
         sys.exit(f"error: {error}")
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.killpg(0, signal.SIGTERM)  # the stage, if this process alone was asked to end
 
 
 def restored(stage: Stage) -> bool:
