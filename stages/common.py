@@ -1,5 +1,6 @@
 """What every stage does: read its parameters, and end on bad input with one line."""
 
+import ctypes
 import os
 import platform
 import shutil
@@ -28,6 +29,7 @@ ARRAYS = Path("data/arrays")
 RESULTS = Path("results")
 REPORTS = Path("reports")
 STATE = Path("state")
+PR_SET_PDEATHSIG = 1  # of Linux
 FINISHED = "finished"  # file in a training's state that names the folder of its model
 
 # what decides whether a stage starts, where it runs and what it says: in no deps of dvc.yaml (but
@@ -144,7 +146,7 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     """Run a stage; bad input and lack of memory end it with one line on stderr and exit code 1.
 
     SIGTERM, SIGHUP and Ctrl-C end it with exit codes 143, 129 and 130, once what is half written
-    is removed.
+    is removed. DVC's death is a SIGTERM, too.
 
     Args:
         main: the stage.
@@ -152,6 +154,8 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     """
     for number in ending_signals():
         signal.signal(number, _terminate)
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":  # no stage outlives its DVC
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         main()
     except FileNotFoundError as error:

@@ -88,7 +88,8 @@ def copy_files(source: Path, target: Path) -> None:
 class StopRequest:
     """Notes the first SIGTERM, SIGHUP or Ctrl-C, so that a training can save its state.
 
-    The second one ends it.
+    A second Ctrl-C ends it. SIGTERM may come several times: by a cluster that signals every process,
+    and by the death of its parent.
 
     Attributes:
         signal: that was noted; 0 before.
@@ -107,9 +108,9 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal:
+        if self.signal and number == signal.SIGINT:
             sys.exit(128 + number)
-        self.signal = number
+        self.signal = self.signal or number
 
 
 @contextmanager
