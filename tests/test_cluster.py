@@ -7,6 +7,8 @@ import pytest
 from machines import Machines
 from shell import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory):
