@@ -16,7 +16,7 @@ from cssr.paper import MODELS
 def scores() -> dict[str, dict[str, float]]:
     if Path("params.yaml").read_text() != Path("presets/demo.yaml").read_text():
         pytest.skip("params.yaml is not the demo preset")
-    files = {model: Path("results", model, "metrics.json") for model in MODELS}
+    files = {model: Path("results/seed-0", model, "metrics.json") for model in MODELS}
     if not all(file.exists() for file in files.values()):
         pytest.skip("no results of the demo: run `make repro` first")
     return {model: json.loads(file.read_text())["test"] for model, file in files.items()}
