@@ -12,9 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import Any
 
-from dvc.exceptions import DvcException
 from dvc.fs import generic
 from dvc.repo import Repo, lock_repo
 from dvc.stage import Stage
@@ -24,26 +22,16 @@ from funcy import retry
 from stages.common import forget_finished, run_stage
 
 # it still runs where it was sent before, or was asked to end by somebody else than the head
-AGAIN = re.compile(r"is in use: the same training runs already|exited with (143|-15)\n$")
+AGAIN = re.compile(r"(is in use: the same training runs already.*\n.*|exited with (143|-15))\n$")
 patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be gone for a minute
 
 
-def work(
-    name: str, lock: str, code: bytes, config: dict, cpus: int, places: list, logs: Any
-) -> tuple:
+def work(name: str, lock: str, code: bytes, remote: dict, cpus: int, places: list, logs: tuple):
     """Run a stage in a workspace of its own. Ray carries this function to machines, by value.
 
-    Args:
-        name: of the stage.
-        lock: what it needs of dvc.lock.
-        code: the head's, as a tar file.
-        config: DVC's, its remote.
-        cpus: threads of a process.
-        places: scratch folder, that of states; with `~` and variables of any machine.
-        logs: actor that writes the stages' logs.
-
-    Returns:
-        Exit code, end of the log, Ray's name of the machine, its address, seconds.
+    It takes what the stage needs of dvc.lock, the code as a tar file, DVC's remote, threads, folders
+    for work and states (`~` and variables are the machine's), and an actor for logs with its folder.
+    It gives exit code, the log's end, Ray's name of the machine, its address, seconds.
     """
     import ray  # slow, and `main` does without
 
@@ -52,7 +40,7 @@ def work(
 
     def log(line: str) -> None:
         tail.append(line)
-        logs.add.remote(name, line)
+        logs[0].add.remote(f"{logs[1]}/{name}.txt", line)
 
     log(f"--- on {where[1]}, {time.strftime('%F %T')}\n")
     try:
@@ -60,16 +48,15 @@ def work(
         for folder in state, scratch / "tmp":
             folder.mkdir(parents=True, exist_ok=True)
         cache = {"dir": f"{scratch}/cache", "type": "reflink,hardlink,symlink,copy"}
-        args = [sys.executable, "-m", "cluster.node", name, json.dumps(config | {"cache": cache})]
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        env = {"DVC_STAGE": name, "OMP_NUM_THREADS": str(cpus), "PATH": path}
+        repo = json.dumps(remote | {"config": {"cache": cache}})
+        env = {"DVC_STAGE": name, "DVC_SITE_CACHE_DIR": ".dvc/site", "OMP_NUM_THREADS": str(cpus)}
+        env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with TemporaryDirectory(dir=folder) as folder:
             subprocess.run(["tar", "xz"], cwd=folder, input=code, check=True)
             Path(folder, "dvc.lock").write_text(lock)
             Path(folder, ".dvc/config.local").write_text("[core]\nno_scm = true\n")
             Path(folder, "state").symlink_to(state)
-            env["DVC_SITE_CACHE_DIR"] = f"{folder}/.dvc/site"
-            while (status := run(args, folder, env, log)) and AGAIN.search("".join(tail)):
+            while (status := run([name, repo], folder, env, log)) and AGAIN.search("".join(tail)):
                 time.sleep(10)
     except (OSError, subprocess.CalledProcessError) as error:
         log(f"error: {error}\n")
@@ -77,11 +64,10 @@ def work(
 
 
 def run(args: list[str], folder: str, env: dict[str, str], log: Callable[[str], None]) -> int:
-    """Run a command, whose end is waited for also if this process is to end; its exit code."""
+    """Run `main`, whose end is waited for also if this process is to end; its exit code."""
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
-    process = subprocess.Popen(
-        args, cwd=folder, env=os.environ | env, start_new_session=True, **how
-    )
+    how |= {"cwd": folder, "env": os.environ | env, "start_new_session": True}
+    process = subprocess.Popen([sys.executable, "-m", "cluster.node", *args], **how)
     reader = Thread(target=lambda: [log(line) for line in process.stdout])
     reader.start()
     try:
@@ -95,30 +81,22 @@ def run(args: list[str], folder: str, env: dict[str, str], log: Callable[[str], 
 
 def main() -> None:
     """Run a stage in this workspace, or take it from the remote; what it made goes there."""
-    name, config = sys.argv[1:]
-    try:
-        with Repo(config=json.loads(config)) as repo, lock_repo(repo):
-            [stage] = repo.stage.collect(name)
-            Path(repo.cache.legacy.path).mkdir(parents=True, exist_ok=True)
-            with Path(repo.cache.legacy.path, "pulling").open("w") as turn:
-                fcntl.flock(turn, fcntl.LOCK_EX)  # once a machine: others find it in the cache
-                if missing := [dep.def_path for dep in stage.deps if not dep.exists]:
-                    patiently(repo.pull)(missing)
-            if not patiently(restored)(stage):
-                stage.run()
-            stage.dump(update_pipeline=False)
-            patiently(repo.push)(name)
-            patiently(copy_runs)(stage, up=True)  # it names only what is there
-            forget_finished(*(Path(out.def_path) for out in stage.outs))
-    except DvcException as error:
-        sys.exit(f"error: {error}")
+    with Repo(**json.loads(sys.argv[2])) as repo, lock_repo(repo):
+        [stage] = repo.stage.collect(sys.argv[1])
+        with Path("../pulling").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)  # once a machine: others find it in the cache
+            if missing := [dep.def_path for dep in stage.deps if not dep.exists]:
+                patiently(repo.pull)(missing)
+        if not patiently(restored)(stage):
+            stage.run()
+        stage.dump(update_pipeline=False)
+        patiently(repo.push)(stage.addressing)
+        patiently(copy_runs)(stage, up=True)  # it names only what is there
+        forget_finished(*(Path(out.def_path) for out in stage.outs))
 
 
 def restored(stage: Stage) -> bool:
-    """Whether a stage is up to date, by itself or now from a run-cache, here or in the remote.
-
-    Not by `dvc repro --pull`, which takes a missing dependency for an unchanged one.
-    """
+    """Whether a stage is up to date, by itself or now from a run-cache, here or in the remote."""
     if not stage.changed():
         return True
     stage.cmd_changed |= stage.changed_deps()  # or DVC would restore what dvc.lock says

@@ -167,6 +167,8 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     except ValueError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     except Exception as error:  # PyTorch's, OpenCV's and Python's have no common class
+        if type(error).__module__.startswith(("dvc.", "ray.")):  # slow to import
+            sys.exit(f"error: {' '.join(str(error).split())}")
         if not ran_out_of_memory(error):
             raise
         sys.exit(f"error: not enough memory; try {less_memory}")

@@ -88,8 +88,8 @@ def copy_files(source: Path, target: Path) -> None:
 class StopRequest:
     """Notes the first SIGTERM, SIGHUP or Ctrl-C, so that a training can save its state.
 
-    A second Ctrl-C ends it. SIGTERM may come several times: by a cluster that signals every process,
-    and by the death of its parent.
+    A second Ctrl-C ends it. SIGTERM may come several times: from a cluster that signals every
+    process, and by the death of the one that started this.
 
     Attributes:
         signal: that was noted; 0 before.
