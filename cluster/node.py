@@ -29,9 +29,9 @@ patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be go
 def work(name: str, lock: str, code: bytes, remote: dict, cpus: int, places: list, logs: tuple):
     """Run a stage in a workspace of its own. Ray carries this function to machines, by value.
 
-    It takes what the stage needs of dvc.lock, the code as a tar file, DVC's remote, threads, folders
-    for work and states (`~` and variables are the machine's), and an actor for logs with its folder.
-    It gives exit code, the log's end, Ray's name of the machine, its address, seconds.
+    It takes what the stage needs of dvc.lock, the code as a tar file, DVC's remote, threads, places
+    for work and states (`~` and variables are the machine's), an actor for logs and its folder; it
+    gives exit code, the log's end, Ray's name of the machine, its address, seconds.
     """
     import ray  # slow, and `main` does without
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -62,7 +61,9 @@ class Machines:
             pytest.skip("no right to make network namespaces")
         sh(f"ip -n {self.net}h link set lo up")
         sh(f"ip -n {self.net}h link add bridge type bridge")
-        sh(f"ip -n {self.net}h addr add {HEAD}/24 dev bridge && ip -n {self.net}h link set bridge up")
+        sh(
+            f"ip -n {self.net}h addr add {HEAD}/24 dev bridge && ip -n {self.net}h link set bridge up"
+        )
         for k in range(1, self.number + 1):
             sh(f"ip netns add {self.net}m{k} && ip -n {self.net}m{k} link set lo up")
             sh(f"ip link add to{k} netns {self.net}h type veth peer name eth0 netns {self.net}m{k}")
@@ -88,7 +89,11 @@ class Machines:
         home = self.folder / f"machine{k}"
         (home / "ray").mkdir(parents=True, exist_ok=True)
         name = f"{self.net}m{k}" if k else f"{self.net}h"
-        role = f"--address={HEAD}:6379 --num-cpus=1" if k else "--head --port=6379 --num-cpus=0 --include-dashboard=false"
+        role = (
+            f"--address={HEAD}:6379 --num-cpus=1"
+            if k
+            else "--head --port=6379 --num-cpus=0 --include-dashboard=false"
+        )
         own = "unshare --mount --pid --fork --kill-child --mount-proc" if k else ""
         ray = f"ray start {role} --node-ip-address=10.77.0.{k + 1} --block"
         mount = f"mount --bind {home}/ray {self.tmp} && " if k else ""
