@@ -1,4 +1,4 @@
-# make repro   sets everything up and regenerates every result
+# make repro   sets everything up and regenerates every result; JOBS=2: two stages at a time
 # make test    sets everything up and runs the tests
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -14,12 +14,12 @@ setup: .venv/installed
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# With JOBS=2, each stage has half of the cores
 repro: setup
-	dvc repro
+	$(if $(filter-out 1,$(JOBS)),python -m cluster --cpus $$(( ($$(nproc) + $(JOBS) - 1) / $(JOBS) )),dvc repro)
 
 # Files of tests run side by side, so that each process has one thread: make test JOBS=4
-JOBS ?= 2
-PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile
 test: setup
 	$(PYTEST) -m "not slow"
 
@@ -42,7 +42,7 @@ results: setup
 	python -m stages.preset $(PRESET)
 	dvc repro
 	python -m benchmarks.queue_variations
-	dvc exp run --run-all --jobs $(JOBS)
+	dvc exp run --run-all --jobs $(or $(JOBS),2)
 	python -m stages.variations
 	python -m benchmarks.publish_results
 

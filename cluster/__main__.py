@@ -56,10 +56,9 @@ class Head:
         self.tried_on: dict[Stage, list[str]] = {stage: [] for stage in self.away}  # machines
 
     def run(self, tries: int, gpus: tuple[float, float], **options: object) -> None:
-        """Run what is not up to date of `away`.
+        """Run what is not up to date of `away`, with options of `cluster.node.work`.
 
-        `tries` are had on as many machines as there are; `gpus` are those of a training and of an
-        evaluation; `options` those of `cluster.node.work`.
+        `tries` are on other machines if there are any; `gpus` of a training and of an evaluation.
         """
         options["code"] = ray.put(subprocess.check_output(CODE, shell=True))
         work, running = ray.remote(max_retries=-1, num_cpus=options["cpus"])(node.work), {}

@@ -29,10 +29,9 @@ patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be go
 def work(name: str, lock: str, code: bytes, remote: dict, cpus: int, places: list, logs: tuple):
     """Run a stage in a workspace of its own. Ray carries this function to machines, by value.
 
-    It takes what the stage needs of dvc.lock, the head's code as a tar file, DVC's remote, threads
-    of a process, folders for work and states (`~` and variables are the machine's), and an actor
-    for logs with its folder; it gives exit code, the log's end, Ray's name of the machine, its
-    address, seconds.
+    It takes what the stage needs of dvc.lock, the code as a tar file, DVC's remote, threads, places
+    for work and states (`~` and variables are the machine's), an actor for logs and its folder; it
+    gives exit code, the log's end, Ray's name of the machine, its address, seconds.
     """
     import ray  # slow, and `main` does without
 
@@ -50,14 +49,13 @@ def work(name: str, lock: str, code: bytes, remote: dict, cpus: int, places: lis
             folder.mkdir(parents=True, exist_ok=True)
         cache = {"dir": f"{scratch}/cache", "type": "reflink,hardlink,symlink,copy"}
         repo = json.dumps(remote | {"config": {"cache": cache}})
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        env = {"DVC_STAGE": name, "OMP_NUM_THREADS": str(cpus), "PATH": path}
+        env = {"DVC_STAGE": name, "DVC_SITE_CACHE_DIR": ".dvc/site", "OMP_NUM_THREADS": str(cpus)}
+        env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with TemporaryDirectory(dir=folder) as folder:
             subprocess.run(["tar", "xz"], cwd=folder, input=code, check=True)
             Path(folder, "dvc.lock").write_text(lock)
             Path(folder, ".dvc/config.local").write_text("[core]\nno_scm = true\n")
             Path(folder, "state").symlink_to(state)
-            env["DVC_SITE_CACHE_DIR"] = f"{folder}/.dvc/site"
             while (status := run([name, repo], folder, env, log)) and AGAIN.search("".join(tail)):
                 time.sleep(10)
     except (OSError, subprocess.CalledProcessError) as error:

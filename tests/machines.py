@@ -88,8 +88,11 @@ class Machines:
         home = self.folder / f"machine{k}"
         (home / "ray").mkdir(parents=True, exist_ok=True)
         name = f"{self.net}m{k}" if k else f"{self.net}h"
-        role = f"--address={HEAD}:6379 --num-cpus=1"
-        role = role if k else "--head --port=6379 --num-cpus=0 --include-dashboard=false"
+        role = (
+            f"--address={HEAD}:6379 --num-cpus=1"
+            if k
+            else "--head --port=6379 --num-cpus=0 --include-dashboard=false"
+        )
         own = "unshare --mount --pid --fork --kill-child --mount-proc" if k else ""
         ray = f"ray start {role} --node-ip-address=10.77.0.{k + 1} --block"
         mount = f"mount --bind {home}/ray {self.tmp} && " if k else ""

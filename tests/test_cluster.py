@@ -24,8 +24,11 @@ def with_remote(repo: Path, remote: Path) -> Path:
 def starts(repo: Path) -> list[str]:
     """Stages that were begun elsewhere, as often as they were."""
     logs = (repo / "state/logs").glob("*.txt")
-    begun = r"^Running stage '(.*)':"
-    return [name for log in logs for name in re.findall(begun, log.read_text(), re.MULTILINE)]
+    return [
+        name
+        for log in logs
+        for name in re.findall(r"^Running stage '(.*)':", log.read_text(), re.M)
+    ]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
