@@ -13,7 +13,7 @@ from cssr.paper import CONVENTIONAL, LOSSES, MODELS, PROPOSED
 from cssr.report.bootstrap import Estimate
 from cssr.report.curves import FAINT, STYLE, look_of, save
 from cssr.report.results import Result, Results
-from cssr.report.tables import ABSENT, markdown_lines
+from cssr.report.tables import ABSENT, markdown_sections
 
 TITLE = "The paper's claims"
 NOTES = (
@@ -70,11 +70,7 @@ def claims_page(results: Results, *, header: Sequence[str]) -> str:
         "AIU over β": (["loss", *over], _aiu_rows(results, betas)),
         "PSNR [dB] of losses compared": (["difference", *over], _psnr_pair_rows(results, betas)),
     }
-    lines = [f"- {line}" for line in (*header, *NOTES)]
-    blocks = [f"# {TITLE}", "\n".join(lines)]
-    for name, (headings, rows) in sections.items():
-        blocks += [f"## {name}", "\n".join(markdown_lines(headings, rows))]
-    return "\n\n".join(blocks) + "\n"
+    return markdown_sections(TITLE, [*header, *NOTES], sections)
 
 
 def estimates(results: Results, one: Result, other: Result | None = None) -> list[str]:
@@ -137,7 +133,7 @@ def _draw_differences(
         axes.plot(found.seeds, [y + 0.3] * len(found.seeds), "|", color="black", ms=6, mew=0.8)
     titles = [MODELS[name] if name in MODELS else _loss_title(results, name) for name in rows]
     means = [result.test["aiu"] for result in rows.values()]
-    labels = [f"{title}  {mean:.3f}" for title, mean in zip(titles, means, strict=True)]
+    labels = [f"{row}  {mean:.3f}" for row, mean in zip(titles, means, strict=True)]
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
     axes.set_xlabel(f"AIU, less that of {title}, {other.test['aiu']:.3f}")

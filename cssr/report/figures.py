@@ -8,7 +8,8 @@ from cssr.paper import LOSSES, MODELS
 from cssr.report.claims import save_claims
 from cssr.report.curves import Spread, draw_over_beta, draw_over_threshold, save
 from cssr.report.grids import save_comparison, save_samples
-from cssr.report.results import OF_HR, Result, Results
+from cssr.report.letters import OF_HR
+from cssr.report.results import Result, Results
 from cssr.report.tables import write_series
 
 SPREAD = "line: mean over seeds, band: 95 % interval over photos, thin mark: a seed"

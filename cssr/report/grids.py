@@ -17,7 +17,8 @@ from PIL import Image
 from cssr.models.variants import VARIANTS
 from cssr.paper import MODELS
 from cssr.report.curves import FAINT, STYLE, render
-from cssr.report.results import OF_HR, Example, letters
+from cssr.report.letters import OF_HR, letters
+from cssr.report.results import Example
 
 # inches
 TILE = 0.88  # side of a tile

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cssr.paper import LOSSES
-from cssr.report.results import JOINT, Results, SeedResult
+from cssr.report.letters import JOINT
+from cssr.report.results import Results, SeedResult
 
 NOT_COMPARABLE = "these numbers are NOT comparable with the paper's: not its setting"
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from cssr.paper import MODELS
-from cssr.report.results import OF_HR, Result
+from cssr.report.letters import OF_HR
+from cssr.report.results import Result
 from cssr.report.tables import ABSENT, MARKDOWN, markdown_lines, markdown_page, rank_marks
 
 TITLE = "Measurements of the cracks that the models find on the test images"

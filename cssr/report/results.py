@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cssr.models.variants import VARIANTS, Variant
 from cssr.paper import MODELS
 from cssr.report.bootstrap import Bootstrap, Estimate, interval
 
 CRACK = "_crack"  # ends the name of a metric over the images with crack
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SeedResult:
     """The results of one pipeline trained on one seed.
 
@@ -189,23 +188,17 @@ class Results:
     def _bootstrap(self) -> Bootstrap:
         return Bootstrap(self.models["cssr"].seeds[self.first_seed].images["name"])
 
-    def _resampled(self, metric: str, result: SeedResult) -> np.ndarray:
+    @cached_property
+    def _resampled(self) -> Callable[[str, SeedResult], np.ndarray]:
+        """A metric in each resample, computed once: table, page, figures and claims ask for it."""
+        return cache(self._resample)
+
+    def _resample(self, metric: str, result: SeedResult) -> np.ndarray:
         if metric == "iou_max":
             return self._bootstrap.means(result.curves).max(axis=1)
         cracked = np.flatnonzero(result.images["crack"])
         chosen = cracked if metric.endswith(CRACK) else slice(None)
         return self._bootstrap.means(result.images[metric.removesuffix(CRACK)].to_numpy(), chosen)
-
-
-def letters(chosen: Callable[[Variant], bool]) -> str:
-    """The letters of some of the seven models, such as `(b), (d), (f)`."""
-    return ", ".join(
-        f"({title.letter})" for name, title in MODELS.items() if chosen(VARIANTS[name])
-    )
-
-
-OF_HR = letters(lambda variant: variant.takes_hr)
-JOINT = letters(lambda variant: variant.joint)
 
 
 def read_results(

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from cssr.paper import ILLEGIBLE, LOSSES, MODELS, PUBLISHED
-from cssr.report.results import JOINT, OF_HR, Result, Results
+from cssr.report.letters import JOINT, OF_HR
+from cssr.report.results import Result, Results
 
 TITLE = "Quantitative evaluation of the models on the test images"
 # metric: (heading, decimals, the threshold shown behind it)
@@ -117,6 +118,24 @@ def markdown_page(
     above = [f"- {line}" for line in header]
     below = [f"- {note}" for note in notes]
     return "\n".join([f"# {title}", "", *above, "", *table, "", *below, ""])
+
+
+def markdown_sections(
+    title: str,
+    header: Sequence[str],
+    sections: Mapping[str, tuple[Sequence[str], Iterable[Sequence[str]]]],
+) -> str:
+    """A page in Markdown with several tables.
+
+    Args:
+        title: of the page.
+        header: lines of plain text.
+        sections: headings and rows of each table, by its title.
+    """
+    blocks = [f"# {title}", "\n".join(f"- {line}" for line in header)]
+    for name, (headings, rows) in sections.items():
+        blocks += [f"## {name}", "\n".join(markdown_lines(headings, rows))]
+    return "\n\n".join(blocks) + "\n"
 
 
 def markdown_table(results: Results, *, header: Sequence[str], notes: Sequence[str]) -> str:

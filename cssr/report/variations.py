@@ -6,7 +6,7 @@ from typing import NamedTuple
 from cssr.paper import AS_PRINTED, LOSSES, MODELS
 from cssr.report.claims import HEADINGS, NOTES, estimates
 from cssr.report.results import Result, Results
-from cssr.report.tables import markdown_lines
+from cssr.report.tables import markdown_sections
 
 TITLE = "Experiments against the baseline"
 CLAIM = ("cssr", "bicubic_ss")
@@ -45,13 +45,9 @@ def variations_page(
     }
     same = [experiment.name for experiment in experiments if not experiment.results]
     notes = [*NOTES, *([f"The baseline's results: {', '.join(same)}."] if same else [])]
-    lines = [f"- {line}" for line in (*header, *notes)]
-    blocks = [f"# {TITLE}", "\n".join(lines)]
-    for name, rows in sections.items():
-        if rows:
-            table = markdown_lines(["experiment", "changed", "model", *HEADINGS], rows)
-            blocks += [f"## {name}", "\n".join(table)]
-    return "\n\n".join(blocks) + "\n"
+    headings = ["experiment", "changed", "model", *HEADINGS]
+    tables = {name: (headings, found) for name, found in sections.items() if found}
+    return markdown_sections(TITLE, [*header, *notes], tables)
 
 
 def _rows(
