@@ -20,9 +20,9 @@ from dvc.utils.serialize import dumps_yaml, load_yaml
 
 from cluster import node
 from cssr.files import locked, write_whole
-from stages.common import STATE, load_params, run_stage, say
+from stages.common import LOCK, STATE, load_params, run_stage, say
 
-LOCK, LOGS = Path("dvc.lock"), STATE / "logs"
+LOGS = STATE / "logs"
 AWAY = ("python -m stages.train ", "python -m stages.evaluate ")  # what machines run
 CODE = """git ls-files -zco --exclude-standard ':!docs' ':!reports' ':!tests' ':!dvc.lock' |
 tar --create --gzip --null --ignore-failed-read --files-from -"""

@@ -21,6 +21,7 @@ from cssr.errors import os_error_line, ran_out_of_memory
 from cssr.params import Params, parse_params
 
 PARAMS_FILE = Path("params.yaml")
+LOCK = Path("dvc.lock")
 PRESETS = Path("presets")
 SOURCES = Path("data/sources")
 RAW = Path("data/raw")

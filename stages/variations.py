@@ -14,14 +14,12 @@ from dvc.api import DVCFileSystem
 from dvc.repo import Repo
 
 from cssr.files import write_whole
-from cssr.params import parse_params
+from cssr.params import Params, parse_params
 from cssr.report.header import find_edits, header_lines
 from cssr.report.results import Result, Results, read_result
 from cssr.report.variations import Experiment, Key, variations_page
-from stages.common import PARAMS_FILE, REPORTS, RESULTS, load_params, run_stage
+from stages.common import LOCK, PARAMS_FILE, REPORTS, RESULTS, load_params, run_stage
 from stages.report import results_of, setting_of
-
-LOCK = Path("dvc.lock")
 
 
 def revisions() -> dict[str, str]:
@@ -63,15 +61,22 @@ def read_new_results(fs: DVCFileSystem, known: Mapping[str, str], copy: Path) ->
     return {key: Result(seeds) for key, seeds in found.items()}
 
 
-def read_experiments(names: list[str], baseline: Results, copies: Path) -> Iterator[Experiment]:
+def read_experiments(
+    names: list[str], params: Params, baseline: Results, copies: Path
+) -> Iterator[Experiment]:
     """The experiments of these names, or all.
+
+    Args:
+        names: DVC's.
+        params: the workspace's.
+        baseline: the workspace's results.
+        copies: an empty folder for theirs.
 
     Raises:
         ValueError: if there is no experiment of a name, or it is on other test images.
     """
     commits = revisions()
     known = result_hashes(yaml.safe_load(LOCK.read_text(encoding="utf-8")))
-    params = load_params().model_dump()
     images = list(baseline.all[0].images["name"])
     for name in names or commits:
         if name not in commits:
@@ -82,7 +87,7 @@ def read_experiments(names: list[str], baseline: Results, copies: Path) -> Itera
         for result in results.values():
             if list(next(iter(result.seeds.values())).images["name"]) != images:
                 raise ValueError(f"{name} was evaluated on other test images than the workspace")
-        yield Experiment(name, find_edits(changed, params), results)
+        yield Experiment(name, find_edits(changed, params.model_dump()), results)
 
 
 def main() -> None:
@@ -94,7 +99,7 @@ def main() -> None:
     baseline = results_of(params)
     header = header_lines(setting_of(params), baseline.all)
     with TemporaryDirectory() as copies:
-        experiments = list(read_experiments(names, baseline, Path(copies)))
+        experiments = list(read_experiments(names, params, baseline, Path(copies)))
         page = variations_page(baseline, experiments, header=header)
     write_whole(REPORTS / "variations.md", page.encode())
     print(f"{REPORTS / 'variations.md'} compares {len(experiments)} experiments")
