@@ -213,7 +213,7 @@ def main() -> None:
         sets = write_sets(args.images, preset, folder)
         params = plan(args, ends, preset, device, len(sets["train"].names))
         test, rows = sets["test"], []
-        rng = np.random.default_rng(params.seed)
+        rng = np.random.default_rng(params.split.seed)
         chosen = choose_examples(crack_pixels(test.mask), EXAMPLES, rng)
         shown = Arrays(*(array[chosen] for array in test[:4]), [test.names[k] for k in chosen])
         columns = {"LR": shown.lr, "HR": shown.hr, "ground truth": shown.mask * np.uint8(255)}
