@@ -56,13 +56,10 @@ class Head:
         self.tried_on: dict[Stage, list[str]] = {stage: [] for stage in self.away}  # machines
 
     def run(self, tries: int, gpus: tuple[float, float], **options: object) -> None:
-        """Run what is not up to date of `away`, with options of `cluster.node.work`.
-
-        `tries` are on other machines if there are any; `gpus` of a training and of an evaluation.
-        """
+        """Run what is not up to date of `away`; gpus: of a training and of an evaluation."""
         options["code"] = ray.put(subprocess.check_output(CODE, shell=True))
         work, running = ray.remote(max_retries=-1, num_cpus=options["cpus"])(node.work), {}
-        self.repo.push([stage.addressing for stage in self.first])
+        node.patiently(self.repo.push)([stage.addressing for stage in self.first])
         try:
             while True:
                 for stage in self.ready(tries, list(running.values())):
@@ -90,15 +87,16 @@ class Head:
             ]
             if not (done := self.take_up(waiting)):
                 return [stage for stage in waiting if len(self.tried_on[stage]) < tries]
-            self.repo.push([stage.addressing for stage in done])
+            node.patiently(self.repo.push)([stage.addressing for stage in done])
 
     def take_up(self, stages: list[Stage]) -> list[Stage]:
         """Bring up to date what need not run, as if it had run here; which of the stages it is."""
         with self.repo.lock:
             done = [stage for stage in stages if node.patiently(node.restored)(stage)]
-            lock = load_yaml(LOCK)
-            lock["stages"] |= dict(ChainMap(*map(to_lockfile, done)))
-            write_whole(LOCK, dumps_yaml(lock).encode())  # which no kill cuts off
+            if done:
+                lock = load_yaml(LOCK)
+                lock["stages"] |= dict(ChainMap(*map(to_lockfile, done)))
+                write_whole(LOCK, dumps_yaml(lock).encode())  # which no kill cuts off
         self.left = [stage for stage in self.left if stage not in done]
         return done
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 
 def environment() -> dict[str, str]:
@@ -60,3 +63,18 @@ def set_params(folder: Path, *changes: tuple[str, str]) -> None:
         assert old in text
         text = text.replace(old, new)
     (folder / "params.yaml").write_text(text)
+
+
+def make_clone(folder: Path, preset: str) -> Path:
+    """Make a folder a fresh Git clone of the project as it stands, with a preset as params.yaml."""
+    listed = run("git ls-files -z --cached --others --exclude-standard", ROOT).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    run(f"python -m stages.preset {preset}", folder)
+    run("git init -q && git add -A", folder)
+    run("git -c user.name=t -c user.email=t@example.org commit -qm clone", folder)
+    run("git config user.name t && git config user.email t@example.org", folder)
+    return folder
