@@ -56,7 +56,10 @@ class Head:
         self.tried_on: dict[Stage, list[str]] = {stage: [] for stage in self.away}  # machines
 
     def run(self, tries: int, gpus: tuple[float, float], **options: object) -> None:
-        """Run what is not up to date of `away`; gpus: of a training and of an evaluation."""
+        """Run what is not up to date of `away`, with options of `cluster.node.work`.
+
+        `tries` are on other machines if there are any; `gpus` of a training and of an evaluation.
+        """
         options["code"] = ray.put(subprocess.check_output(CODE, shell=True))
         work, running = ray.remote(max_retries=-1, num_cpus=options["cpus"])(node.work), {}
         node.patiently(self.repo.push)([stage.addressing for stage in self.first])
@@ -82,11 +85,9 @@ class Head:
     def ready(self, tries: int, running: list[Stage]) -> list[Stage]:
         """Stages to send: not up to date, with all that they need done, and that in the remote."""
         while True:
-            waiting = [
-                s for s in self.left if s not in running and not self.needs[s] & {*self.left}
-            ]
-            if not (done := self.take_up(waiting)):
-                return [stage for stage in waiting if len(self.tried_on[stage]) < tries]
+            free = [s for s in self.left if s not in running and not self.needs[s] & {*self.left}]
+            if not (done := self.take_up(free)):
+                return [stage for stage in free if len(self.tried_on[stage]) < tries]
             node.patiently(self.repo.push)([stage.addressing for stage in done])
 
     def take_up(self, stages: list[Stage]) -> list[Stage]:
