@@ -22,7 +22,7 @@ from pathlib import Path
 import yaml
 from machines import Machines, sh
 from made import results
-from shell import make_clone, run, set_params
+from shell import be_interrupted, make_clone, run, set_params
 
 PAUSE = (6.0, 20.0)  # s, between two faults
 LONGER = (  # trainings take some seconds
@@ -46,12 +46,11 @@ class Round:
     def __init__(self, repo: Path, machines: Machines, disk: Path, rng: random.Random) -> None:
         self.repo, self.machines, self.disk, self.rng = repo, machines, disk, rng
         self.log = repo.with_suffix(".log").open("a")
-        self.commands = 0
+        self.last: Counter = Counter()  # of the kind that failed last
         self.begin()
 
     def begin(self) -> None:
         """Give the command."""
-        self.commands += 1
         state = f"--state={self.repo.with_suffix('.state')}"
         self.head = self.machines.popen(self.repo, state, out=self.log)
 
@@ -127,6 +126,7 @@ class Round:
         while time.monotonic() < ends and self.head.poll() != 0:
             if self.head.poll() is not None:
                 self.say(f"exit code {self.head.returncode}: the same command again")
+                self.last["again"] += 1
                 self.begin()
             with suppress(subprocess.TimeoutExpired):
                 self.head.wait(max(0.1, ends - time.monotonic()))
@@ -217,14 +217,12 @@ def try_all(folder: Path, number: int, seed: int) -> tuple[str, list[str]]:
             run(f"dvc remote add --default storage {disk}/remote", repo)
             trial = Round(repo, machines, disk, rng)
             while todo and not trial.go_on(rng.uniform(*PAUSE)):
-                k, commands = rng.choice((1, 2)), trial.commands
+                k = rng.choice((1, 2))
                 busy = bool(machines.find(k, " -m stages"))
                 if trial.fault(todo[-1], k):
-                    count = counts[todo.pop()]
-                    done = trial.go_on(rng.uniform(*PAUSE))
-                    count.update(times=1, busy=busy, again=trial.commands - commands)
-            done = trial.go_on(1800)
-            found = trial.wrong(expected) if done else ["no end"]
+                    trial.last = counts[todo.pop()]
+                    trial.last.update(times=1, busy=busy)
+            found = trial.wrong(expected) if trial.go_on(1800) else ["no end"]
             begun += len(attempts(repo))
             trial.say(f"round {rounds}: {found or 'all as it has to be'}")
             wrong += [f"round {rounds}: {line}" for line in found]
@@ -240,6 +238,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file for the table")
     args = parser.parse_args()
+    be_interrupted()
     os.environ["OMP_NUM_THREADS"] = "1"
     folder = Path(tempfile.mkdtemp(prefix="faults"))
     (folder / "disk").mkdir()

@@ -1,22 +1,18 @@
 import fcntl
 import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shell import ROOT, make_clone, run
+from shell import ROOT, be_interrupted, make_clone, run
 
 REAL_DATA = Path(os.environ.get("CSSR_REAL_DATA", ROOT / "../shared/data/crack_real.zip"))
 
 
 def pytest_configure() -> None:
     """Let what the tests start be interrupted, even where they run in the background."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-            signal.signal(number, default)
+    be_interrupted()
 
 
 @pytest.fixture

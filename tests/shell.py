@@ -16,6 +16,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def be_interrupted() -> None:
+    """Let what is started from here be interrupted, even where this runs in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
+
+
 def environment() -> dict[str, str]:
     """The user's, with this Python first on the path."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
