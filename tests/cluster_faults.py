@@ -1,6 +1,6 @@
 """A cluster whose machines, processes, network and storage fail at random moments.
 
-As root, on Linux: python tests/cluster_faults.py [--faults 26] [--seed 0] [--out FILE]
+As root, on Linux: python tests/cluster_faults.py [--faults 24] [--seed 0] [--out FILE]
 It runs the smoke preset, with longer trainings, as often as it takes to let so many things fail.
 """
 
@@ -227,14 +227,16 @@ def try_all(folder: Path, number: int, seed: int) -> tuple[str, list[str]]:
             trial.say(f"round {rounds}: {found or 'all as it has to be'}")
             wrong += [f"round {rounds}: {line}" for line in found]
     order = {kind: counts[kind] for kind in FAULTS}
-    told = f"{table(order)}\n\n{rounds} runs of 19 stages, {begun} begun on machines, seed {seed}."
+    told = (
+        f"{table(order)}\n\nruns of 19 stages: {rounds}; begun on machines: {begun}; seed: {seed}"
+    )
     return told, wrong
 
 
 def main() -> None:
     """Read the command line; print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--faults", type=int, default=26)
+    parser.add_argument("--faults", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file for the table")
     args = parser.parse_args()
