@@ -12,12 +12,23 @@ ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("CSSR_REAL_DATA", ROOT / "../shared/data/crack_real.zip"))
 
 
+def pytest_addoption(parser) -> None:
+    """How often a training is killed; other stages half as often."""
+    parser.addoption("--kills", type=int, default=6, help="24 for docs/reliability.md")
+
+
 def pytest_configure() -> None:
     """Let what the tests start be interrupted, even where they run in the background."""
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             signal.signal(number, default)
+
+
+@pytest.fixture
+def kills(pytestconfig) -> int:
+    """How often a training is killed at random moments."""
+    return pytestconfig.getoption("kills")
 
 
 @pytest.fixture
