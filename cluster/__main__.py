@@ -56,19 +56,19 @@ class Head:
         self.tried_on: dict[Stage, list[str]] = {stage: [] for stage in self.away}  # machines
 
     def run(self, tries: int, gpus: tuple[float, float], **options: object) -> None:
-        """Run what is not up to date of `away`, with options of `cluster.node.work`.
-
-        `tries` are on other machines if there are any; `gpus` of a training and of an evaluation.
-        """
+        """Run what is not up to date of `away` by `node.work`, on up to `tries` machines each."""
         options["code"] = ray.put(subprocess.check_output(CODE, shell=True))
         work, running = ray.remote(max_retries=-1, num_cpus=options["cpus"])(node.work), {}
-        self.repo.push([stage.addressing for stage in self.first])
+        kind = "GPU" if gpus[0] else "CPU"  # that a machine must have
+        node.patiently(self.repo.push)([stage.addressing for stage in self.first])
         try:
             while True:
+                able = {m["NodeID"] for m in ray.nodes() if m["Alive"] and m["Resources"].get(kind)}
                 for stage in self.ready(tries, list(running.values())):
-                    others = {"ray.io/node-id": f"!in({','.join(self.tried_on[stage]) or 'none'})"}
-                    how = {"label_selector": others, "fallback_strategy": [{"label_selector": {}}]}
-                    how |= {"name": stage.addressing, "num_gpus": gpus[AWAY[1] in stage.cmd]}
+                    tried = self.tried_on[stage] if able - {*self.tried_on[stage]} else []
+                    others = {"ray.io/node-id": f"!in({','.join(tried) or 'none'})"}
+                    how = {"label_selector": others, "num_gpus": gpus[AWAY[1] in stage.cmd]}
+                    how["name"] = stage.addressing
                     entries = dict(ChainMap(*map(to_lockfile, self.needs[stage])))
                     lock = json.dumps({"schema": "2.0", "stages": entries})
                     running[work.options(**how).remote(stage.addressing, lock, **options)] = stage
@@ -84,21 +84,20 @@ class Head:
 
     def ready(self, tries: int, running: list[Stage]) -> list[Stage]:
         """Stages to send: not up to date, with all that they need done, and that in the remote."""
-        while True:
-            waiting = [
-                s for s in self.left if s not in running and not self.needs[s] & {*self.left}
-            ]
-            if not (done := self.take_up(waiting)):
-                return [stage for stage in waiting if len(self.tried_on[stage]) < tries]
-            self.repo.push([stage.addressing for stage in done])
+        free = [s for s in self.left if s not in running and not self.needs[s] & {*self.left}]
+        if not (done := self.take_up(free)):
+            return [stage for stage in free if len(self.tried_on[stage]) < tries]
+        node.patiently(self.repo.push)([stage.addressing for stage in done])
+        return self.ready(tries, running)
 
     def take_up(self, stages: list[Stage]) -> list[Stage]:
         """Bring up to date what need not run, as if it had run here; which of the stages it is."""
         with self.repo.lock:
             done = [stage for stage in stages if node.patiently(node.restored)(stage)]
-            lock = load_yaml(LOCK)
-            lock["stages"] |= dict(ChainMap(*map(to_lockfile, done)))
-            write_whole(LOCK, dumps_yaml(lock).encode())  # which no kill cuts off
+            if done:
+                lock = load_yaml(LOCK)
+                lock["stages"] |= dict(ChainMap(*map(to_lockfile, done)))
+                write_whole(LOCK, dumps_yaml(lock).encode())  # which no kill cuts off
         self.left = [stage for stage in self.left if stage not in done]
         return done
 

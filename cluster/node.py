@@ -115,10 +115,10 @@ def copy_runs(stage: Stage, *, up: bool) -> None:
     """Copy what the run-cache has of a stage with its inputs, to the remote or from there."""
     cache, key = stage.repo.cache.legacy, _get_stage_hash(stage)
     remote = stage.repo.cloud.get_remote_odb(hash_name=cache.hash_name)
-    source, target = (cache, remote) if up else (remote, cache)
-    for file in source.fs.find(source.fs.join(source.path, "runs", key[:2], key)):
-        path = target.fs.join(target.path, "runs", key[:2], key, source.fs.name(file))
-        generic.copy(source.fs, file, target.fs, path)
+    remote.fs.ls(remote.fs.join(remote.path, "files"))  # an error if the remote is gone
+    src, dst = (cache, remote) if up else (remote, cache)
+    for file in src.fs.find(src.fs.join(src.path, "runs", key[:2], key)):
+        generic.copy(src.fs, file, dst.fs, dst.fs.join(dst.path, *src.fs.relparts(file, src.path)))
 
 
 if __name__ == "__main__":

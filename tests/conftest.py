@@ -1,14 +1,12 @@
 import fcntl
 import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shell import run
+from shell import ROOT, be_interrupted, make_clone, run
 
-ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("CSSR_REAL_DATA", ROOT / "../shared/data/crack_real.zip"))
 
 
@@ -19,10 +17,7 @@ def pytest_addoption(parser) -> None:
 
 def pytest_configure() -> None:
     """Let what the tests start be interrupted, even where they run in the background."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-            signal.signal(number, default)
+    be_interrupted()
 
 
 @pytest.fixture
@@ -59,21 +54,7 @@ def real_zip() -> Path:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Makes a fresh Git clone of the project as it stands, with a preset for params.yaml."""
 
-    def make(preset: str) -> Path:
-        folder = tmp_path_factory.mktemp("clone")
-        listed = run("git ls-files -z --cached --others --exclude-standard", ROOT).stdout
-        for name in filter(None, listed.split("\0")):
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        (folder / "dvc.lock").unlink(missing_ok=True)
-        run(f"python -m stages.preset {preset}", folder)
-        run("git init -q && git add -A", folder)
-        run("git -c user.name=t -c user.email=t@example.org commit -qm clone", folder)
-        run("git config user.name t && git config user.email t@example.org", folder)
-        return folder
-
-    return make
+    return lambda preset: make_clone(tmp_path_factory.mktemp("clone"), preset)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Machines of a Ray cluster on this one: each with a network, processes and folders of its own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,11 +13,12 @@ import pytest
 from shell import environment
 
 HEAD = "10.77.0.1"
-# a lost machine is noticed in seconds, not in minutes
 RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": "a-token-for-tests-only-a-token-for-tests-only",
+    "RAY_worker_niceness": "0",  # or work beside it on this machine would starve it
+    # a lost machine is noticed in seconds
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "3",
@@ -25,58 +27,64 @@ RAY = {
 }
 
 
-def sh(command: str, check: bool = True) -> None:
-    subprocess.run(command, shell=True, check=check, capture_output=not check)
+def sh(command: str, check: bool = True) -> str:
+    done = subprocess.run(command, shell=True, check=check, capture_output=True, text=True)
+    return done.stdout
 
 
 class Machines:
     """A head and some machines in network namespaces, joined by a bridge in the head's.
 
     Args:
-        folder: for what a machine has on its disk.
-        number: of machines that run stages.
+        folder: for what each machine has on its disk.
+        number: of machines that run stages; the head's is 0 and runs none.
     """
 
     def __init__(self, folder: Path, number: int) -> None:
         self.folder, self.number = folder, number
         self.net = f"cssr{os.getpid()}"
         self.tmp = Path(f"/tmp/{self.net}")  # of Ray on each machine; its sockets want a short path
-        self.tmp.mkdir()
         self.started: dict[int, subprocess.Popen] = {}
 
     def __enter__(self) -> "Machines":
         with ExitStack() as stack:
             stack.push(self.__exit__)
+            self.tmp.mkdir()
             self.join()
             for k in range(self.number + 1):
                 self.start(k)
             stack.pop_all()
         return self
 
-    def join(self) -> None:
-        """Make the networks."""
-        try:
-            sh(f"ip netns add {self.net}h")
-        except subprocess.CalledProcessError:
-            pytest.skip("no right to make network namespaces")
-        sh(f"ip -n {self.net}h link set lo up")
-        sh(f"ip -n {self.net}h link add bridge type bridge")
-        sh(f"ip -n {self.net}h addr add {HEAD}/24 dev bridge")
-        sh(f"ip -n {self.net}h link set bridge up")
-        for k in range(1, self.number + 1):
-            sh(f"ip netns add {self.net}m{k} && ip -n {self.net}m{k} link set lo up")
-            sh(f"ip link add to{k} netns {self.net}h type veth peer name eth0 netns {self.net}m{k}")
-            sh(f"ip -n {self.net}h link set to{k} master bridge up")
-            sh(f"ip -n {self.net}m{k} addr add 10.77.0.{k + 1}/24 dev eth0")
-            sh(f"ip -n {self.net}m{k} link set eth0 up")
-
     def __exit__(self, *error: object) -> None:
         for k in list(self.started):
             self.kill(k)
-        for k in range(1, self.number + 1):
-            sh(f"ip netns del {self.net}m{k}", check=False)
-        sh(f"ip netns del {self.net}h", check=False)
+        for k in range(self.number + 1):
+            sh(f"ip netns del {self.name(k)}", check=False)
         shutil.rmtree(self.tmp)
+
+    def name(self, k: int) -> str:
+        """Of a machine's network."""
+        return f"{self.net}m{k}"
+
+    def join(self) -> None:
+        """Make the networks."""
+        if os.geteuid() or not shutil.which("ip"):
+            pytest.skip("no right to make network namespaces")
+        head = self.name(0)
+        sh(f"ip netns add {head} && ip -n {head} link set lo up")
+        sh(f"ip -n {head} link add bridge type bridge && ip -n {head} link set bridge up")
+        sh(f"ip -n {head} addr add {HEAD}/24 dev bridge")
+        for k in range(1, self.number + 1):
+            here = self.name(k)
+            sh(f"ip netns add {here} && ip -n {here} link set lo up")
+            sh(f"ip link add to{k} netns {head} type veth peer name eth0 netns {here}")
+            sh(f"ip -n {head} link set to{k} master bridge up && ip -n {here} link set eth0 up")
+            sh(f"ip -n {here} addr add 10.77.0.{k + 1}/24 dev eth0")
+
+    def link(self, k: int, state: str) -> None:
+        """Cut a machine off (`down`), or not any more (`up`)."""
+        sh(f"ip -n {self.name(0)} link set to{k} {state}")
 
     def environment(self, k: int) -> dict[str, str]:
         """Of a machine."""
@@ -84,22 +92,21 @@ class Machines:
         return {**environment(), **RAY, **own}
 
     def start(self, k: int) -> None:
-        """Start Ray on a machine, and wait until it is there; 0 is the head's."""
+        """Start Ray on a machine, and wait until it is there."""
         home = self.folder / f"machine{k}"
-        (home / "ray").mkdir(parents=True, exist_ok=True)
-        name = f"{self.net}m{k}" if k else f"{self.net}h"
-        role = (
-            f"--address={HEAD}:6379 --num-cpus=1"
-            if k
-            else "--head --port=6379 --num-cpus=0 --include-dashboard=false"
-        )
-        own = "unshare --mount --pid --fork --kill-child --mount-proc" if k else ""
-        ray = f"ray start {role} --node-ip-address=10.77.0.{k + 1} --block"
-        mount = f"mount --bind {home}/ray {self.tmp} && " if k else ""
+        shutil.rmtree(home / "ray", ignore_errors=True)
+        (home / "ray").mkdir(parents=True)
+        ray = f"ray start --block --node-ip-address=10.77.0.{k + 1}"
+        if k:  # processes that end with the first of them, and a session folder of its own
+            own = "unshare --mount --pid --fork --kill-child --mount-proc"
+            mount = f"mount --bind {home}/ray {self.tmp}"
+            ray = f"{own} sh -c '{mount} && exec {ray} --address={HEAD}:6379 --num-cpus=1'"
+        else:
+            ray += " --head --port=6379 --num-cpus=0 --include-dashboard=false"
         for _ in range(5):  # two at once get in each other's way
             with (home / "log").open("w") as log:
                 self.started[k] = subprocess.Popen(
-                    f"exec ip netns exec {name} {own} sh -c '{mount}exec {ray}'",
+                    f"exec ip netns exec {self.name(k)} {ray}",
                     shell=True,
                     env=self.environment(k),
                     stdout=log,
@@ -117,24 +124,32 @@ class Machines:
     def kill(self, k: int) -> None:
         """Let a machine die with all that runs on it."""
         process = self.started.pop(k)
-        if k:
-            process.kill()
-        else:  # what Ray started has the head's network and no process of its own to end it
-            sh(f"kill -9 $(ip netns pids {self.net}h)", check=False)
+        process.kill()
+        if k == 0:
+            sh(f"kill -9 $(ip netns pids {self.name(0)})", check=False)
         process.wait()
 
-    def command(self, *args: str) -> list[str]:
-        """`python -m cluster` at the head."""
-        at = ["ip", "netns", "exec", f"{self.net}h"]
-        return [*at, sys.executable, "-m", "cluster", f"--address={HEAD}:6379", *args]
+    def find(self, k: int, pattern: str) -> list[int]:
+        """Processes on a machine whose command line a regular expression is found in."""
+        pids = sh(f"ip netns pids {self.name(k)}", check=False).split()
+        found = []
+        for pid in pids:
+            try:
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if re.search(pattern, line):
+                found.append(int(pid))
+        return found
 
-    def popen(self, repo: Path, *args: str) -> subprocess.Popen:
-        """Start it, in a process group of its own."""
+    def popen(self, repo: Path, *args: str, out=subprocess.PIPE) -> subprocess.Popen:
+        """Start `python -m cluster` at the head, in a process group of its own."""
+        at = ["ip", "netns", "exec", self.name(0)]
         return subprocess.Popen(
-            self.command(*args),
+            [*at, sys.executable, "-m", "cluster", f"--address={HEAD}:6379", *args],
             cwd=repo,
             env=self.environment(0),
-            stdout=subprocess.PIPE,
+            stdout=out,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,16 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def be_interrupted() -> None:
+    """Let what is started from here be interrupted, even where this runs in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
 
 
 def environment() -> dict[str, str]:
@@ -60,3 +71,18 @@ def set_params(folder: Path, *changes: tuple[str, str]) -> None:
         assert old in text
         text = text.replace(old, new)
     (folder / "params.yaml").write_text(text)
+
+
+def make_clone(folder: Path, preset: str) -> Path:
+    """Make a folder a fresh Git clone of the project as it stands, with a preset as params.yaml."""
+    listed = run("git ls-files -z --cached --others --exclude-standard", ROOT).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    run(f"python -m stages.preset {preset}", folder)
+    run("git init -q && git add -A", folder)
+    run("git -c user.name=t -c user.email=t@example.org commit -qm clone", folder)
+    run("git config user.name t && git config user.email t@example.org", folder)
+    return folder

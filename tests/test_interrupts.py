@@ -1,6 +1,5 @@
 """Stages that are killed at random moments, as real processes, and go on."""
 
-import hashlib
 import os
 import random
 import re
@@ -13,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from made import digest, results
 from shell import environment, run, set_params
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -45,14 +45,6 @@ def kill_at(process: subprocess.Popen, seconds: float, number: int) -> str | Non
                 return process.communicate(timeout=30)[0]
         pytest.fail(f"signal {number} did not end {process.args}")
     return None
-
-
-def digest(folder: Path) -> str:
-    """Hash of the names and contents of all files."""
-    found = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        found.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
-    return found.hexdigest()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -92,11 +84,15 @@ def start_training(name: str, folder: Path, lines: int = 1) -> subprocess.Popen:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_training_that_is_asked_to_end_saves_its_state_first(repo, whole, number, tried):
+@pytest.mark.parametrize(
+    ("number", "times"),
+    [(signal.SIGTERM, 1), (signal.SIGTERM, 3), (signal.SIGINT, 1), (signal.SIGHUP, 1)],
+)
+def test_a_training_that_is_asked_to_end_saves_its_state_first(repo, whole, number, times, tried):
     process = start_training("asked", repo)
     time.sleep(0.2)
-    os.killpg(process.pid, number)
+    for _ in range(times):
+        os.killpg(process.pid, number)
     output = process.communicate(timeout=10)[0]
     assert process.returncode == 128 + number
     stopped = int(re.search(r"stopped after iteration (\d+) of 150", output)[1])
@@ -105,7 +101,20 @@ def test_a_training_that_is_asked_to_end_saves_its_state_first(repo, whole, numb
     again = run(TRAIN.format("asked"), repo)
     assert "going on with the interrupted training" in again.stdout
     assert (repo / "runs/seed-0/asked/weights.safetensors").read_bytes() == whole
-    tried(f"training asked to end by {number.name}", 1, "checkpoint; then the same weights")
+    asked = f"training asked to end by {number.name}{', three times' if times > 1 else ''}"
+    tried(asked, 1, "checkpoint; then the same weights")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells a process of its parent's death")
+def test_a_stage_saves_its_state_when_its_dvc_is_killed(repo, tried):
+    process = start("dvc repro -s train_joint@0-cssr", repo)
+    while not process.stdout.readline().startswith("seed-0/cssr "):
+        assert process.poll() is None
+    process.kill()
+    assert "stopped after iteration" in process.communicate(timeout=10)[0]  # which the stage prints
+    assert list(repo.glob("state/*/checkpoint-*.pt"))
+    run("rm -f .dvc/tmp/rwlock", repo)
+    tried("`dvc` killed (SIGKILL), not its stage", 1, "the stage: checkpoint, exit code 143")
 
 
 @pytest.mark.slow
@@ -238,17 +247,6 @@ def test_the_same_stage_twice_at_once_is_refused(clone, tried):
     assert first.returncode == 0
     assert len(list((folder / "data/raw/train/images").iterdir())) == 400
     tried("fetch twice at once", 1, "the second one refused, the first one's images whole")
-
-
-def results(folder: Path) -> dict[str, str]:
-    """Hashes of all that was made, by name, but for the training logs that tell the speed."""
-    tops = ("data", "runs", "results", "reports")
-    made = sorted(path for top in tops for path in (folder / top).rglob("*") if path.is_file())
-    files = [path for path in made if "live" not in path.parts]
-    return {
-        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
-    }
 
 
 def test_the_same_training_twice_at_once_is_refused(repo):
