@@ -19,12 +19,13 @@ repro: setup
 	$(if $(filter-out 1,$(JOBS)),python -m cluster --cpus $$(( ($$(nproc) + $(JOBS) - 1) / $(JOBS) )),dvc repro)
 
 # Files of tests run side by side, so that each process has one thread: make test JOBS=4
+# Trainings are killed 6 times, other stages 3 times: make test-long KILLS=24 for more.
 PYTEST = OMP_NUM_THREADS=1 python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile
 test: setup
 	$(PYTEST) -m "not slow"
 
 test-long: setup
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow $(if $(KILLS),--kills $(KILLS))
 
 # What the demo has learnt, from the results of `make repro`.
 test-demo: setup

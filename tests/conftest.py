@@ -10,9 +10,20 @@ from shell import ROOT, be_interrupted, make_clone, run
 REAL_DATA = Path(os.environ.get("CSSR_REAL_DATA", ROOT / "../shared/data/crack_real.zip"))
 
 
+def pytest_addoption(parser) -> None:
+    """How often a training is killed; other stages half as often."""
+    parser.addoption("--kills", type=int, default=6, help="24 for docs/reliability.md")
+
+
 def pytest_configure() -> None:
     """Let what the tests start be interrupted, even where they run in the background."""
     be_interrupted()
+
+
+@pytest.fixture
+def kills(pytestconfig) -> int:
+    """How often a training is killed at random moments."""
+    return pytestconfig.getoption("kills")
 
 
 @pytest.fixture

@@ -174,17 +174,6 @@ def test_dvc_shows_metrics_and_plots(repo):
     assert "Fig. 4" in (repo / "dvc_plots/index.html").read_text()
 
 
-@pytest.mark.slow
-def test_a_forced_run_gives_the_same_tables_and_weights(repo, tried):
-    run("git checkout -q . && dvc repro", repo)
-    files = [repo / "reports/table1.csv", *repo.glob("runs/seed-0/**/weights.safetensors")]
-    before = [file.read_bytes() for file in files]
-    done = run("dvc repro -f --no-run-cache", repo)
-    assert "going on with" not in done.stdout  # each is trained anew
-    assert [file.read_bytes() for file in files] == before
-    tried("all trainings, evaluations and reports once more", 1, "the same weights and tables")
-
-
 def test_own_images_are_found_from_a_temporary_workspace_and_watched(clone):
     folder = clone("smoke")
     source = folder.parent / "own images"
