@@ -22,15 +22,9 @@ from pathlib import Path
 import yaml
 from machines import Machines, sh
 from made import results
-from shell import be_interrupted, make_clone, run, set_params
+from shell import LONGER, be_interrupted, make_clone, run, set_params
 
 PAUSE = (6.0, 20.0)  # s, between two faults
-LONGER = (  # trainings take some seconds
-    ("models: 4 ", "models: 150 "),
-    ("checkpoint_every: 2", "checkpoint_every: 20"),
-    ("log_every: 2", "log_every: 10"),
-    ("validate_every: 4", "validate_every: 50"),
-)
 
 
 class Round:

@@ -14,6 +14,12 @@ from unittest import mock
 import pytest
 
 ROOT = Path(__file__).parents[1]
+LONGER = (  # trainings of the smoke preset, to some seconds
+    ("models: 4 ", "models: 150 "),
+    ("checkpoint_every: 2", "checkpoint_every: 20"),
+    ("log_every: 2", "log_every: 10"),
+    ("validate_every: 4", "validate_every: 50"),
+)
 
 
 def be_interrupted() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from made import digest, results
-from shell import environment, run, set_params
+from shell import LONGER, environment, run, set_params
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -50,13 +50,7 @@ def kill_at(process: subprocess.Popen, seconds: float, number: int) -> str | Non
 @pytest.fixture(scope="module", autouse=True)
 def longer(repo) -> None:
     """A training takes some seconds."""
-    set_params(
-        repo,
-        ("models: 4 ", "models: 150 "),
-        ("checkpoint_every: 2", "checkpoint_every: 20"),
-        ("log_every: 2", "log_every: 10"),
-        ("validate_every: 4", "validate_every: 50"),
-    )
+    set_params(repo, *LONGER)
 
 
 @pytest.fixture(autouse=True)
@@ -219,13 +213,12 @@ def test_a_data_stage_killed_at_random_moments_leaves_all_or_nothing(
     run(f"python -m stages.{stage}", folder)
     lasts = time.monotonic() - started
     run(f"rm -r {out}", folder)
-    for turn in range(kills // 2):
+    while killed < kills // 2:
         process = start(f"python -m stages.{stage}", folder)
-        killed += kill_at(process, rng.uniform(0.0, lasts), SIGNALS[turn % 3]) is not None
+        killed += kill_at(process, rng.uniform(0.0, lasts), SIGNALS[killed % 3]) is not None
         if (folder / out).exists():
             assert digest(folder / out) == expected
             run(f"rm -r {out}", folder)
-    assert killed >= kills // 4
     run(f"python -m stages.{stage}", folder)
     assert digest(folder / out) == expected
     assert not list((folder / "data").glob(".*.partial"))
@@ -283,7 +276,7 @@ def test_dvc_repro_killed_with_all_its_processes_ends_with_the_same_results(
         cut += remove_what_dvc_cut_off(folder)
     run("dvc repro", folder)
     assert results(folder) == results(reproduced)
-    assert len(under_way) >= kills // 4
+    assert 4 * len(under_way) >= kills  # half of the turns
     kinds = ", ".join(sorted(set(under_way)))
     tried(
         f"`dvc repro` killed with all its processes, in {kinds}",

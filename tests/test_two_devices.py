@@ -58,7 +58,9 @@ def test_a_loss_that_is_not_finite_ends_both_with_one_line(repo, tried):
     assert process.returncode == 1
     errors = [line for line in stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert re.match(r"error: seed-0/wild: the \S+ (is|are) not finite at iteration \d+:", errors[0])
+    assert re.match(
+        r"error: seed-0/wild: the \S+ (is|are) not finite at iteration \d+: loss", errors[0]
+    )
     assert "Traceback" not in stderr
     assert seconds_until_gone(process.pid) < 20
     run("rm -r state", repo)
