@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from dvc.stage import Stage
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides
-from dvc.utils.serialize import dumps_yaml, load_yaml
+from dvc.utils.serialize import dumps_yaml
 
 from cluster import node
 from cssr.files import locked, write_whole
@@ -49,23 +50,20 @@ class Head:
         self.needs = {stage: set(needs) for stage, needs in self.repo.index.graph.adj.items()}
         self.first, self.away, self.last = [], [], []
         for stage in plan_repro(self.repo.index.graph, collect_stages(self.repo, targets)):
-            after = self.needs[stage].intersection(self.away + self.last)
             away = stage.cmd.startswith(AWAY)
+            after = not away and self.needs[stage].intersection(self.away + self.last)
             (self.away if away else self.last if after else self.first).append(stage)
-        self.left = list(self.away)  # not done
+        self.left = dict.fromkeys(self.away)  # not done; a set with an order
         self.tried_on: dict[Stage, list[str]] = {stage: [] for stage in self.away}  # machines
 
     def run(self, tries: int, gpus: tuple[float, float], **options: object) -> None:
-        """Run what is not up to date of `away`, with options of `cluster.node.work`.
-
-        `tries` are on other machines if there are any; `gpus` of a training and of an evaluation.
-        """
+        """Run what is not up to date of `away`; `gpus` are of a training and of an evaluation."""
         options["code"] = ray.put(subprocess.check_output(CODE, shell=True))
         work, running = ray.remote(max_retries=-1, num_cpus=options["cpus"])(node.work), {}
         self.repo.push([stage.addressing for stage in self.first])
         try:
             while True:
-                for stage in self.ready(tries, list(running.values())):
+                for stage in self.ready(tries, {*running.values()}):
                     others = {"ray.io/node-id": f"!in({','.join(self.tried_on[stage]) or 'none'})"}
                     how = {"label_selector": others, "fallback_strategy": [{"label_selector": {}}]}
                     how |= {"name": stage.addressing, "num_gpus": gpus[AWAY[1] in stage.cmd]}
@@ -82,24 +80,25 @@ class Head:
                 ray.cancel(ref)  # a training saves its state
             ray.wait(list(running), num_returns=len(running) or 1, timeout=60)
 
-    def ready(self, tries: int, running: list[Stage]) -> list[Stage]:
+    def ready(self, tries: int, running: set[Stage]) -> list[Stage]:
         """Stages to send: not up to date, with all that they need done, and that in the remote."""
         while True:
-            waiting = [
-                s for s in self.left if s not in running and not self.needs[s] & {*self.left}
-            ]
-            if not (done := self.take_up(waiting)):
-                return [stage for stage in waiting if len(self.tried_on[stage]) < tries]
-            self.repo.push([stage.addressing for stage in done])
+            free = [s for s in self.left if not (s in running or self.needs[s] & self.left.keys())]
+            if not (done := self.take_up(free)):
+                return [stage for stage in free if len(self.tried_on[stage]) < tries]
+            for stage in done:
+                node.patiently(node.copy_runs)(stage, up=True)
 
     def take_up(self, stages: list[Stage]) -> list[Stage]:
         """Bring up to date what need not run, as if it had run here; which of the stages it is."""
         with self.repo.lock:
             done = [stage for stage in stages if node.patiently(node.restored)(stage)]
-            lock = load_yaml(LOCK)
-            lock["stages"] |= dict(ChainMap(*map(to_lockfile, done)))
-            write_whole(LOCK, dumps_yaml(lock).encode())  # which no kill cuts off
-        self.left = [stage for stage in self.left if stage not in done]
+            if done:  # as text, since DVC's YAML takes seconds for some hundred stages
+                made = {"schema": "2.0", "stages": dict(ChainMap(*map(to_lockfile, done)))}
+                both = re.split(r"(?m)^(?=schema|  \S)", LOCK.read_text() + dumps_yaml(made))
+                lock = {entry.partition("\n")[0]: entry for entry in both}
+                write_whole(LOCK, "".join(lock.values()).encode())  # which no kill cuts off
+        [self.left.pop(stage) for stage in done]
         return done
 
     def receive(self, outcomes: dict[Stage, tuple]) -> None:
