@@ -74,8 +74,8 @@ def sleeping_stages(
     """What each stage that sleeps needs of the others, and its seconds, also to durations.json."""
     with Repo(folder) as repo:
         graph = repo.index.graph  # edges lead to what a stage needs
-        outs = {stage.addressing: stage.outs[0].def_path for stage in graph}
-        needs = {s.addressing: {n.addressing for n in graph.successors(s)} for s in graph}
+        outs = {stage.name: stage.outs[0].def_path for stage in graph}
+        needs = {s.name: {n.name for n in graph.successors(s)} for s in graph}
     sleeping = sorted(name for name, out in outs.items() if out.startswith(("runs/", "results/")))
     needs = {name: needs[name].intersection(sleeping) for name in sleeping}
     seconds = draw_seconds(needs, hours, mean)
