@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from dvc.stage import Stage
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides
-from dvc.utils.serialize import dumps_yaml, load_yaml
+from dvc.utils.serialize import dumps_yaml
 
 from cluster import node
 from cssr.files import locked, write_whole
@@ -49,11 +50,10 @@ class Head:
         self.needs = {stage: set(needs) for stage, needs in self.repo.index.graph.adj.items()}
         self.first, self.away, self.last = [], [], []
         for stage in plan_repro(self.repo.index.graph, collect_stages(self.repo, targets)):
-            after = self.needs[stage].intersection(self.away + self.last)
             away = stage.cmd.startswith(AWAY)
+            after = not away and self.needs[stage].intersection(self.away + self.last)
             (self.away if away else self.last if after else self.first).append(stage)
-        self.left = list(self.away)  # not done
-        self.tried_on: dict[Stage, list[str]] = {stage: [] for stage in self.away}  # machines
+        self.left = {stage: [] for stage in self.away}  # not done, and the machines that tried
 
     def run(self, tries: int, gpus: tuple[float, float], **options: object) -> None:
         """Run what is not up to date of `away` by `node.work`, on up to `tries` machines each."""
@@ -64,11 +64,10 @@ class Head:
         try:
             while True:
                 able = {m["NodeID"] for m in ray.nodes() if m["Alive"] and m["Resources"].get(kind)}
-                for stage in self.ready(tries, list(running.values())):
-                    tried = self.tried_on[stage] if able - {*self.tried_on[stage]} else []
-                    others = {"ray.io/node-id": f"!in({','.join(tried) or 'none'})"}
-                    how = {"label_selector": others, "num_gpus": gpus[AWAY[1] in stage.cmd]}
-                    how["name"] = stage.addressing
+                for stage in self.ready(tries, {*running.values()}):
+                    tried = self.left[stage] if able - {*self.left[stage]} else []
+                    how = {"name": stage.addressing, "num_gpus": gpus[AWAY[1] in stage.cmd]}
+                    how["label_selector"] = {"ray.io/node-id": f"!in({','.join(tried) or 'none'})"}
                     entries = dict(ChainMap(*map(to_lockfile, self.needs[stage])))
                     lock = json.dumps({"schema": "2.0", "stages": entries})
                     running[work.options(**how).remote(stage.addressing, lock, **options)] = stage
@@ -82,24 +81,25 @@ class Head:
                 ray.cancel(ref)  # a training saves its state
             ray.wait(list(running), num_returns=len(running) or 1, timeout=60)
 
-    def ready(self, tries: int, running: list[Stage]) -> list[Stage]:
+    def ready(self, tries: int, running: set[Stage]) -> list[Stage]:
         """Stages to send: not up to date, with all that they need done, and that in the remote."""
-        free = [s for s in self.left if s not in running and not self.needs[s] & {*self.left}]
-        if not (done := self.take_up(free)):
-            return [stage for stage in free if len(self.tried_on[stage]) < tries]
-        node.patiently(self.repo.push)([stage.addressing for stage in done])
-        return self.ready(tries, running)
+        while True:
+            free = [s for s in self.left if not (s in running or self.needs[s] & self.left.keys())]
+            if not (done := self.take_up(free)):
+                return [stage for stage in free if len(self.left[stage]) < tries]
+            for stage in done:
+                node.patiently(node.copy_runs)(stage, up=True)
 
-    def take_up(self, stages: list[Stage]) -> list[Stage]:
-        """Bring up to date what need not run, as if it had run here; which of the stages it is."""
+    def take_up(self, stages: list[Stage]) -> dict[Stage, list[str]]:
+        """Bring up to date what need not run, as if it had run here; it is `left` no longer."""
         with self.repo.lock:
             done = [stage for stage in stages if node.patiently(node.restored)(stage)]
-            if done:
-                lock = load_yaml(LOCK)
-                lock["stages"] |= dict(ChainMap(*map(to_lockfile, done)))
-                write_whole(LOCK, dumps_yaml(lock).encode())  # which no kill cuts off
-        self.left = [stage for stage in self.left if stage not in done]
-        return done
+            if done:  # as text, since DVC's YAML takes seconds for some hundred stages
+                made = {"schema": "2.0", "stages": dict(ChainMap(*map(to_lockfile, done)))}
+                both = re.split(r"(?m)^(?=schema|  \S)", LOCK.read_text() + dumps_yaml(made))
+                lock = {entry.partition("\n")[0]: entry for entry in both}
+                write_whole(LOCK, "".join(lock.values()).encode())  # which no kill cuts off
+        return {stage: self.left.pop(stage) for stage in done}
 
     def receive(self, outcomes: dict[Stage, tuple]) -> None:
         """Take up what has been made; say what is done, and what has failed."""
@@ -107,7 +107,7 @@ class Head:
         pace = (time.monotonic() - self.started) / max(1, len(self.away) - len(self.left))  # s
         rest = f"{len(self.left)} left, about {len(self.left) * pace / 60:.0f} min"
         for stage, (status, log, machine, address, seconds) in outcomes.items():
-            self.tried_on[stage].append(machine)
+            self.left.get(stage, []).append(machine)
             where = f"{time.strftime('%T')}  {stage.addressing}  {seconds:.0f} s on {address}"
             end = rest if stage in done else f"failed ({status}):\n{log}"
             say(f"{where}; {end}", sys.stdout if stage in done else sys.stderr)

@@ -90,8 +90,7 @@ def main() -> None:
         if not patiently(restored)(stage):
             stage.run()
         stage.dump(update_pipeline=False)
-        patiently(repo.push)(stage.addressing)
-        patiently(copy_runs)(stage, up=True)  # it names only what is there
+        patiently(copy_runs)(stage, up=True)
         forget_finished(*(Path(out.def_path) for out in stage.outs))
 
 
@@ -112,7 +111,9 @@ def restored(stage: Stage) -> bool:
 
 
 def copy_runs(stage: Stage, *, up: bool) -> None:
-    """Copy what the run-cache has of a stage with its inputs, to the remote or from there."""
+    """Copy what the run-cache has of a stage to the remote, after its outputs, or from there."""
+    if up and stage.repo.cloud.push(set().union(*stage.get_used_objs().values())).failed:
+        raise OSError(f"{stage.addressing}: the remote did not take all files")
     cache, key = stage.repo.cache.legacy, _get_stage_hash(stage)
     remote = stage.repo.cloud.get_remote_odb(hash_name=cache.hash_name)
     remote.fs.ls(remote.fs.join(remote.path, "files"))  # an error if the remote is gone

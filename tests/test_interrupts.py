@@ -87,7 +87,7 @@ def test_a_training_that_is_asked_to_end_saves_its_state_first(repo, whole, numb
     time.sleep(0.2)
     for _ in range(times):
         os.killpg(process.pid, number)
-    output = process.communicate(timeout=10)[0]
+    output = process.communicate(timeout=60)[0]
     assert process.returncode == 128 + number
     stopped = int(re.search(r"stopped after iteration (\d+) of 150", output)[1])
     (folder,) = (repo / "state").iterdir()
@@ -105,7 +105,7 @@ def test_a_stage_saves_its_state_when_its_dvc_is_killed(repo, tried):
     while not process.stdout.readline().startswith("seed-0/cssr "):
         assert process.poll() is None
     process.kill()
-    assert "stopped after iteration" in process.communicate(timeout=10)[0]  # which the stage prints
+    assert "stopped after iteration" in process.communicate(timeout=60)[0]  # which the stage prints
     assert list(repo.glob("state/*/checkpoint-*.pt"))
     run("rm -f .dvc/tmp/rwlock", repo)
     tried("`dvc` killed (SIGKILL), not its stage", 1, "the stage: checkpoint, exit code 143")
