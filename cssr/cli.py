@@ -69,15 +69,11 @@ def cli() -> None:
     "one on its validation images]",
 )
 @click.option(
-    "--tile", type=POSITIVE, help="Side of the tiles, px of the photo.  [default: the model's]"
+    "--tile",
+    type=POSITIVE,
+    help="Greatest side of what the networks see at a time, px of the photo; smaller takes less "
+    "memory.  [default: the model's]",
 )
-@click.option(
-    "--overlap",
-    type=click.IntRange(min=0),
-    help="What each tile shares with its neighbours, px of the photo.  [default: what the model "
-    "sees, so that no seam shows]",
-)
-@_default("--batch", 1, "Tiles at a time.", type=click.IntRange(1, 1024))
 @_default("--device", "auto", "auto, cpu, cuda or cuda:N.")
 @MM_PER_PX
 @MIN_AREA
@@ -173,7 +169,7 @@ def main() -> NoReturn:
     except (MemoryError, RuntimeError) as error:
         if not ran_out_of_memory(error):
             raise
-        _end("error: not enough memory; try a smaller --tile or --batch", 1)
+        _end("error: not enough memory; try a smaller --tile", 1)
     sys.exit(0)
 
 

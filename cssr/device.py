@@ -9,7 +9,7 @@ import torch
 from cssr.params import DEVICE
 
 # of mallopt in glibc's malloc.h
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def choose_device(name: str) -> torch.device:
@@ -47,3 +47,4 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, -1)
+        mallopt(_ARENA_MAX, 1)  # those of other threads give memory back

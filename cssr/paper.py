@@ -54,4 +54,5 @@ ILLEGIBLE = {("sr_ss", "aiu"): "not legible"}
 
 # what parameters and images are checked against; nothing is computed from them
 VGG16_WIDTHS = (64, 128, 256, 512, 512)  # channels of the U-Net's encoder
+SIDE = 448  # of HR images, px
 STRIDE = 16  # of the U-Net: the sides of its inputs are multiples of it, px

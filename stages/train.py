@@ -153,6 +153,7 @@ def main() -> None:
             "iterations": iterations,
             **params.train.model_dump(),
             "scale": scale,
+            "side": training.hr.shape[1],
             "downscale": params.data.downscale,
             "device": device_name(processes.device),
             "images": {"train": len(training.names), "val": len(validation.names)},

@@ -4,8 +4,12 @@ import errno
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import click
@@ -21,7 +25,7 @@ from cssr.inspection.overlay import Overlay, write_pictures
 from cssr.inspection.photo_files import read_headers, skipped_line
 from cssr.inspection.photos import Header, PhotoError, open_photo
 from cssr.inspection.rasters import Rasters, new_rasters, write_band
-from cssr.inspection.segmenter import Band, Segmenter, Tiling, load
+from cssr.inspection.segmenter import Band, Segmenter, load
 from cssr.inspection.summary import Settings, headline, is_done, write_summary
 from cssr.measurement.cracks import crack_table, geojson, measure_bands
 
@@ -36,8 +40,6 @@ class Options:
     device: str
     threshold: float | None
     tile: int | None
-    overlap: int | None
-    batch: int
     sr: bool
     min_area: int
     mm_per_px: float | None
@@ -61,12 +63,10 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
     """
     headers, failed = read_headers(photos)
     segmenter = load(options.model, device=options.device)
-    tiling = segmenter.tiling(options.tile, options.overlap, options.batch)
+    tile = segmenter.checked_tile(options.tile)
     settings = Settings(
         model=model_hash(options.model),
         threshold=segmenter.checked_threshold(options.threshold),
-        tile=tiling.tile,
-        overlap=tiling.overlap,
         sr=options.sr and segmenter.has_sr,
         min_area=options.min_area,
         mm_per_px=options.mm_per_px,
@@ -84,7 +84,7 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
         click.echo(f"{len(headers) - len(todo)} of {len(photos)} photos are done")
     with output_folder(out):
         try:
-            failed |= _inspect_each(segmenter, photos, todo, out, settings, tiling)
+            failed |= _inspect_each(segmenter, photos, todo, out, settings, tile)
         finally:
             if any(out.iterdir()):
                 same_settings = write_gallery(out, failed)
@@ -99,7 +99,7 @@ def _inspect_photo(
     file: Path,
     folder: Path,
     settings: Settings,
-    tiling: Tiling,
+    tile: int,
     advance: Callable[[], None],
 ) -> dict[str, Any]:
     """Write the folder of a photo, which is complete or absent; return its summary."""
@@ -109,9 +109,10 @@ def _inspect_photo(
         overlay = Overlay(photo.height, photo.width, scale)
         size = photo.height * scale, photo.width * scale
         with new_rasters(out, *size, sr=settings.sr) as rasters:
-            bands = segmenter.bands(photo, tiling, sr=settings.sr, advance=advance)
-            masks = _written_masks(bands, rasters, overlay, settings.threshold)
-            cracks = measure_bands(masks, min_area=settings.min_area)
+            bands = partial(segmenter.bands, photo, tile=tile, sr=settings.sr)
+            with computed_ahead(bands, advance) as ahead:
+                masks = _written_masks(ahead, rasters, overlay, settings.threshold)
+                cracks = measure_bands(masks, min_area=settings.min_area)
         write_pictures(out, overlay)
         table = crack_table(cracks, mm_per_px=mm_per_px)
         table.to_csv(out / "cracks.csv", index=False)
@@ -120,16 +121,42 @@ def _inspect_photo(
         return write_summary(out, file, photo, table=table, scale=scale, settings=settings)
 
 
+@contextmanager
+def computed_ahead(
+    bands: Callable[..., Iterator[Band]], advance: Callable[[], None]
+) -> Iterator[Iterator[Band]]:
+    """Bands that are computed while what is done with the one before is done; on leaving, ended."""
+    left = Event()
+
+    def go_on() -> None:
+        if left.is_set():
+            raise CancelledError
+        advance()
+
+    def following(pool: Executor) -> Iterator[Band]:
+        items = bands(advance=go_on)
+        band = pool.submit(next, items, None)
+        while (item := band.result()) is not None:
+            band = pool.submit(next, items, None)
+            yield item
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield following(pool)
+        finally:
+            left.set()
+
+
 def _inspect_each(
     segmenter: Segmenter,
     photos: Mapping[str, Path],
     headers: Mapping[str, Header],
     out: Path,
     settings: Settings,
-    tiling: Tiling,
+    tile: int,
 ) -> dict[str, str]:
     """Inspect the photos that have headers, with a progress bar; the errors of others by name."""
-    steps = {name: 2 * segmenter.steps(header, tiling) for name, header in headers.items()}
+    steps = {name: segmenter.steps(header, tile) for name, header in headers.items()}
     failed = {}
     with tqdm(total=sum(steps.values()), unit="tile", disable=None) as bar:
         for name in headers:
@@ -137,7 +164,7 @@ def _inspect_each(
             end = bar.n + steps[name]
             try:
                 summary = _inspect_photo(
-                    segmenter, photos[name], out / name, settings, tiling, bar.update
+                    segmenter, photos[name], out / name, settings, tile, bar.update
                 )
                 bar.write(f"{name}: {headline(summary)}")
             except PhotoError as error:

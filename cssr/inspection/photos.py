@@ -61,6 +61,10 @@ class ArrayPhoto:
         """Rows start … stop − 1, (rows, W, 3)."""
         return self.pixels[start:stop]
 
+    def valid(self, start: int, stop: int) -> np.ndarray:
+        """Which pixels of rows start … stop − 1 hold data, (rows, W) bool."""
+        return np.ones((stop - start, self.width), bool)
+
 
 class FilePhoto:
     """A photo in a file; only the rows that are asked for are in memory.
@@ -90,6 +94,11 @@ class FilePhoto:
         if pixels.dtype == np.uint16:
             pixels = np.maximum(pixels >> 8, pixels > 0).astype(np.uint8)
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+    def valid(self, start: int, stop: int) -> np.ndarray:
+        """Which pixels of rows start … stop − 1 hold data, (rows, W) bool."""
+        window = Window(0, start, self.width, stop - start)
+        return self.source.dataset_mask(window=window) > 0
 
 
 @contextmanager

@@ -1,26 +1,28 @@
 """Trained models that segment photos of any size, tile by tile and without seams."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from cssr.data.arrays import to_bytes, to_unit
 from cssr.inspection.backends import Network, load_network
+from cssr.inspection.local_statistics import LocalStatistics
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, Header, open_photo
-from cssr.inspection.tiles import Span, Tiling, batches, core, cut
-from cssr.models.pipeline import Statistics
+from cssr.inspection.seen import Each, SeenRows
+from cssr.inspection.tiles import Span, core, cut
 from cssr.models.receptive_field import receptive_field
 from cssr.models.variants import VARIANTS
+from cssr.paper import SIDE
 
-CORE = 1280  # side of a tile without overlap by default, px of the results
-TILE_MEMORY = 2**32  # bytes of activations that a tile may take by default
-CUT_STEP = 64  # cores begin at multiples of it, px of the results
-CACHE = 512 * 2**20  # bytes of a photo's SR images that are kept for the second pass
+CORE = 1280  # side of a tile without overlap by default, px of what SS sees
+BAND = 32 * 2**20  # px of what SS sees that a band holds by default
+TILE_MEMORY = 2**32  # bytes of activations that tiles may take by default, all threads together
+CUT_STEP = 64  # cores begin at multiples of it, px of what SS sees
 
 
 class Band(NamedTuple):
@@ -28,6 +30,7 @@ class Band(NamedTuple):
 
     top: int  # first row, px of the photo
     photo: np.ndarray  # RGB, (h, W, 3) uint8
+    valid: np.ndarray  # where the photo holds data, (h, W) bool; elsewhere `probs` is 0
     probs: np.ndarray
     sr: np.ndarray | None
 
@@ -51,37 +54,36 @@ class Segmenter:
         scale: side of the results / side of the photo; 1 for `ss_hr`.
         has_sr: whether the results hold an SR image.
         threshold: of the probabilities, the best one on validation images; None if not stored.
-        stride: tiles begin at multiples of it, px of the photo.
-        overlap: of tiles by default, px of the photo: the receptive field, so that no seam shows.
-        tile: side of the tiles by default, px of the photo.
+        overlap: of tiles, px of what SS sees: its receptive field, so that no seam shows.
+        tile: greatest side of a tile by default, px of the photo.
     """
 
     def __init__(self, network: Network, description: Mapping[str, Any]) -> None:
-        variant = VARIANTS[description["variant"]]
-        sr = description["sr"]
+        variant, scale, sr = (description[key] for key in ("variant", "scale", "sr"))
+        variant = VARIANTS[variant]
         self.network = network
-        self.scale = 1 if variant.takes_hr else description["scale"]
+        self.scale = 1 if variant.takes_hr else scale
         self.has_sr = variant.has_sr
         self.threshold = description.get("threshold")
-        self.stride, self.overlap = receptive_field(
-            description["variant"], scale=description["scale"], stages=sr and sr["stages"]
-        )
-        self.step = max(self.stride, CUT_STEP // self.scale)
-        wanted = CORE // self.scale + 2 * self.overlap
-        allowed = int((TILE_MEMORY / 4 / _channels(sr, description["ss"])) ** 0.5) // self.scale
-        self.tile = max(min(wanted, allowed), 2 * self.overlap + self.step)
+        self.enlarged = scale if variant.has_sr else 1  # what SS sees / the photo
+        self.window = description.get("side", SIDE) // (self.scale // self.enlarged)
+        fields = {"scale": scale, "stages": sr and sr["stages"]}
+        before, after = variant.steps[: variant.has_sr], variant.steps[variant.has_sr :]
+        self.stride, self.overlap = receptive_field(after, **fields)
+        self.sr_overlap = receptive_field(before, **fields)[1] if before else 0
+        self.step = max(self.stride, CUT_STEP)
+        memory = TILE_MEMORY / 4 / _channels(sr, description["ss"]) / network.threads
+        allowed = int(memory**0.5) * self.enlarged // self.scale
+        wanted = min(CORE + 2 * self.overlap, allowed)
+        self.tile = -(-max(wanted, self._least_tile()) // self.enlarged)
 
-    def tiling(self, tile: int | None = None, overlap: int | None = None, batch: int = 1) -> Tiling:
-        """Tiles of this model; by default without seams, and within 4 GiB of memory.
-
-        Raises:
-            ValueError: if a tile is too small for its overlap.
-        """
-        overlap = self.overlap if overlap is None else -(-overlap // self.stride) * self.stride
-        tile = self.tile if tile is None else tile
-        tiling = Tiling(tile // self.stride * self.stride, overlap, batch)
-        self._cut(tiling.tile + self.stride, tiling)  # raises the error
-        return tiling
+    def checked_tile(self, tile: int | None) -> int:
+        """Greatest side of a tile, px of the photo, by default the model's; ValueError if small."""
+        tile = tile or self.tile
+        least = -(-self._least_tile() // self.enlarged)
+        if tile < least:
+            raise ValueError(f"a tile of {tile} px is too small; {least} px or more are needed")
+        return tile
 
     def checked_threshold(self, threshold: float | None) -> float:
         """The threshold, by default the model's own; ValueError if there is none in [0, 1]."""
@@ -97,24 +99,25 @@ class Segmenter:
         image: np.ndarray | str | Path,
         *,
         threshold: float | None = None,
-        tiling: Tiling | None = None,
+        tile: int | None = None,
     ) -> Segmentation:
         """Segment a photo.
 
         Args:
             image: RGB (H, W, 3) or gray (H, W), uint8; or the file of a photo.
             threshold: of the mask, in [0, 1]; the model's own by default.
-            tiling: how the photo is cut; `self.tiling()` by default.
+            tile: see `bands`.
 
         Raises:
             PhotoError: if the file is not a readable photo.
-            ValueError: if the array is not such an image, or there is no threshold in [0, 1].
+            ValueError: if the array is not such an image, there is no threshold in [0, 1], or the
+                tile is too small.
         """
         threshold = self.checked_threshold(threshold)
         is_file = isinstance(image, str | Path)
         opened = open_photo(Path(image)) if is_file else nullcontext(ArrayPhoto(_as_rgb(image)))
         with opened as photo:
-            bands = list(self.bands(photo, tiling or self.tiling()))
+            bands = list(self.bands(photo, tile=tile))
         probs = np.concatenate([band.probs for band in bands])
         sr = np.concatenate([band.sr for band in bands]) if self.has_sr else None
         return Segmentation(probs, probs >= np.float32(threshold), sr)
@@ -122,74 +125,123 @@ class Segmenter:
     def bands(
         self,
         photo: ArrayPhoto | FilePhoto,
-        tiling: Tiling,
         *,
+        tile: int | None = None,
         sr: bool = True,
         advance: Callable[[], None] = lambda: None,
     ) -> Iterator[Band]:
-        """Segment a photo in bands of rows, from top to bottom.
-
-        The photo is read twice: for the statistics with which SS normalises its input, and for the
-        results. SR images of the first pass are kept for the second if all of them are small.
+        """Segment a photo in bands of rows, from top to bottom, in one pass.
 
         Args:
             photo: of any size.
-            tiling: how it is cut.
+            tile: greatest side of the tiles that the networks see at a time, px of the photo; by
+                default within 4 GiB of memory. It does not change the results.
             sr: whether to give the SR image, where the model has one.
-            advance: called after each of the `2 * steps(photo, tiling)` computations.
+            advance: called after each of the `steps(photo, tile)` computations; an exception that
+                it raises ends them.
 
         Raises:
             PhotoError: if the photo is damaged.
+            ValueError: if the tile is too small.
         """
-        size = photo.height, photo.width
-        rows, columns = (self._cut(side, tiling) for side in size)
-        caches = 12 * self.scale**2 * photo.height * photo.width <= CACHE  # three float32
-        cache = {}
-        sums = torch.zeros(2, 3, dtype=torch.float64)
-        for row in rows:
-            for images, group in _tiles(photo, row, columns, tiling.batch):
-                ss_input = self.network.ss_input(images)
-                for k, column in enumerate(group):
-                    sums += _sums(core(ss_input[k], row, column, size))
-                if caches:
-                    cache[row, group[0]] = ss_input
-                advance()
-        enlarged = self.scale**2 if self.has_sr else 1
-        statistics = _statistics(sums, photo.height * photo.width * enlarged)
-        for row in rows:
-            band = self._empty_band(photo, row, sr=sr)
-            for images, group in _tiles(photo, row, columns, tiling.batch):
-                key = row, group[0]
-                ss_input = cache.pop(key) if caches else self.network.ss_input(images)
-                probs = self.network.probs(images, ss_input, statistics)[:, 0]
-                for k, column in enumerate(group):
-                    cores = (core(values[k], row, column, size) for values in (probs, ss_input))
-                    self._fill(band, column, *cores)
-                advance()
-            yield band
+        rows, columns, photo_columns = self._cuts(photo, tile)
+        height, width = photo.height * self.enlarged, photo.width * self.enlarged
+        statistics = LocalStatistics(height, width, self.window)
+        ends = [self._read_for(row, rows, statistics) for row in rows]
+        seen = SeenRows(
+            photo,
+            self.network,
+            scale=self.enlarged,
+            height=rows[-1].stop,
+            columns=photo_columns,
+            overlap=self.sr_overlap,
+            statistics=statistics,
+            capacity=max(end - row.start for row, end in zip(rows, ends, strict=True)),
+        )
+        with _threads(self.network.threads) as each:
+            for row, end in zip(rows, ends, strict=True):
+                seen.forget(row.start)
+                for _ in seen.read(end, each):
+                    advance()
+                band = self._empty_band(photo, row, sr=sr)
+                for _ in each(partial(self._fill, band, seen, row), columns):
+                    advance()
+                yield band
 
-    def steps(self, photo: ArrayPhoto | FilePhoto | Header, tiling: Tiling) -> int:
-        """Number of computations in each of the two passes over a photo."""
-        rows, columns = (self._cut(side, tiling) for side in (photo.height, photo.width))
-        return len(rows) * len(list(batches(columns, tiling.batch)))
+    def steps(self, photo: ArrayPhoto | FilePhoto | Header, tile: int | None = None) -> int:
+        """Number of computations of a photo."""
+        rows, columns, photo_columns = self._cuts(photo, tile)
+        height = photo.height * self.enlarged
+        statistics = LocalStatistics(height, photo.width * self.enlarged, self.window)
+        ends = {self._read_for(row, rows, statistics) for row in rows}
+        return len(rows) * len(columns) + len(ends) * len(photo_columns)
 
-    def _cut(self, side: int, tiling: Tiling) -> list[Span]:
-        padded = -(-side // self.stride) * self.stride
-        return cut(padded, tile=tiling.tile, overlap=tiling.overlap, step=self.step)
+    def _cuts(
+        self, photo: ArrayPhoto | FilePhoto | Header, tile: int | None
+    ) -> tuple[list[Span], list[Span], list[Span]]:
+        """Rows and columns of tiles of what SS sees, and columns of tiles of the photo."""
+        side = self.checked_tile(tile)
+        height, width = (
+            -(-length * self.enlarged // self.stride) * self.stride
+            for length in (photo.height, photo.width)
+        )
+        seen_side = side * self.enlarged
+        low = max(self._least_tile(), BAND // width + 2 * self.overlap)
+        rows, columns = (
+            cut(length, tile=most, overlap=self.overlap, step=self.step)
+            for length, most in ((height, min(seen_side, low)), (width, seen_side))
+        )
+        photo_columns = cut(
+            width // self.enlarged, tile=side, overlap=self.sr_overlap, step=self.step
+        )
+        return rows, columns, photo_columns
+
+    def _least_tile(self) -> int:
+        """Least side of a tile, px of what SS sees."""
+        return 2 * self.overlap + self.step
+
+    def _read_for(self, row: Span, rows: list[Span], statistics: LocalStatistics) -> int:
+        """Rows of what SS sees that a band needs, to be normalised too."""
+        end = statistics.needs(min(row.stop, statistics.height))
+        whole = rows[-1].stop
+        return whole if end == statistics.height else end
 
     def _empty_band(self, photo: ArrayPhoto | FilePhoto, row: Span, *, sr: bool) -> Band:
-        pixels = photo.rows(row.core_start, min(row.core_stop, photo.height))
+        top, stop = row.core_start // self.enlarged, row.core_stop // self.enlarged
+        stop = min(stop, photo.height)
+        pixels = photo.rows(top, stop)
         height, width = (side * self.scale for side in pixels.shape[:2])
         sr_image = np.empty((height, width, 3), np.uint8) if self.has_sr and sr else None
-        return Band(row.core_start, pixels, np.empty((height, width), np.float32), sr_image)
+        probs = np.empty((height, width), np.float32)
+        return Band(top, pixels, photo.valid(top, stop), probs, sr_image)
 
-    def _fill(self, band: Band, column: Span, probs: Tensor, ss_input: Tensor) -> None:
-        """Put the core of a tile into its band: probabilities (h, w) and SS input (3, h, w)."""
-        left = column.core_start * self.scale
-        area = slice(left, left + probs.shape[1])
-        band.probs[:, area] = probs.cpu().numpy()
+    def _fill(self, band: Band, seen: SeenRows, row: Span, column: Span) -> None:
+        """Put the core of a tile into its band."""
+        size = len(band.photo) * self.enlarged + row.core_start, seen.real_width
+        probs = self.network.probs(seen.tile(row, column))[0, 0]
+        found = core(probs, row, column, size).cpu().numpy()
+        left = column.core_start * self.scale // self.enlarged
+        area = slice(left, left + found.shape[1])
+        valid = band.valid[:, left // self.scale : (left + found.shape[1]) // self.scale]
+        band.probs[:, area] = found * valid.repeat(self.scale, 0).repeat(self.scale, 1)
         if band.sr is not None:
-            band.sr[:, area] = to_bytes(ss_input.clamp(0, 1))
+            pixels = seen.rows(row.core_start, size[0])[:, area]
+            band.sr[:, area] = (pixels.clip(0, 1) * 255).round()
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[Each]:
+    """`map` that many threads at a time, in each of which PyTorch takes no more than one."""
+    if number == 1:
+        yield map
+        return
+    before = torch.get_num_threads()
+    alone = partial(torch.set_num_threads, 1)
+    try:
+        with ThreadPoolExecutor(number, initializer=alone) as pool:
+            yield pool.map
+    finally:
+        torch.set_num_threads(before)
 
 
 def load(path: str | Path, *, device: str = "auto") -> Segmenter:
@@ -200,35 +252,6 @@ def load(path: str | Path, *, device: str = "auto") -> Segmenter:
 def _channels(sr: Mapping[str, int] | None, ss: Mapping[str, Any]) -> int:
     """About how many numbers the networks hold at once for each pixel of the results."""
     return max(sr["width"] * (2 * sr["stages"] + 3) if sr else 0, 4 * ss["encoder"][0])
-
-
-def _tiles(
-    photo: ArrayPhoto | FilePhoto, row: Span, columns: list[Span], batch: int
-) -> Iterator[tuple[Tensor, list[Span]]]:
-    """Tiles of a row as the networks take them, (B, 3, h, w), with their columns.
-
-    Beyond the photo its edge is repeated.
-    """
-    pixels = photo.rows(row.start, min(row.stop, photo.height))
-    below = row.stop - row.start - len(pixels)
-    right = columns[-1].stop - photo.width
-    pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
-    for group in batches(columns, batch):
-        images = np.stack([pixels[:, column.start : column.stop] for column in group])
-        yield to_unit(torch.from_numpy(images)), group
-
-
-def _sums(values: Tensor) -> Tensor:
-    """Sums of values and of their squares over the pixels of (3, h, w), (2, 3) float64."""
-    values = values.double().flatten(1)
-    return torch.stack([values.sum(1), values.square().sum(1)]).cpu()
-
-
-def _statistics(sums: Tensor, pixels: int) -> Statistics:
-    """Mean and variance, (1, 3, 1, 1) float32 each, from sums (2, 3) over so many pixels."""
-    mean, square = sums / pixels
-    variance = (square - mean.square()).clamp(min=0)
-    return mean.float().view(1, 3, 1, 1), variance.float().view(1, 3, 1, 1)
 
 
 def _as_rgb(image: np.ndarray) -> np.ndarray:

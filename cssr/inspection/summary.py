@@ -23,8 +23,6 @@ class Settings:
 
     model: str  # SHA-256 of its weights
     threshold: float  # of the probabilities, in [0, 1]
-    tile: int  # greatest side, overlap included, px of the photo
-    overlap: int  # on each side, px of the photo
     sr: bool  # whether the SR image is written
     min_area: int  # of a crack, px of the mask
     mm_per_px: float | None  # of the photo; None if unknown

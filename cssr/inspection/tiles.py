@@ -1,18 +1,9 @@
 """Overlapping tiles of an image."""
 
-from collections.abc import Iterator
-from itertools import groupby, islice, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 from torch import Tensor
-
-
-class Tiling(NamedTuple):
-    """How a photo is cut into tiles."""
-
-    tile: int  # greatest side, overlap included, px of the photo
-    overlap: int  # on each side of a tile's core, px of the photo
-    batch: int = 1  # tiles at a time
 
 
 class Span(NamedTuple):
@@ -56,13 +47,6 @@ def cut(side: int, *, tile: int, overlap: int, step: int) -> list[Span]:
         Span(max(0, start - overlap), min(side, stop + overlap), start, stop)
         for start, stop in pairwise(cuts)
     ]
-
-
-def batches(spans: list[Span], size: int) -> Iterator[list[Span]]:
-    """Neighbouring spans of the same length, at most `size` at a time."""
-    for _, same in groupby(spans, key=lambda span: span.stop - span.start):
-        while batch := list(islice(same, size)):
-            yield batch
 
 
 def core(values: Tensor, row: Span, column: Span, size: tuple[int, int]) -> Tensor:

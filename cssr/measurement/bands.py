@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.morphology import skeletonize
@@ -125,13 +125,22 @@ def _strip_skeletons(strip: np.ndarray, top: int, side: int) -> Iterator[Skeleto
 
 def _window_skeleton(window: np.ndarray) -> Skeleton:
     """Skeleton of a window without its halo, counted from the corner inside the halo."""
-    y, x = (np.flatnonzero(window.any(axis=axis)) for axis in (1, 0))  # rows, columns with crack
-    box = window[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
-    doubled = np.pad(box.repeat(2, axis=0).repeat(2, axis=1), 1)  # even widths get a middle
-    row, column = np.nonzero(skeletonize(doubled))
-    width = distance_transform_edt(doubled)[row, column]
-    row += 2 * (y[0] - HALO) - 1
-    column += 2 * (x[0] - HALO) - 1
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(window.astype(np.uint8))
+    parts = [
+        _component_skeleton(labels[y : y + h, x : x + w] == k, y, x)
+        for k, (x, y, w, h, _) in enumerate(boxes)
+        if k
+    ]
+    row, column, width = (np.concatenate(each) for each in zip(*parts, strict=True))
     rows, columns = (2 * (size - 2 * HALO) for size in window.shape)
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    return Skeleton(row[inside], column[inside], width[inside].astype(np.float32))
+    return Skeleton(row[inside], column[inside], width[inside])
+
+
+def _component_skeleton(mask: np.ndarray, top: int, left: int) -> Skeleton:
+    """Skeleton of a component whose box is there in a window, counted as the window's."""
+    doubled = np.pad(mask.repeat(2, axis=0).repeat(2, axis=1), 1)  # even widths get a middle
+    row, column = np.nonzero(skeletonize(doubled))
+    exact = cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+    width = cv2.distanceTransform(doubled.view(np.uint8), *exact)[row, column]
+    return Skeleton(row + 2 * (top - HALO) - 1, column + 2 * (left - HALO) - 1, width)

@@ -9,8 +9,6 @@ from cssr.models.dbpn import DBPN
 from cssr.models.unet import UNet
 from cssr.models.variants import VARIANTS
 
-Statistics = tuple[Tensor, Tensor]  # mean and variance of each channel, (B, 3, 1, 1) each
-
 EPSILON = 1e-5  # of the variance
 
 
@@ -20,7 +18,7 @@ class Pipeline(nn.Module):
     Called on images in [0, 1], it returns `(sr or None, probs or None)`: the super-resolved image
     (B, 3, H, W), not clipped, and crack probabilities (B, 1, H, W) in [0, 1]. For an image in
     tiles, the two halves can be called one by one: `ss_input` gives what SS is to see of a tile,
-    and `probs` goes on from there with the statistics of the whole image.
+    and `probs` goes on from there, once that has been normalised.
 
     Args:
         variant: a key of `VARIANTS`.
@@ -48,37 +46,27 @@ class Pipeline(nn.Module):
         """Super-resolve and segment (B, 3, H, W), or (B, 3, h, w) for what takes LR images."""
         seen = self.ss_input(image)
         sr = seen if self.variant.has_sr else None
-        return sr, self.probs(seen) if self.variant.segments else None
+        return sr, self.probs(normalise(seen)) if self.variant.segments else None
 
     def ss_input(self, image: Tensor) -> Tensor:
-        """What SS sees: the SR image, or the image itself."""
+        """What SS sees, before it is normalised: the SR image, or the image itself."""
         return self.enlarge(image) if self.variant.has_sr else image
 
-    def probs(self, seen: Tensor, statistics: Statistics | None = None) -> Tensor:
-        """Crack probabilities (B, 1, H, W) of what SS sees, enlarged where SS sees the LR image."""
-        probs = self.segment(seen, statistics)
+    def probs(self, normalised: Tensor) -> Tensor:
+        """Crack probabilities (B, 1, H, W) of what SS sees, enlarged where that is the LR image."""
+        probs = self.segment(normalised)
         return self.enlarge(probs).clamp(0, 1) if self.variant.enlarges_probs else probs
 
     def enlarge(self, maps: Tensor) -> Tensor:
         """An image or probabilities (B, C, h, w) at `scale` times the side, not clipped."""
         return self.sr(maps).float() if self.sr is not None else upscale(maps, self.scale)
 
-    def segment(self, seen: Tensor, statistics: Statistics | None = None) -> Tensor:
-        """Crack probabilities at the resolution of what SS sees, whose channels are normalised.
-
-        Args:
-            seen: (B, 3, H, W).
-            statistics: with which it is normalised; those of `seen` itself by default.
-        """
-        if statistics is None:
-            normalised = _instance_norm(seen)
-        else:
-            mean, variance = statistics
-            normalised = (seen - mean) * (variance + EPSILON).rsqrt()
+    def segment(self, normalised: Tensor) -> Tensor:
+        """Crack probabilities at the resolution of what SS sees, (B, 1, H, W) of (B, 3, H, W)."""
         return torch.sigmoid(self.ss(normalised).float())
 
 
-def _instance_norm(image: Tensor) -> Tensor:
+def normalise(image: Tensor) -> Tensor:
     """Zero mean and unit variance of each channel of each image, (B, 3, H, W).
 
     Note:

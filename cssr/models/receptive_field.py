@@ -1,11 +1,10 @@
 """Receptive fields: the input pixels that an output pixel depends on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from cssr.models.dbpn import PROJECTION
 from cssr.models.unet import CONVS_PER_BLOCK
-from cssr.models.variants import VARIANTS
 from cssr.paper import STRIDE
 
 Interval = tuple[int, int]  # first and last pixel of a row
@@ -46,28 +45,27 @@ def bicubic_field(first: int, last: int, *, scale: int) -> Interval:
     return first // scale - 2, last // scale + 2
 
 
-def receptive_field(variant: str, *, scale: int, stages: int | None) -> tuple[int, int]:
+def receptive_field(steps: Sequence[str], *, scale: int, stages: int | None) -> tuple[int, int]:
     """Alignment and overlap with which tiles of an image give what the whole image gives.
 
     Args:
-        variant: a key of `VARIANTS`.
+        steps: some that follow each other in a record of `cssr.models.variants`.
         scale: HR side / LR side.
         stages: of the SR network; None where there is none.
 
     Returns:
-        Both in px of the pipeline's input: tiles begin at multiples of the first, and what lies
+        Both in px of the first step's input: tiles begin at multiples of the first, and what lies
         within the second (a multiple of the first) of a cut is not the whole image's.
     """
-    record = VARIANTS[variant]
     fields: dict[str, Callable[[int, int], Interval]] = {
         "ss": unet_field,
         "bicubic": partial(bicubic_field, scale=scale),
         "sr": partial(dbpn_field, scale=scale, stages=stages),
     }
-    enlarges = record.has_sr or record.enlarges_probs
-    stride = STRIDE // scale if record.has_sr else STRIDE
-    first, last = 0, stride * (scale if enlarges else 1) - 1
-    for step in reversed(record.steps):
+    stride = STRIDE if "ss" in steps else 1
+    enlarged = 1 if set(steps) <= {"ss"} else scale
+    first, last = 0, stride * enlarged - 1
+    for step in reversed(steps):
         first, last = fields[step](first, last)
     farthest = max(-first, last - stride + 1)
     return stride, -(-farthest // stride) * stride

@@ -4,7 +4,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from cssr.models.pipeline import Pipeline
+from cssr.models.pipeline import Pipeline, normalise
 from cssr.params import Objective
 from cssr.training.batches import Batch
 from cssr.training.losses import LOSSES, SegmentationLoss, joint_loss, l1_loss
@@ -91,7 +91,7 @@ class TrainingLosses(nn.Module):
         """Losses where SS sees the LR image, and SR, if it is trained, enlarges probabilities."""
         variant = self.pipeline.variant
         parts = {}
-        lr_probs = probs = self.pipeline.segment(batch.lr)
+        lr_probs = probs = self.pipeline.segment(normalise(batch.lr))
         if "sr" in variant.trained:
             probs = self.pipeline.enlarge(lr_probs)
             parts["l1"] = l1_loss(probs, batch.mask)

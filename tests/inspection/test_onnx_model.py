@@ -6,14 +6,15 @@ from networks import pipeline
 
 import cssr
 from cssr.inspection.backends import TorchNetwork
-from cssr.inspection.onnx_model import OWN, greatest_difference, load_onnx, to_onnx
+from cssr.inspection.onnx_model import greatest_difference, load_onnx, to_onnx
 from cssr.inspection.segmenter import Segmenter
+from cssr.models.variants import VARIANTS
 from cssr.paper import MODELS
 
 
 def description(variant: str, network: torch.nn.Module) -> dict:
     sr = network.sr and network.sr.config
-    return {"variant": variant, "scale": 4, "sr": sr, "ss": network.ss.config, "threshold": 0.25}
+    return {"variant": variant, "scale": 4, "side": 64, "sr": sr, "ss": network.ss.config, "threshold": 0.25}
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -30,33 +31,24 @@ def test_sizes_and_batches_of_any_number_give_pytorchs_probabilities(exported):
     assert greatest_difference(load_onnx(file)[0], network) < 1e-4
 
 
-def test_given_statistics_take_the_place_of_the_images_own(exported):
-    _, network, file = exported
-    images = torch.rand(2, 3, 48, 32, generator=torch.Generator().manual_seed(0))
-    statistics = torch.full((1, 3, 1, 1), 0.4), torch.full((1, 3, 1, 1), 0.05)
-    with torch.inference_mode():
-        expected = network.probs(network.ss_input(images), statistics)
-    found = load_onnx(file)[0].probs(images, images, statistics)
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
-
-
 def test_an_exported_model_segments_a_photo_in_tiles_as_pytorch_does(exported):
     variant, network, file = exported
     image = np.random.default_rng(0).integers(0, 256, (101, 203, 3), np.uint8)
     ours = Segmenter(TorchNetwork(network, torch.device("cpu")), description(variant, network))
     theirs = cssr.load(file)
     assert theirs.threshold == 0.25
-    tiling = None if variant == "ss_hr" else ours.tiling(tile=2 * ours.overlap + 64)
-    one, two = (model.segment(image, tiling=tiling) for model in (ours, theirs))
+    tile = 100 if VARIANTS[variant].has_sr else None
+    one, two = (model.segment(image, tile=tile) for model in (ours, theirs))
     np.testing.assert_allclose(one.probs, two.probs, atol=1e-4, rtol=0)
     assert (one.sr is None) == (two.sr is None)
 
 
-def test_the_file_says_that_statistics_may_be_left_out(exported):
-    graph = onnx.load(exported[2]).graph
-    defaults = {value.name: onnx.numpy_helper.to_array(value) for value in graph.initializer}
-    assert [value.name for value in graph.input] == ["image", "mean", "variance"]
-    assert (defaults["variance"] == OWN).all()
+def test_the_file_takes_an_image_and_names_what_it_gives(exported):
+    variant, _, file = exported
+    graph = onnx.load(file).graph
+    sr = ["sr"] if VARIANTS[variant].has_sr else []
+    assert [value.name for value in graph.input] == ["image"]
+    assert [value.name for value in graph.output] == [*sr, "normalised", "probs"]
 
 
 def test_another_onnx_file_is_refused(tmp_path):

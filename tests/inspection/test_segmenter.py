@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from cssr.inspection.backends import TorchNetwork
 from cssr.inspection.photos import ArrayPhoto
 from cssr.inspection.segmenter import Segmenter
 from cssr.models.saved import save_model
+from cssr.models.variants import VARIANTS
 
 
 def photo(height: int, width: int) -> np.ndarray:
@@ -31,12 +33,13 @@ def photo(height: int, width: int) -> np.ndarray:
     )
 
 
-def segmenter(variant: str, threshold: float | None = 0.5) -> Segmenter:
+def segmenter(variant: str, threshold: float | None = 0.5, side: int = 448) -> Segmenter:
     network = pipeline(variant)
     sr = network.sr and network.sr.config
     description = {
         "variant": variant,
         "scale": 4,
+        "side": side,
         "sr": sr,
         "ss": network.ss.config,
         "threshold": threshold,
@@ -44,21 +47,13 @@ def segmenter(variant: str, threshold: float | None = 0.5) -> Segmenter:
     return Segmenter(TorchNetwork(network, torch.device("cpu")), description)
 
 
-def whole(model: Segmenter, image: np.ndarray) -> tuple[torch.Tensor | None, torch.Tensor]:
-    with torch.inference_mode():
-        return model.network.pipeline(to_unit(torch.from_numpy(image[None])))
-
-
 @pytest.mark.parametrize("variant", SEGMENTING)
-def test_tiles_give_what_the_whole_photo_gives(variant):
-    model = segmenter(variant)
-    room = 256 if variant == "ss_hr" else 64
-    side = 5 * room // 2 // 16 * 16 + (0 if variant == "ss_hr" else 2 * model.overlap // 16 * 16)
-    image = photo(side, min(side + 64, 720))
-    tiling = model.tiling(tile=2 * model.overlap + room, batch=2)
-    assert model.steps(ArrayPhoto(image), tiling) >= 4
-    found = model.segment(image, tiling=tiling)
-    sr, probs = whole(model, image)
+def test_a_photo_of_the_trainings_size_gives_what_evaluation_gives(variant):
+    side = 448 if variant == "ss_hr" else 112
+    image = photo(side, side)
+    found = segmenter(variant).segment(image, tile=100 if side == 112 else 320)
+    with torch.inference_mode():
+        sr, probs = pipeline(variant)(to_unit(torch.from_numpy(image[None])))
     np.testing.assert_allclose(found.probs, probs[0, 0], atol=1e-5, rtol=0)
     assert np.array_equal(found.mask, found.probs >= np.float32(0.5))
     assert (found.sr is None) == (sr is None)
@@ -67,11 +62,56 @@ def test_tiles_give_what_the_whole_photo_gives(variant):
         np.testing.assert_allclose(found.sr, expected, atol=0.51)
 
 
-def test_an_overlap_below_the_receptive_field_would_show_seams():
-    model, image = segmenter("cssr"), photo(224, 224)
-    tiling = model.tiling(tile=72, overlap=4)
-    found = model.segment(image, tiling=tiling).probs
-    assert np.abs(found - whole(model, image)[1].numpy()).max() > 1e-3
+@pytest.mark.parametrize("variant", SEGMENTING)
+def test_tiles_give_what_the_whole_photo_gives(variant):
+    model = segmenter(variant, side=256)
+    large = not VARIANTS[variant].has_sr
+    image = photo(*((701, 715) if large else (213, 299)))
+    tile = 352 if large else 80
+    assert model.steps(ArrayPhoto(image), tile) >= 6
+    whole, found = (model.segment(image, tile=side) for side in (None, tile))
+    np.testing.assert_allclose(found.probs, whole.probs, atol=1e-5, rtol=0)
+    assert found.sr is None or np.abs(found.sr.astype(int) - whole.sr).max() <= 1
+
+
+def test_steps_are_as_many_as_advances():
+    model, image, count = segmenter("cssr", side=64), photo(213, 299), 0
+
+    def advance():
+        nonlocal count
+        count += 1
+
+    assert len(list(model.bands(ArrayPhoto(image), tile=80, advance=advance))) > 2
+    assert count == model.steps(ArrayPhoto(image), 80)
+
+
+def test_a_crack_is_found_as_well_where_the_rest_of_the_photo_is_dark():
+    model, image = segmenter("cssr", side=64), photo(200, 100)
+    dark = image.copy()
+    dark[100:] //= 5
+    lit, shaded = (model.segment(each).probs[:320] for each in (image, dark))
+    np.testing.assert_allclose(shaded[:200], lit[:200], atol=1e-5)
+
+
+def test_pixels_without_data_change_nothing_elsewhere_and_hold_no_crack():
+    model = segmenter("ss_hr", side=64)
+    image = photo(200, 176)
+    valid = np.ones((200, 176), bool)
+    valid[:, 80:] = False
+    other = np.where(valid[..., None], image, 255)
+    one, two = (
+        np.concatenate([band.probs for band in model.bands(photo_with(each, valid))])
+        for each in (image, other)
+    )
+    np.testing.assert_allclose(one, two, atol=1e-6)
+    assert not one[:, 80:].any()
+    assert one[:, :80].all()
+
+
+def photo_with(pixels: np.ndarray, valid: np.ndarray) -> ArrayPhoto:
+    found = ArrayPhoto(pixels)
+    found.valid = lambda start, stop: valid[start:stop]
+    return found
 
 
 @pytest.mark.parametrize("variant", ["cssr", "inverse"])
@@ -82,42 +122,28 @@ def test_a_photo_of_any_size_gives_results_of_its_size_times_the_scale(variant, 
     assert found.sr is None or found.sr.shape == (4 * height, 4 * width, 3)
 
 
-def test_padding_does_not_count_in_the_statistics():
-    model = segmenter("ss_hr")
-    image = photo(96, 96)
-    image[:, 90:] = image[:, 89:90]  # what padding repeats
-    found = model.segment(image[:, :90]).probs
-    padded = whole(model, image)[1][0, 0, :, :90].numpy()
-    assert np.abs(found - padded).max() > 1e-4
-
-
-def test_without_room_for_sr_images_they_are_computed_again(monkeypatch):
-    model, image = segmenter("cssr"), photo(224, 224)
-    tiling = model.tiling(tile=144)
-    expected = model.segment(image, tiling=tiling)
-    monkeypatch.setattr("cssr.inspection.segmenter.CACHE", 0)
-    again = model.segment(image, tiling=tiling)
-    assert np.array_equal(again.probs, expected.probs)
-
-
 def test_tiles_are_as_large_as_the_networks_allow():
     paper = {"stages": 6, "width": 64}, {"encoder": [64, 128, 256, 512, 512]}
     small = {"stages": 2, "width": 8}, {"encoder": [8, 16, 24, 32, 32]}
+    network = SimpleNamespace(threads=1)
     tiles = {
         (sr["width"], variant): Segmenter(
-            None, {"variant": variant, "scale": 4, "sr": sr, "ss": ss}
-        )
-        .tiling()
-        .tile
+            network, {"variant": variant, "scale": 4, "sr": sr, "ss": ss}
+        ).tile
         for sr, ss in (paper, small)
         for variant in ("cssr", "inverse")
     }
     assert tiles == {
         (64, "cssr"): 264,
-        (64, "inverse"): 336,  # its overlap alone takes 320
-        (8, "cssr"): 400,
-        (8, "inverse"): 608,
+        (64, "inverse"): 384,  # its overlap alone takes 320
+        (8, "cssr"): 384,
+        (8, "inverse"): 1094,
     }
+
+
+def test_a_tile_below_what_the_networks_see_is_refused():
+    with pytest.raises(ValueError, match="a tile of 79 px is too small; 80 px or more are needed"):
+        segmenter("cssr").segment(photo(97, 131), tile=79)
 
 
 def test_gray_and_files_are_taken_too(tmp_path):
@@ -153,7 +179,7 @@ def test_a_threshold_that_is_none_is_refused():
 
 
 def test_a_saved_model_is_loaded_with_its_threshold(tmp_path):
-    save_model(tmp_path, pipeline("cssr"), {"variant": "cssr", "scale": 4, "threshold": 0.37})
+    save_model(tmp_path, pipeline("cssr"), {"variant": "cssr", "scale": 4, "threshold": 0.37, "side": 448})
     model = cssr.load(tmp_path)
     assert model.threshold == 0.37
     assert np.array_equal(
