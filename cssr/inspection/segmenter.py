@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from cssr.data.arrays import to_bytes, to_unit
+from cssr.inspection.array_photos import as_photo
 from cssr.inspection.backends import Network, load_network
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, Header, open_photo
 from cssr.inspection.tiles import Span, Tiling, batches, core, cut
@@ -94,7 +96,7 @@ class Segmenter:
 
     def segment(
         self,
-        image: np.ndarray | str | Path,
+        image: np.ndarray | Image.Image | str | Path,
         *,
         threshold: float | None = None,
         tiling: Tiling | None = None,
@@ -102,17 +104,17 @@ class Segmenter:
         """Segment a photo.
 
         Args:
-            image: RGB (H, W, 3) or gray (H, W), uint8; or the file of a photo.
+            image: RGB (H, W, 3) or gray (H, W), uint8; or a PIL image; or the file of a photo.
             threshold: of the mask, in [0, 1]; the model's own by default.
             tiling: how the photo is cut; `self.tiling()` by default.
 
         Raises:
             PhotoError: if the file is not a readable photo.
-            ValueError: if the array is not such an image, or there is no threshold in [0, 1].
+            ValueError: if it is not such an image, or there is no threshold in [0, 1].
         """
         threshold = self.checked_threshold(threshold)
         is_file = isinstance(image, str | Path)
-        opened = open_photo(Path(image)) if is_file else nullcontext(ArrayPhoto(_as_rgb(image)))
+        opened = open_photo(Path(image)) if is_file else nullcontext(as_photo(image))
         with opened as photo:
             bands = list(self.bands(photo, tiling or self.tiling()))
         probs = np.concatenate([band.probs for band in bands])
@@ -229,13 +231,3 @@ def _statistics(sums: Tensor, pixels: int) -> Statistics:
     mean, square = sums / pixels
     variance = (square - mean.square()).clamp(min=0)
     return mean.float().view(1, 3, 1, 1), variance.float().view(1, 3, 1, 1)
-
-
-def _as_rgb(image: np.ndarray) -> np.ndarray:
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
-        raise ValueError(f"an image is uint8 (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
-    if image.ndim == 2:
-        return np.repeat(image[..., None], 3, axis=2)
-    if image.shape[2] != 3:
-        raise ValueError(f"an image has 3 channels, RGB, not {image.shape[2]}")
-    return image
