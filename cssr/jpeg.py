@@ -5,8 +5,10 @@ tells only the first warning of libjpeg, and a harmless one would hide that pixe
 Therefore the coded data are decoded once more in pieces that have one warning at most.
 """
 
+import logging
 import re
 import struct
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -30,8 +32,7 @@ from cssr.jpeg_parts import (
     segment,
 )
 
-STRICT = {
-    "GDAL_ERROR_ON_LIBJPEG_WARNING": True,  # else damaged parts come out gray
+OPTIONS = {
     "GDAL_ALLOW_LARGE_LIBJPEG_MEM_ALLOC": True,  # progressive JPEGs of over 500 MB
     "GDAL_PAM_ENABLED": False,
 }
@@ -40,6 +41,7 @@ SIDE = 65500  # greatest of a JPEG, px
 GROUP = 4096  # MCUs that are decoded together
 RESTART_MAX = 65535  # MCUs of a restart interval
 STUFFED = b"\xff\0"  # a byte of 255 in coded data
+TOLD = re.compile(r"libjpeg: (?:Corrupt JPEG data: )?(.+)")
 TOO_MANY = re.compile(r"(\d+) extraneous bytes before marker")
 
 
@@ -73,9 +75,38 @@ def _first_warning(source: Path | bytes) -> str | None:
     try:
         for _ in _bands(source):
             pass
-    except JpegError as warning:
-        return str(warning)
+    except JpegError as error:
+        told = TOLD.search(str(error)) or TOLD.search(_log(source))  # gray: in the log alone
+        return told[1] if told else str(error)
     return None
+
+
+def _log(source: Path | bytes) -> str:
+    """What GDAL logs while it decodes all pixels in spite of warnings."""
+    log = _Log(threading.get_ident())
+    logging.getLogger("rasterio").addHandler(log)
+    try:
+        for _ in _bands(source, strict=False):
+            pass
+    except JpegError as error:
+        log.lines.append(str(error))
+    finally:
+        logging.getLogger("rasterio").removeHandler(log)
+    return "\n".join(log.lines)
+
+
+class _Log(logging.Handler):
+    """Keeps what one thread logs."""
+
+    def __init__(self, thread: int) -> None:
+        super().__init__()
+        self.thread = thread
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message."""
+        if record.thread == self.thread:
+            self.lines.append(record.getMessage())
 
 
 def _pixels(content: bytes) -> np.ndarray | None:
@@ -86,9 +117,14 @@ def _pixels(content: bytes) -> np.ndarray | None:
         return None
 
 
-def _bands(source: Path | bytes) -> Iterator[np.ndarray]:
-    """Decode rows from top to bottom, (bands, rows, W) each; a warning of libjpeg is an error."""
-    with rasterio.Env(**STRICT), warnings.catch_warnings(), ExitStack() as stack:
+def _bands(source: Path | bytes, *, strict: bool = True) -> Iterator[np.ndarray]:
+    """Decode rows from top to bottom, (bands, rows, W) each.
+
+    Raises:
+        JpegError: at the first warning of libjpeg; if not strict, where it cannot go on.
+    """
+    options = {**OPTIONS, "GDAL_ERROR_ON_LIBJPEG_WARNING": strict}
+    with rasterio.Env(**options), warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             if isinstance(source, bytes):
@@ -97,9 +133,7 @@ def _bands(source: Path | bytes) -> Iterator[np.ndarray]:
             for top in range(0, image.height, ROWS):
                 yield image.read(window=Window(0, top, image.width, min(ROWS, image.height - top)))
         except RasterioError as error:
-            message = " ".join(str(error.__cause__ or error).split())
-            message = message.removeprefix("libjpeg: ").removeprefix("Corrupt JPEG data: ")
-            raise JpegError(message) from None
+            raise JpegError(" ".join(str(error.__cause__ or error).split())) from None
 
 
 def _check_intervals(scan: Scan, intervals: Sequence[bytes], units: int, of: Parts) -> None:
