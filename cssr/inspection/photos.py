@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from cssr.inspection.array_photos import ArrayPhoto, pillow_photo
@@ -138,6 +138,7 @@ def open_photo(file: Path, *, fit_depth: bool = True) -> Iterator[ArrayPhoto | F
     warning = _jpeg_warning(file) if header.driver == "JPEG" else None
     with rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        warnings.simplefilter("ignore", NodataShadowWarning)  # alpha counts too
         try:
             source = header.driver and rasterio.open(file, driver=header.driver)
         except RasterioError:

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from cssr.jpeg import jpeg_warning
-from cssr.jpeg_parts import SOI, without_strays
+from cssr.jpeg_parts import EOI, SOI, without_strays
 from cssr.masks import CRACK
 
 SPLITS = ("train", "test")
@@ -100,6 +100,9 @@ def _digest(file: Path) -> str:
 
 def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> None:
     """Check the pairs of one or more sources and copy them, byte for byte, into one data set.
+
+    A JPEG without an end marker, but with all pixels, gets one. Those that decode with a warning
+    are told.
 
     Args:
         sources: folders and zips, each with one data set; they are only read.
@@ -274,7 +277,10 @@ def _read_image(file: _File, image_size: int) -> tuple[bytes, np.ndarray, str | 
                 warning = jpeg_warning(content)
             else:
                 image.load()
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+        pixels = _gray(content)
+        if pixels is None:
+            content += EOI  # without an end marker, OpenCV refuses the JPEG
+            pixels = _gray(content)
     except DataError:
         raise
     except (*_UNREADABLE, SyntaxError, ValueError, cv2.error, Image.DecompressionBombError):
@@ -282,3 +288,7 @@ def _read_image(file: _File, image_size: int) -> tuple[bytes, np.ndarray, str | 
     if pixels is None:
         raise DataError(f"{file.path} (not a readable image)")
     return content, pixels, warning
+
+
+def _gray(content: bytes) -> np.ndarray | None:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
