@@ -12,7 +12,7 @@ import pandas as pd
 
 from cssr.files import new_files
 from cssr.inspection.output_folder import output_folder
-from cssr.inspection.photo_files import read_headers, skipped_line
+from cssr.inspection.photo_files import read_headers, skipped_line, tell_notes
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, PhotoError, open_photo, printable
 from cssr.inspection.summary import read_summary
 from cssr.masks import CRACK
@@ -77,7 +77,8 @@ def _measure_mask(file: Path, *, min_area: int) -> list[Crack]:
             greatest = max(greatest, int(values.max()))
             yield values >= CRACK
 
-    with open_photo(file) as mask:
+    with open_photo(file, fit_depth=False) as mask:  # the upper 8 bits count
+        tell_notes(file, mask)
         cracks = measure_bands(crack_pixels(mask), min_area=min_area)
     if 0 < greatest < CRACK:
         raise PhotoError(f"values up to {greatest}; those of crack are {CRACK} to 255")

@@ -1,15 +1,18 @@
 """The photos that a command is given, as files and folders."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from tqdm import tqdm
 
-from cssr.inspection.photos import Header, PhotoError, printable, read_header
+from cssr.inspection.photo_folders import left_out_line, photos_in
+from cssr.inspection.photo_headers import Header, PhotoError, read_header
+from cssr.inspection.photo_kinds import photo_suffixes
+from cssr.inspection.photos import ArrayPhoto, FilePhoto, printable
 from cssr.inspection.summary import MASK, SUMMARY
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
 
 def find_photos(
@@ -79,18 +82,19 @@ def skipped_line(file: Path, reason: str) -> str:
     return f"{printable(file)}: {reason}; skipped"
 
 
+def tell_notes(file: Path, photo: ArrayPhoto | FilePhoto) -> None:
+    """Tell the user how a photo was read, beside a progress bar if there is one."""
+    for note in photo.notes:
+        tqdm.write(f"note: {printable(file)}: {note}", file=sys.stderr)
+
+
 def _photos_at(path: Path, *, recursive: bool, exclude: Path | None, masks: bool) -> list[Path]:
     """The photo at a path, or the photos in the folder there."""
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     photos = [path]
     if path.is_dir():
-        files = sorted(path.rglob("*") if recursive else path.iterdir())
-        photos = [file for file in files if _is_photo(file, masks=masks)]
-    if not photos:
-        kind = "mask" if masks else "photo"
-        hint = "" if recursive else "; --recursive looks in its folders"
-        raise ValueError(f"{path}: no {kind} ({', '.join(SUFFIXES)}) in this folder{hint}")
+        photos = _photos_in_folder(path, recursive=recursive, masks=masks)
     outside = [
         photo
         for photo in photos
@@ -101,11 +105,18 @@ def _photos_at(path: Path, *, recursive: bool, exclude: Path | None, masks: bool
     return outside
 
 
-def _is_photo(file: Path, *, masks: bool) -> bool:
-    """Whether a file is an image, and, among the results of a photo, one that is wanted."""
-    if file.suffix.lower() not in SUFFIXES or not file.is_file():
-        return False
-    return not _is_result(file) or (masks and file.name == MASK)
+def _photos_in_folder(folder: Path, *, recursive: bool, masks: bool) -> list[Path]:
+    photos, left_out = photos_in(folder, recursive=recursive, masks=masks)
+    line = left_out_line(left_out) if left_out else None
+    if not photos:
+        kind = "mask" if masks else "photo"
+        hint = "" if recursive else "; --recursive looks in its folders"
+        also = f"; {line}" if line else ""
+        suffixes = ", ".join(photo_suffixes())
+        raise ValueError(f"{folder}: no {kind} ({suffixes}) in this folder{hint}{also}")
+    if line:
+        click.echo(f"note: {printable(folder)}: {line}", err=True)
+    return photos
 
 
 def _is_result(file: Path) -> bool:

@@ -22,7 +22,7 @@ from cssr.inspection.backends import model_hash
 from cssr.inspection.gallery import write_gallery
 from cssr.inspection.output_folder import check_replaceable, output_folder
 from cssr.inspection.overlay import Overlay, write_pictures
-from cssr.inspection.photo_files import read_headers, skipped_line
+from cssr.inspection.photo_files import read_headers, skipped_line, tell_notes
 from cssr.inspection.photos import Header, PhotoError, open_photo
 from cssr.inspection.rasters import Rasters, new_rasters, write_band
 from cssr.inspection.segmenter import Band, Segmenter, load
@@ -106,6 +106,7 @@ def _inspect_photo(
     scale = segmenter.scale
     mm_per_px = settings.mm_per_px and settings.mm_per_px / scale
     with open_photo(file) as photo, new_folder(folder) as out:
+        tell_notes(file, photo)
         overlay = Overlay(photo.height, photo.width, scale)
         size = photo.height * scale, photo.width * scale
         with new_rasters(out, *size, sr=settings.sr) as rasters:

@@ -2,83 +2,67 @@
 
 import os
 import re
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import rasterio
-from PIL import Image, ImageOps, UnidentifiedImageError
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.enums import MaskFlags
+from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-# GDAL's names of Pillow's formats; an MPO is a phone's JPEG with a second image behind it
-DRIVERS = {"JPEG": "JPEG", "MPO": "JPEG", "PNG": "PNG", "TIFF": "GTiff"}
-DRIVERS |= {"BMP": "BMP", "WEBP": "WEBP"}
-FORMATS = [name for name in DRIVERS if name != "MPO"]  # opened as JPEG
-ORIENTATION = 274  # EXIF tag
+from cssr.inspection.array_photos import ArrayPhoto, pillow_photo
+from cssr.inspection.bands import Bands, find_bands, row_windows
+from cssr.inspection.depth import bits_for, depth_note, to_eight_bits
+from cssr.inspection.georeference import read_georeference
+from cssr.inspection.photo_headers import (
+    Header,
+    PhotoError,
+    message,
+    open_with_pillow,
+    read_header,
+)
+from cssr.jpeg import jpeg_warning
+from cssr.jpeg_parts import JpegError
+
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 GDAL_OPTIONS = {
     "GDAL_ALLOW_LARGE_LIBJPEG_MEM_ALLOC": True,  # progressive JPEGs of over 500 MB
-    "GDAL_ERROR_ON_LIBJPEG_WARNING": True,  # else damaged parts come out gray
+    "GDAL_ERROR_ON_LIBJPEG_WARNING": False,  # it is known by then that all pixels are there
     "GDAL_CACHEMAX": 128,  # MB
-    "GDAL_PAM_ENABLED": False,  # no .aux.xml files beside the photos
 }
-GRAY = (ColorInterp.gray,)
-RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-ALPHA = (ColorInterp.alpha,)
-
-
-class Header(NamedTuple):
-    """What the header of a photo says."""
-
-    height: int  # of the upright photo, px
-    width: int
-    orientation: int  # of EXIF, from 1 (as stored) to 8
-    driver: str  # GDAL's name of the format
-
-
-class PhotoError(ValueError):
-    """A file that cannot be read as a photo; the message does not name it."""
-
-
-class ArrayPhoto:
-    """A photo in memory.
-
-    Args:
-        pixels: RGB, (H, W, 3) uint8.
-    """
-
-    def __init__(self, pixels: np.ndarray) -> None:
-        self.pixels = pixels
-        self.height, self.width = pixels.shape[:2]
-
-    def rows(self, start: int, stop: int) -> np.ndarray:
-        """Rows start … stop − 1, (rows, W, 3)."""
-        return self.pixels[start:stop]
-
-    def valid(self, start: int, stop: int) -> np.ndarray:
-        """Which pixels of rows start … stop − 1 hold data, (rows, W) bool."""
-        return np.ones((stop - start, self.width), bool)
 
 
 class FilePhoto:
     """A photo in a file; only the rows that are asked for are in memory.
 
-    Of 16 bits the upper 8 are read, but values above 0 stay above 0. Alpha is dropped.
-
     Args:
-        source: opened by rasterio, 8 or 16 bits, gray or RGB.
+        source: opened by rasterio, 8 or 16 bits.
+        bands: which of its bands are read.
+        fit_depth: take the bits that values of 16 bits fill, instead of the upper 8; what is above
+            0 stays above 0.
+
+    Attributes:
+        has_gaps: whether there may be pixels without data.
+        notes: how it is read, for its user.
+        georeference: where it lies on a map; None if the file does not say.
     """
 
-    def __init__(self, source: rasterio.DatasetReader) -> None:
+    def __init__(
+        self, source: rasterio.DatasetReader, bands: Bands, *, fit_depth: bool = True
+    ) -> None:
         self.source = source
+        self.bands = bands
         self.height, self.width = source.height, source.width
-        self.bands = [1, 2, 3] if source.colorinterp[:3] == RGB else [1, 1, 1]
+        self.has_mask = _has_mask(source)
+        self.has_gaps = self.has_mask or bands.alpha is not None
+        self.georeference = read_georeference(source)
+        self.bits, depth_notes = bands.bits or 16, []
+        if fit_depth and not bands.bits:
+            self.bits, depth_notes = self._depth()
+        self.notes = (*bands.notes, *depth_notes, *_page_notes(source))
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Rows start … stop − 1, (rows, W, 3) uint8.
@@ -86,69 +70,95 @@ class FilePhoto:
         Raises:
             PhotoError: if the file is damaged there.
         """
-        window = Window(0, start, self.width, stop - start)
-        try:
-            pixels = self.source.read(self.bands, window=window)
-        except RasterioError as error:
-            raise PhotoError(f"damaged ({_message(error)})") from None
+        pixels = self._read(self._window(start, stop))
         if pixels.dtype == np.uint16:
-            pixels = np.maximum(pixels >> 8, pixels > 0).astype(np.uint8)
+            pixels = to_eight_bits(pixels, self.bits)
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
     def valid(self, start: int, stop: int) -> np.ndarray:
-        """Which pixels of rows start … stop − 1 hold data, (rows, W) bool."""
-        window = Window(0, start, self.width, stop - start)
-        return self.source.dataset_mask(window=window) > 0
+        """Where rows start … stop − 1 hold data, (rows, W) bool.
+
+        There are none where alpha is 0, where all bands have the file's no-data value, and where
+        its mask says so.
+
+        Raises:
+            PhotoError: if the file is damaged there.
+        """
+        window = self._window(start, stop)
+        valid = np.ones((stop - start, self.width), bool)
+        try:
+            if self.has_mask:
+                valid &= self.source.dataset_mask(window=window) > 0
+            if self.bands.alpha is not None:
+                valid &= self.source.read(self.bands.alpha, window=window) > 0
+        except RasterioError as error:
+            raise PhotoError(f"damaged ({message(error)})") from None
+        return valid
+
+    def _window(self, start: int, stop: int) -> Window:
+        return Window(0, start, self.width, stop - start)
+
+    def _read(self, window: Window) -> np.ndarray:
+        try:
+            return self.source.read(self.bands.colours, window=window)
+        except RasterioError as error:
+            raise PhotoError(f"damaged ({message(error)})") from None
+
+    def _depth(self) -> tuple[int, list[str]]:
+        """The bits that values of 16 bits fill, of pixels with data, and a note on it."""
+        if self.source.dtypes[self.bands.colours[0] - 1] != "uint16":
+            return 16, []
+        greatest = 0
+        for window in row_windows(self.source):
+            pixels = self._read(window)
+            valid = self.valid(window.row_off, window.row_off + window.height)
+            greatest = max(greatest, int(pixels.max(initial=0, where=valid)))
+            if bits_for(greatest) == 16 and greatest:
+                return 16, []
+        bits = bits_for(greatest)
+        return bits, depth_note(bits)
 
 
 @contextmanager
-def open_photo(file: Path) -> Iterator[ArrayPhoto | FilePhoto]:
+def open_photo(file: Path, *, fit_depth: bool = True) -> Iterator[ArrayPhoto | FilePhoto]:
     """Open a photo, upright as its EXIF says.
 
-    Gray and RGB of 8 or 16 bits, with or without alpha, are read row by row. A photo that has to be
-    turned, is of another kind (palette, CMYK, one bit), or is unknown to GDAL is read at once.
+    Gray and colours of 8 or 16 bits, with or without alpha, are read row by row. A photo that has
+    to be turned, is of another kind (palette, CMYK, one bit), or is unknown to GDAL is read at
+    once.
+
+    Args:
+        file: the photo.
+        fit_depth: take the bits that values of 16 bits fill, instead of the upper 8.
 
     Raises:
-        PhotoError: if it is not a readable JPEG, PNG, TIFF, BMP or WebP.
+        PhotoError: if it is not a photo that `read_header` knows, or pixels are missing.
     """
     header = read_header(file)
+    warning = _jpeg_warning(file) if header.driver == "JPEG" else None
     with rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        warnings.simplefilter("ignore", NodataShadowWarning)  # alpha counts too
         try:
-            source = rasterio.open(file, driver=header.driver)
+            source = header.driver and rasterio.open(file, driver=header.driver)
         except RasterioError:
-            yield ArrayPhoto(_read_whole(file))
+            source = None
+        if not source:
+            photo: ArrayPhoto | FilePhoto = _read_whole(file, header, fit_depth=fit_depth)
+            photo.notes += _warning_notes(warning)
+            yield photo
             return
         with source:
-            if not _is_plain(source):
-                yield ArrayPhoto(_read_whole(file))
-            elif header.orientation == 1:
-                yield FilePhoto(source)
+            bands = find_bands(source)
+            if bands is None:
+                photo = _read_whole(file, header, fit_depth=fit_depth)
+                photo = _with_facts_of(photo, source, header.orientation)
             else:
-                upright = _turn(FilePhoto(source).rows(0, source.height), header.orientation)
-                yield ArrayPhoto(upright)
-
-
-def read_header(file: Path) -> Header:
-    """Read the header of a photo, without decoding a pixel.
-
-    Raises:
-        PhotoError: if it is not a JPEG, PNG, TIFF, BMP or WebP.
-    """
-    try:
-        with (
-            _unlimited(),
-            warnings.catch_warnings(action="ignore"),
-            Image.open(file, formats=FORMATS) as image,
-        ):
-            orientation = _exif(image, file).get(ORIENTATION, 1)
-            turned = orientation >= 5 and image.format != "TIFF"  # whose size is the upright one
-            width, height = image.size[::-1] if turned else image.size
-            return Header(height, width, orientation, DRIVERS[image.format])
-    except UnidentifiedImageError:
-        raise PhotoError("not a readable JPEG, PNG, TIFF, BMP or WebP") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PhotoError(f"cannot be read ({_message(error)})") from None
+                photo = FilePhoto(source, bands, fit_depth=fit_depth)
+                if 2 <= header.orientation <= 8:
+                    photo = _turned(photo, header.orientation)
+            photo.notes += _warning_notes(warning)
+            yield photo
 
 
 def printable(path: Path) -> str:
@@ -157,54 +167,61 @@ def printable(path: Path) -> str:
     return CONTROL_CHARACTERS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def _exif(image: Image.Image, file: Path) -> Image.Exif:
-    """The EXIF data of an image; for a PNG, Pillow would decode all pixels to find it."""
-    if image.format != "PNG" or "exif" in image.info:
-        return image.getexif()
-    exif = Image.Exif()
-    with file.open("rb") as stream:
-        stream.seek(8)  # the signature
-        while len(head := stream.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            if kind == b"eXIf":
-                exif.load(stream.read(length))
-                break
-            stream.seek(length + 4, os.SEEK_CUR)  # and the checksum
-    return exif
-
-
-@contextmanager
-def _unlimited() -> Iterator[None]:
-    """Let Pillow open images of any size."""
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
+def _jpeg_warning(file: Path) -> str | None:
     try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+        return jpeg_warning(file)
+    except JpegError as error:
+        raise PhotoError(f"damaged ({error})") from None
 
 
-def _is_plain(source: rasterio.DatasetReader) -> bool:
-    if not set(source.dtypes) <= {"uint8", "uint16"}:
-        raise PhotoError(f"{source.dtypes[0]} pixels; 8 or 16 bits are read")
-    one_bit = "NBITS" in source.tags(1, ns="IMAGE_STRUCTURE")
+def _warning_notes(warning: str | None) -> tuple[str, ...]:
+    return (f"decoded with a warning, but all pixels are there: {warning}",) if warning else ()
+
+
+def _has_mask(source: rasterio.DatasetReader) -> bool:
+    return any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
+
+
+def _page_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
+    pages = len(source.subdatasets)  # overviews and masks are none
+    return (f"the first of {pages} pages; the others are not read",) if pages > 1 else ()
+
+
+def _read_whole(file: Path, header: Header, *, fit_depth: bool) -> ArrayPhoto:
     try:
-        colours = tuple(source.colorinterp)
-    except Exception as error:  # those of GDAL have no public class in common
-        raise PhotoError(f"not a readable image ({_message(error)})") from None
-    return colours in (GRAY, GRAY + ALPHA, RGB, RGB + ALPHA) and not one_bit
+        with open_with_pillow(file, clean=True) as image:
+            return pillow_photo(image, fit_depth=fit_depth)
+    except (OSError, SyntaxError) as error:
+        raise PhotoError(f"not a readable image ({message(error)})") from None
 
 
-def _read_whole(file: Path) -> np.ndarray:
-    try:
-        with _unlimited(), Image.open(file) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PhotoError(f"not a readable image ({_message(error)})") from None
+def _with_facts_of(
+    photo: ArrayPhoto, source: rasterio.DatasetReader, orientation: int
+) -> ArrayPhoto:
+    """A photo that Pillow read, with the mask, georeference and pages that GDAL finds."""
+    valid = photo.valid(0, photo.height)
+    if _has_mask(source):
+        valid = valid & _turn(source.dataset_mask() > 0, orientation)
+    return ArrayPhoto(
+        photo.pixels,
+        valid,
+        notes=(*photo.notes, *_page_notes(source)),
+        georeference=read_georeference(source, orientation),
+    )
+
+
+def _turned(photo: FilePhoto, orientation: int) -> ArrayPhoto:
+    """A photo in an EXIF orientation from 2 to 8, turned upright."""
+    return ArrayPhoto(
+        _turn(photo.rows(0, photo.height), orientation),
+        _turn(photo.valid(0, photo.height), orientation) if photo.has_gaps else None,
+        notes=photo.notes,
+        georeference=read_georeference(photo.source, orientation),
+    )
 
 
 def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels (H, W, 3) in an EXIF orientation from 2 to 8, turned upright."""
+    """Pixels (H, W, …) in an EXIF orientation, turned upright."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -212,7 +229,3 @@ def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
-
-
-def _message(error: Exception) -> str:
-    return " ".join(str(error.__cause__ or error).split())

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 
+from cssr.inspection.array_photos import as_photo
 from cssr.inspection.backends import Network, load_network
 from cssr.inspection.local_statistics import LocalStatistics
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, Header, open_photo
@@ -96,7 +98,7 @@ class Segmenter:
 
     def segment(
         self,
-        image: np.ndarray | str | Path,
+        image: np.ndarray | Image.Image | str | Path,
         *,
         threshold: float | None = None,
         tile: int | None = None,
@@ -104,18 +106,18 @@ class Segmenter:
         """Segment a photo.
 
         Args:
-            image: RGB (H, W, 3) or gray (H, W), uint8; or the file of a photo.
+            image: RGB (H, W, 3) or gray (H, W), uint8; or a PIL image; or the file of a photo.
             threshold: of the mask, in [0, 1]; the model's own by default.
             tile: see `bands`.
 
         Raises:
             PhotoError: if the file is not a readable photo.
-            ValueError: if the array is not such an image, there is no threshold in [0, 1], or the
-                tile is too small.
+            ValueError: if it is not such an image, there is no threshold in [0, 1], or the tile is
+                too small.
         """
         threshold = self.checked_threshold(threshold)
         is_file = isinstance(image, str | Path)
-        opened = open_photo(Path(image)) if is_file else nullcontext(ArrayPhoto(_as_rgb(image)))
+        opened = open_photo(Path(image)) if is_file else nullcontext(as_photo(image))
         with opened as photo:
             bands = list(self.bands(photo, tile=tile))
         probs = np.concatenate([band.probs for band in bands])
@@ -252,13 +254,3 @@ def load(path: str | Path, *, device: str = "auto") -> Segmenter:
 def _channels(sr: Mapping[str, int] | None, ss: Mapping[str, Any]) -> int:
     """About how many numbers the networks hold at once for each pixel of the results."""
     return max(sr["width"] * (2 * sr["stages"] + 3) if sr else 0, 4 * ss["encoder"][0])
-
-
-def _as_rgb(image: np.ndarray) -> np.ndarray:
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
-        raise ValueError(f"an image is uint8 (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
-    if image.ndim == 2:
-        return np.repeat(image[..., None], 3, axis=2)
-    if image.shape[2] != 3:
-        raise ValueError(f"an image has 3 channels, RGB, not {image.shape[2]}")
-    return image

@@ -23,6 +23,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from cssr.jpeg import jpeg_warning
+from cssr.jpeg_parts import EOI, SOI, without_strays
 from cssr.masks import CRACK
 
 SPLITS = ("train", "test")
@@ -48,6 +50,14 @@ class _File(NamedTuple):
 
     path: str
     read: Callable[[], bytes]
+
+
+class _Copied(NamedTuple):
+    """What became of a pair."""
+
+    problem: str | None = None  # why it is not usable
+    holds_crack: bool = False
+    warnings: Sequence[str] = ()  # of libjpeg, by which no pixel is lost
 
 
 _Pair = dict[str, list[_File]]  # the files of one NAME by kind; one image and one mask if valid
@@ -91,6 +101,9 @@ def _digest(file: Path) -> str:
 def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> None:
     """Check the pairs of one or more sources and copy them, byte for byte, into one data set.
 
+    A JPEG without an end marker, but with all pixels, gets one. Those that decode with a warning
+    are told.
+
     Args:
         sources: folders and zips, each with one data set; they are only read.
         folder: where `{train,test}/{images,masks}/` are made.
@@ -111,13 +124,22 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
             copy = partial(_copy_pair, folder=folder, image_size=image_size)
             results = list(pool.map(copy, pairs.values()))
     where = ", ".join(map(str, sources))
-    problems = [result for result in results if isinstance(result, str)]
+    problems = [result.problem for result in results if result.problem]
     _refuse(problems, len(pairs), where, "images are not usable")
     for split in SPLITS:
         if split not in {key[0] for key in pairs}:
             raise DataError(f"{where}: there is no {split} image in {split}/images/")
-    if not any(results):
+    if not any(result.holds_crack for result in results):
         raise DataError(f"{where}: no mask holds crack, that is a value from {CRACK} to 255")
+    _tell([warning for result in results for warning in result.warnings])
+
+
+def _tell(warnings: Sequence[str]) -> None:
+    """Tell of files that were decoded with a warning, and name the first of them."""
+    if warnings:
+        more = f", … and {len(warnings) - SHOWN:,} more" if len(warnings) > SHOWN else ""
+        named = f"{', '.join(warnings[:SHOWN])}{more}"
+        print(f"note: decoded with a warning, but all pixels are there: {named}", flush=True)
 
 
 def _refuse(problems: list[str], total: int, where: str, what: str) -> None:
@@ -206,17 +228,21 @@ def _check_case(source: Path, pairs: _Pairs) -> None:
     _refuse(same, len(pairs), str(source), "names differ only by case")
 
 
-def _copy_pair(pair: _Pair, *, folder: Path, image_size: int) -> bool | str:
-    """Copy a pair; returns whether its mask holds crack, or why the pair is not usable."""
+def _copy_pair(pair: _Pair, *, folder: Path, image_size: int) -> _Copied:
+    """Copy a pair, if it is usable."""
     try:
         image, mask = (_only_file(pair, kind) for kind in KINDS)
-        image_bytes, _ = _read_image(image, image_size)
-        mask_bytes, mask_pixels = _read_image(mask, image_size)
+        image_bytes, _, image_warning = _read_image(image, image_size)
+        mask_bytes, mask_pixels, mask_warning = _read_image(mask, image_size)
     except DataError as error:
-        return str(error)
+        return _Copied(problem=str(error))
     (folder / image.path).write_bytes(image_bytes)
     (folder / mask.path).write_bytes(mask_bytes)
-    return bool((mask_pixels >= CRACK).any())
+    told = {image.path: image_warning, mask.path: mask_warning}
+    return _Copied(
+        holds_crack=bool((mask_pixels >= CRACK).any()),
+        warnings=[f"{path} ({warning})" for path, warning in told.items() if warning],
+    )
 
 
 def _only_file(pair: _Pair, kind: str) -> _File:
@@ -230,24 +256,39 @@ def _only_file(pair: _Pair, kind: str) -> _File:
     raise DataError(f"{other.path} (no {kind.removesuffix('s')})")
 
 
-def _read_image(file: _File, image_size: int) -> tuple[bytes, np.ndarray]:
-    """Content and gray values (H, W) of a file that can be decoded, whole, to the right size."""
+def _read_image(file: _File, image_size: int) -> tuple[bytes, np.ndarray, str | None]:
+    """Content and gray values (H, W) of a file that can be decoded, whole, to the right size.
+
+    And what libjpeg warns of, where no pixel is lost by it.
+    """
     try:
         content = file.read()
     except _UNREADABLE as error:
         raise DataError(f"{file.path} (cannot be read: {error})") from None
+    warning = None
     try:
-        # Pillow reads the size first and refuses truncated files; OpenCV fills them up with gray
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        # the size is read first, and truncated files are refused; OpenCV fills them up with gray
+        whole = without_strays(content) if content.startswith(SOI) else content
+        with Image.open(io.BytesIO(whole), formats=FORMATS) as image:
             if image.size != (image_size, image_size):
                 found = "×".join(map(str, image.size))
                 raise DataError(f"{file.path} ({found} px, not {image_size}×{image_size})")
-            image.load()
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+            if content.startswith(SOI):
+                warning = jpeg_warning(content)
+            else:
+                image.load()
+        pixels = _gray(content)
+        if pixels is None:
+            content += EOI  # without an end marker, OpenCV refuses the JPEG
+            pixels = _gray(content)
     except DataError:
         raise
     except (*_UNREADABLE, SyntaxError, ValueError, cv2.error, Image.DecompressionBombError):
         pixels = None
     if pixels is None:
         raise DataError(f"{file.path} (not a readable image)")
-    return content, pixels
+    return content, pixels, warning
+
+
+def _gray(content: bytes) -> np.ndarray | None:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)

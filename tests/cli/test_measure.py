@@ -71,3 +71,12 @@ def test_masks_whose_names_differ_in_a_slash_get_a_file_each(tmp_path):
     run_here("cssr measure masks -r --out out", tmp_path)
     files = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert files == ["a_b.png.geojson", "a_b.png_.geojson", "cracks.csv"]
+
+
+def test_how_a_mask_was_read_is_told(tmp_path):
+    mask = Image.fromarray(np.full((8, 8), 255, np.uint8))
+    mask.save(tmp_path / "mask.tif", save_all=True, append_images=[mask])
+    done = run_here("cssr measure mask.tif", tmp_path)
+    assert done.stderr.splitlines()[0] == (
+        "note: mask.tif: the first of 2 pages; the others are not read"
+    )

@@ -177,3 +177,15 @@ def test_pictures_among_results_are_no_photos(inspected, folder, tmp_path):
     done = run_here(command, tmp_path, check=False)
     assert "probability.tif" not in done.stdout + done.stderr
     assert "photos/a.png" in done.stdout
+
+
+def test_what_is_left_out_and_how_photos_were_read_is_told(folder, tmp_path):
+    (tmp_path / "photos").mkdir()
+    whole = (folder / "photos/b.jpg").read_bytes()
+    (tmp_path / "photos/b.jpg").write_bytes(whole[:-2])
+    (tmp_path / "photos/DJI_1.DNG").touch()
+    (tmp_path / "photos/._b.jpg").write_bytes(b"\0\5\x16\7")
+    done = run_here(f"cssr segment photos --model {folder / 'model'} --out out", tmp_path)
+    left_out, note = done.stderr.splitlines()
+    assert left_out.startswith("note: photos: left out: 1 DNG (raw files need developing")
+    assert note.startswith("note: photos/b.jpg: decoded with a warning, but all pixels are there")

@@ -1,6 +1,7 @@
 """Every kind of image file on its way from the source to the arrays: its pixels, or its name."""
 
 import io
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -170,6 +171,53 @@ def test_a_truncated_image_is_refused_wherever_it_is_cut(source, pixels, form, t
         with pytest.raises(DataError, match=rf"train/images/a{suffix} \(not a readable image\)"):
             import_images([source], source.parent / "raw", image_size=SIDE)
     tried(f"truncated {form}", len(cuts), "refused")
+
+
+def with_strays(content: bytes) -> bytes:
+    stop = 4 + int.from_bytes(content[4:6], "big")
+    return content[:stop] + b"abc" + content[stop:]
+
+
+def with_strays_before_restarts(content: bytes) -> bytes:
+    scan = content.index(b"\xff\xda")
+    return content[:scan] + re.sub(
+        rb"\xff[\xd0-\xd7]", lambda mark: b"ab" + mark[0], content[scan:]
+    )
+
+
+WARNED = {
+    "no end marker": lambda content: content[:-2],
+    "stray bytes between segments": with_strays,
+    "stray bytes before restart markers": with_strays_before_restarts,
+}
+
+
+@pytest.mark.parametrize("fault", WARNED)
+def test_a_jpeg_of_which_only_warnings_are_told_is_read_as_the_same_without(
+    source, pixels, fault, tried, capsys
+):
+    whole = encode(Image.fromarray(pixels), "JPEG", quality=95, restart_marker_rows=1)
+    replace(source, WARNED[fault](whole), ".jpg")
+    expected = np.asarray(Image.open(io.BytesIO(whole)), int)
+    assert np.abs(arrays_of(source).hr[0].astype(int) - expected).max() <= 1
+    out = capsys.readouterr().out
+    assert out.startswith("note: decoded with a warning, but all pixels are there: train/images/a")
+    tried(f"JPEG with {fault}", 1, "its pixels, and a note")
+
+
+def test_a_gray_mask_without_an_end_marker_is_read(source):
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[16:32] = 255
+    replace(source, encode(Image.fromarray(mask), "JPEG", quality=95)[:-2], ".jpg", "masks")
+    assert np.array_equal(arrays_of(source).mask[0], mask // 255)
+
+
+def test_a_jpeg_that_misses_pixels_behind_stray_bytes_is_refused(source, pixels, tried):
+    whole = with_strays(encode(Image.fromarray(pixels), "JPEG", quality=95))
+    replace(source, whole[: len(whole) * 2 // 3], ".jpg")
+    with pytest.raises(DataError, match=r"train/images/a.jpg \(not a readable image\)"):
+        import_images([source], source.parent / "raw", image_size=SIDE)
+    tried("JPEG with stray bytes, and truncated", 1, "refused")
 
 
 @pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "WEBP"])

@@ -1,0 +1,105 @@
+"""Photos in memory: from arrays, and from whatever Pillow opens."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from cssr.inspection.depth import bits_for, depth_note, to_eight_bits
+from cssr.inspection.georeference import Georeference
+from cssr.inspection.photo_headers import PhotoError, message
+
+WANTED = "an image is a file, a PIL image, or an array of uint8, (H, W, 3) or (H, W)"
+
+
+class ArrayPhoto:
+    """A photo in memory.
+
+    Args:
+        pixels: RGB, (H, W, 3) uint8.
+        mask: where there are data, (H, W) bool; None for everywhere.
+        notes: how it was read, for its user.
+        georeference: where it lies on a map.
+    """
+
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        mask: np.ndarray | None = None,
+        *,
+        notes: Sequence[str] = (),
+        georeference: Georeference | None = None,
+    ) -> None:
+        self.pixels = pixels
+        self.height, self.width = pixels.shape[:2]
+        self.mask = None if mask is None or mask.all() else mask
+        self.has_gaps = self.mask is not None
+        self.notes = tuple(notes)
+        self.georeference = georeference
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Rows start … stop − 1, (rows, W, 3)."""
+        return self.pixels[start:stop]
+
+    def valid(self, start: int, stop: int) -> np.ndarray:
+        """Where rows start … stop − 1 hold data, (rows, W) bool."""
+        if self.mask is None:
+            return np.ones((stop - start, self.width), bool)
+        return self.mask[start:stop]
+
+
+def as_photo(image: np.ndarray | Image.Image) -> ArrayPhoto:
+    """A photo from an array, or from a PIL image: upright as its EXIF says, alpha 0 as no data.
+
+    Args:
+        image: an array of uint8, RGB (H, W, 3) or gray (H, W); or a PIL image of any mode of 8 or
+            16 bits.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    if isinstance(image, Image.Image):
+        return pillow_photo(image)
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"{WANTED}, not {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
+        raise ValueError(f"{WANTED}, not {image.dtype} {image.shape}")
+    if image.ndim == 2:
+        return ArrayPhoto(np.repeat(image[..., None], 3, axis=2))
+    if image.shape[2] != 3:
+        raise ValueError(f"an image has 3 channels, RGB, not {image.shape[2]}")
+    return ArrayPhoto(image)
+
+
+def pillow_photo(image: Image.Image, *, fit_depth: bool = True) -> ArrayPhoto:
+    """A photo from a PIL image: upright as its EXIF says, alpha 0 as no data.
+
+    Args:
+        image: of any mode of 8 or 16 bits.
+        fit_depth: take the bits that values of 16 bits fill, instead of the upper 8.
+
+    Raises:
+        PhotoError: if it is of another mode, or cannot be decoded.
+    """
+    try:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):
+            return _of_16_bits(np.asarray(upright).astype(np.uint16), fit_depth=fit_depth)
+        if upright.mode in ("I", "F"):
+            kind = {"I": "int32", "F": "float32"}[upright.mode]
+            raise PhotoError(f"{kind} pixels; 8 or 16 bits are read")
+        if not upright.has_transparency_data:
+            return ArrayPhoto(np.asarray(upright.convert("RGB")))
+        pixels = np.asarray(upright.convert("RGBA"))
+        return ArrayPhoto(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3] > 0)
+    except PhotoError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PhotoError(f"not a readable image ({message(error)})") from None
+
+
+def _of_16_bits(values: np.ndarray, *, fit_depth: bool) -> ArrayPhoto:
+    """A photo from gray values, (H, W) uint16."""
+    bits = bits_for(int(values.max(initial=0))) if fit_depth else 16
+    pixels = np.repeat(to_eight_bits(values, bits)[..., None], 3, axis=2)
+    return ArrayPhoto(pixels, notes=depth_note(bits))

@@ -1,0 +1,57 @@
+"""Where photos lie on maps: from GeoTIFFs, and from world files beside photos."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import rasterio
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+PRJ = (".prj", ".PRJ")  # ESRI's, beside a world file
+
+
+class Georeference(NamedTuple):
+    """Where a photo lies on a map."""
+
+    crs: CRS | None  # None if only a world file is there
+    transform: Affine  # from px of the upright photo, x and y from its corner, to the map
+
+
+def read_georeference(source: rasterio.DatasetReader, orientation: int = 1) -> Georeference | None:
+    """The georeference of an open file.
+
+    Args:
+        source: opened by rasterio, so that world files and .aux.xml are read.
+        orientation: of EXIF, in which the photo is turned upright.
+
+    Returns:
+        None if the file has none that is a transform.
+    """
+    if source.transform == Affine.identity():
+        return None
+    crs = source.crs or _crs_beside(Path(source.name))
+    return Georeference(crs, source.transform @ _from_upright(source, orientation))
+
+
+def _crs_beside(file: Path) -> CRS | None:
+    for suffix in PRJ:
+        try:
+            wkt = file.with_suffix(suffix).read_text(encoding="utf-8", errors="replace")
+            return CRS.from_wkt(wkt, morph_from_esri_dialect=True)
+        except (OSError, ValueError, CRSError):
+            continue
+    return None
+
+
+def _from_upright(source: rasterio.DatasetReader, orientation: int) -> Affine:
+    """From px of the upright photo to those of the file, x and y."""
+    turn = Affine.identity()
+    if orientation >= 5:
+        turn = Affine(0, 1, 0, 1, 0, 0)
+    height, width = source.shape[::-1] if orientation >= 5 else source.shape
+    if orientation in (3, 4, 7, 8):
+        turn = turn @ Affine(1, 0, 0, 0, -1, height)
+    if orientation in (2, 3, 6, 7):
+        turn = turn @ Affine(-1, 0, width, 0, 1, 0)
+    return turn
