@@ -4,14 +4,16 @@ import os
 import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from rasterio import Affine
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
@@ -42,6 +44,13 @@ class Header(NamedTuple):
     driver: str  # GDAL's name of the format
 
 
+class Georeference(NamedTuple):
+    """Where a photo lies on a map."""
+
+    crs: CRS | None  # None if only a world file is there
+    transform: Affine  # from px of the upright photo, x and y from its corner, to the map
+
+
 class PhotoError(ValueError):
     """A file that cannot be read as a photo; the message does not name it."""
 
@@ -54,6 +63,7 @@ class ArrayPhoto:
     """
 
     def __init__(self, pixels: np.ndarray) -> None:
+        self.georeference: Georeference | None = None
         self.pixels = pixels
         self.height, self.width = pixels.shape[:2]
 
@@ -73,6 +83,7 @@ class FilePhoto:
 
     def __init__(self, source: rasterio.DatasetReader) -> None:
         self.source = source
+        self.georeference = _georeference(source)
         self.height, self.width = source.height, source.width
         self.bands = [1, 2, 3] if source.colorinterp[:3] == RGB else [1, 1, 1]
 
@@ -142,6 +153,38 @@ def read_header(file: Path) -> Header:
         raise PhotoError(f"cannot be read ({_message(error)})") from None
 
 
+def read_georeference(file: Path) -> Georeference | None:
+    """Where the pixels of a photo, as they are stored, lie on a map; None if it does not say."""
+    with rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            with rasterio.open(file) as source:
+                return _georeference(source)
+        except RasterioError:
+            return None
+
+
+def read_metadata(file: Path) -> tuple[Mapping[int, Any], Mapping[str, Any]]:
+    """Read what the camera has written into a photo.
+
+    Returns:
+        EXIF values by tag, and XMP as nested dictionaries, names without their name spaces.
+
+    Raises:
+        PhotoError: if it is not a JPEG, PNG, TIFF, BMP or WebP, or its XMP is broken.
+    """
+    try:
+        with (
+            _unlimited(),
+            warnings.catch_warnings(action="ignore"),
+            Image.open(file, formats=FORMATS) as image,
+        ):
+            exif = _exif(image, file)
+            return {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}, image.getxmp()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PhotoError(f"its EXIF or XMP cannot be read ({_message(error)})") from None
+
+
 def printable(path: Path) -> str:
     """A path as one line of UTF-8; what is neither is escaped with backslashes."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -162,6 +205,12 @@ def _exif(image: Image.Image, file: Path) -> Image.Exif:
                 break
             stream.seek(length + 4, os.SEEK_CUR)  # and the checksum
     return exif
+
+
+def _georeference(source: rasterio.DatasetReader) -> Georeference | None:
+    if source.transform == Affine.identity():
+        return None
+    return Georeference(source.crs, source.transform)
 
 
 @contextmanager
