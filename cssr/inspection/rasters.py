@@ -9,6 +9,7 @@ import rasterio
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
+from cssr.inspection.photos import Georeference
 from cssr.inspection.segmenter import Band
 from cssr.inspection.summary import MASK, SR
 
@@ -22,15 +23,28 @@ Rasters = dict[str, DatasetWriter]
 
 
 @contextmanager
-def new_rasters(folder: Path, height: int, width: int, *, sr: bool) -> Iterator[Rasters]:
-    """Create probability.tif (16 bits), mask.tif and perhaps sr.tif; yield them, open, by name."""
+def new_rasters(
+    folder: Path, height: int, width: int, *, sr: bool, georeference: Georeference | None = None
+) -> Iterator[Rasters]:
+    """Create probability.tif (16 bits), mask.tif and perhaps sr.tif; yield them, open, by name.
+
+    Args:
+        folder: to write to.
+        height: px of all of them.
+        width: likewise.
+        sr: whether to create sr.tif.
+        georeference: of their px.
+    """
+    place = georeference._asdict() if georeference else {}
     options = {PROBABILITY: {"dtype": "uint16", "count": 1}, MASK: {"dtype": "uint8", "count": 1}}
     if sr:
         options[SR] = {"dtype": "uint8", "count": 3, **RGB}
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(
-                rasterio.open(folder / name, "w", height=height, width=width, **own, **FORMAT)
+                rasterio.open(
+                    folder / name, "w", height=height, width=width, **own, **place, **FORMAT
+                )
             )
             for name, own in options.items()
         }
