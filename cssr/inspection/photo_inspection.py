@@ -1,12 +1,11 @@
 """The inspection of photos: each is segmented, and its cracks are measured."""
 
 import errno
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -16,14 +15,18 @@ from cssr.errors import os_error_line
 from cssr.files import new_folder
 from cssr.inspection.backends import model_hash
 from cssr.inspection.gallery import write_gallery
+from cssr.inspection.maps import result_georeference
 from cssr.inspection.output_folder import check_replaceable, output_folder
 from cssr.inspection.overlay import Overlay, write_pictures
 from cssr.inspection.photo_files import read_headers, skipped_line
-from cssr.inspection.photos import Header, PhotoError, open_photo
+from cssr.inspection.photos import Georeference, Header, PhotoError, open_photo
 from cssr.inspection.rasters import Rasters, new_rasters, write_band
+from cssr.inspection.scales import Scale, ScaleOption, check_all_have_scales, photo_scales
 from cssr.inspection.segmenter import Band, Segmenter, Tiling, load
-from cssr.inspection.summary import Settings, headline, is_done, write_summary
-from cssr.measurement.cracks import crack_table, geojson, measure_bands
+from cssr.inspection.summary import ON_MAP, Settings, facts, headline, is_done, write_summary
+from cssr.inspection.tables import CRACKS, crack_rows, crack_share, mm_per_result_px, totals
+from cssr.inspection.vectors import write_geojson, write_geopackage
+from cssr.measurement.cracks import Crack, measure_bands
 
 NAME_ERRORS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)  # which concern one photo alone
 
@@ -40,8 +43,19 @@ class Options:
     batch: int
     sr: bool
     min_area: int
-    mm_per_px: float | None
+    mm_per_px: ScaleOption
+    width_classes: tuple[float, ...]
     resume: bool
+
+
+class Job(NamedTuple):
+    """A photo to inspect."""
+
+    name: str
+    file: Path
+    header: Header
+    scale: Scale
+    settings: Settings
 
 
 def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> dict[str, str]:
@@ -49,7 +63,7 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
 
     Args:
         photos: files by name.
-        out: folder to write; gets a folder for each photo, cracks.csv and index.html.
+        out: folder to write; gets a folder for each photo, cracks.csv, photos.csv and index.html.
         options: how to inspect them.
 
     Returns:
@@ -60,85 +74,105 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
             what must not be replaced.
     """
     headers, failed = read_headers(photos)
+    scales, unscaled = photo_scales(photos, headers, options.mm_per_px)
+    failed |= unscaled
+    if options.width_classes:
+        check_all_have_scales({name: scale.mm_per_px for name, scale in scales.items()})
     segmenter = load(options.model, device=options.device)
     tiling = segmenter.tiling(options.tile, options.overlap, options.batch)
-    settings = Settings(
+    settings = _settings(options, segmenter, tiling)
+    jobs = {}
+    for name, scale in scales.items():
+        own = replace(settings, mm_per_px=scale.mm_per_px)
+        jobs[name] = Job(name, photos[name], headers[name], scale, own)
+    check_replaceable(out, {name: job.file for name, job in jobs.items()})
+    in_px = any(job.scale.mm_per_px is None for job in jobs.values())
+    unit = f"; lengths in px of the results, {segmenter.scale} × the photo's" if in_px else ""
+    click.echo(f"{options.model}, threshold {settings.threshold:g}{unit}")
+    todo = {
+        name: job
+        for name, job in jobs.items()
+        if not (options.resume and is_done(out / name, job.file, job.settings))
+    }
+    if len(todo) < len(jobs):
+        click.echo(f"{len(jobs) - len(todo)} of {len(photos)} photos are done")
+    with output_folder(out):
+        try:
+            failed |= _inspect_each(segmenter, todo, out, tiling)
+        finally:
+            if any(out.iterdir()):
+                same_settings = write_gallery(out, failed)
+                click.echo(f"see {out / 'index.html'} and {out / CRACKS}")
+                if not same_settings:
+                    click.echo("note: not all results there are of the same settings", err=True)
+    return failed
+
+
+def _settings(options: Options, segmenter: Segmenter, tiling: Tiling) -> Settings:
+    """What the results of all photos depend on; each has its own scale."""
+    return Settings(
         model=model_hash(options.model),
         threshold=segmenter.checked_threshold(options.threshold),
         tile=tiling.tile,
         overlap=tiling.overlap,
         sr=options.sr and segmenter.has_sr,
         min_area=options.min_area,
-        mm_per_px=options.mm_per_px,
+        mm_per_px=None,
+        width_classes=options.width_classes,
     )
-    check_replaceable(out, {name: photos[name] for name in headers})
-    scale = segmenter.scale
-    unit = "" if options.mm_per_px else f"; lengths in px of the results, {scale} × the photo's"
-    click.echo(f"{options.model}, threshold {settings.threshold:g}{unit}")
-    todo = {
-        name: header
-        for name, header in headers.items()
-        if not (options.resume and is_done(out / name, photos[name], settings))
-    }
-    if len(todo) < len(headers):
-        click.echo(f"{len(headers) - len(todo)} of {len(photos)} photos are done")
-    with output_folder(out):
-        try:
-            failed |= _inspect_each(segmenter, photos, todo, out, settings, tiling)
-        finally:
-            if any(out.iterdir()):
-                same_settings = write_gallery(out, failed)
-                click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
-                if not same_settings:
-                    click.echo("note: not all results there are of the same settings", err=True)
-    return failed
 
 
 def _inspect_photo(
     segmenter: Segmenter,
-    file: Path,
+    job: Job,
     folder: Path,
-    settings: Settings,
     tiling: Tiling,
     advance: Callable[[], None],
 ) -> dict[str, Any]:
     """Write the folder of a photo, which is complete or absent; return its summary."""
-    scale = segmenter.scale
-    mm_per_px = settings.mm_per_px and settings.mm_per_px / scale
-    with open_photo(file) as photo, new_folder(folder) as out:
+    scale, settings = segmenter.scale, job.settings
+    with open_photo(job.file) as photo, new_folder(folder) as out:
         overlay = Overlay(photo.height, photo.width, scale)
         size = photo.height * scale, photo.width * scale
-        with new_rasters(out, *size, sr=settings.sr) as rasters:
+        place = result_georeference(photo.georeference, scale)
+        with new_rasters(out, *size, sr=settings.sr, georeference=place) as rasters:
             bands = segmenter.bands(photo, tiling, sr=settings.sr, advance=advance)
             masks = _written_masks(bands, rasters, overlay, settings.threshold)
             cracks = measure_bands(masks, min_area=settings.min_area)
         write_pictures(out, overlay)
-        table = crack_table(cracks, mm_per_px=mm_per_px)
-        table.to_csv(out / "cracks.csv", index=False)
-        features = json.dumps(geojson(cracks, mm_per_px=mm_per_px))
-        (out / "cracks.geojson").write_text(features, encoding="utf-8")
-        return write_summary(out, file, photo, table=table, scale=scale, settings=settings)
+        found = _write_cracks(out, cracks, job, scale, place)
+        found["crack_share"] = crack_share(cracks, size[0] * size[1])
+        found["mm_per_px_from"] = job.scale.origin
+        found["notes"] = [job.scale.note] if job.scale.note else []
+        return write_summary(out, job.file, photo, found=found, scale=scale, settings=settings)
+
+
+def _write_cracks(
+    folder: Path, cracks: Sequence[Crack], job: Job, scale: int, place: Georeference | None
+) -> dict[str, Any]:
+    """Write the cracks of a photo as table and as lines; their totals."""
+    classes = job.settings.width_classes
+    known = facts(job.name, {"scale": scale, "settings": asdict(job.settings)})
+    table = crack_rows(cracks, known, classes)
+    table.to_csv(folder / CRACKS, index=False)
+    write_geojson(folder / "cracks.geojson", cracks, table)
+    if place is not None:
+        write_geopackage(folder / ON_MAP, cracks, table, place)
+    return totals(cracks, table, mm_per_px=mm_per_result_px(known), width_classes=classes)
 
 
 def _inspect_each(
-    segmenter: Segmenter,
-    photos: Mapping[str, Path],
-    headers: Mapping[str, Header],
-    out: Path,
-    settings: Settings,
-    tiling: Tiling,
+    segmenter: Segmenter, jobs: Mapping[str, Job], out: Path, tiling: Tiling
 ) -> dict[str, str]:
-    """Inspect the photos that have headers, with a progress bar; the errors of others by name."""
-    steps = {name: 2 * segmenter.steps(header, tiling) for name, header in headers.items()}
+    """Inspect photos with a progress bar; the errors of those that cannot be read, by name."""
+    steps = {name: 2 * segmenter.steps(job.header, tiling) for name, job in jobs.items()}
     failed = {}
     with tqdm(total=sum(steps.values()), unit="tile", disable=None) as bar:
-        for name in headers:
+        for name, job in jobs.items():
             bar.set_description(name)
             end = bar.n + steps[name]
             try:
-                summary = _inspect_photo(
-                    segmenter, photos[name], out / name, settings, tiling, bar.update
-                )
+                summary = _inspect_photo(segmenter, job, out / name, tiling, bar.update)
                 bar.write(f"{name}: {headline(summary)}")
             except PhotoError as error:
                 failed[name] = str(error)
@@ -147,7 +181,7 @@ def _inspect_each(
                     raise
                 failed[name] = os_error_line(error)
             if name in failed:
-                bar.write(skipped_line(photos[name], failed[name]), file=sys.stderr)
+                bar.write(skipped_line(job.file, failed[name]), file=sys.stderr)
             bar.update(end - bar.n)
     return failed
 
