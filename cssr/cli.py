@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 import click
 
 from cssr.errors import os_error_line, ran_out_of_memory
+from cssr.inspection.scale_table import EXIF, MM_MAX
 
 BAD_INPUT = 2  # exit codes
 SOME_FAILED = 3
-MM_MAX = 1e6  # of a pixel
 PATH = click.Path(path_type=Path)
 
 
@@ -22,10 +22,33 @@ def _check_unit(context: click.Context, option: click.Parameter, value: float | 
     return value
 
 
-def _check_positive(context: click.Context, option: click.Parameter, value: float | None) -> Any:
-    if value is not None and not 0 < value <= MM_MAX:
-        raise click.BadParameter(f"{value:g} is not in (0, {MM_MAX:g}]")
-    return value
+def _read_scale(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+    """A number, a CSV file or EXIF."""
+    if value is None or (value == EXIF and context.command.name == "segment"):
+        return value
+    try:
+        size = float(value)
+    except ValueError:
+        if not Path(value).is_file():
+            raise click.BadParameter(f"{value} is no number, and no file") from None
+        return Path(value)
+    if not 0 < size <= MM_MAX:
+        raise click.BadParameter(f"{size:g} is not in (0, {MM_MAX:g}]")
+    return size
+
+
+def _read_bounds(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+    """Ascending numbers, separated by commas."""
+    if value is None:
+        return ()
+    try:
+        bounds = tuple(float(bound) for bound in value.split(","))
+    except ValueError:
+        bounds = ()
+    ascend = all(low < high for low, high in zip((0.0, *bounds), bounds, strict=False))
+    if not bounds or not ascend or bounds[-1] > MM_MAX:
+        raise click.BadParameter(f"{value} are no ascending numbers of mm, such as 0.1,0.3,0.5")
+    return bounds
 
 
 def _default(name: str, default: Any, text: str, *, type: Any = None) -> Any:
@@ -41,10 +64,19 @@ POSITIVE = click.IntRange(min=1)
 MIN_AREA = _default("--min-area", 16, "Smallest crack, px of the mask.", type=POSITIVE)
 MM_PER_PX = click.option(
     "--mm-per-px",
-    type=float,
-    callback=_check_positive,
-    help="Size of a pixel of the photo, for mm in the results. (Of the mask, where `measure` is "
-    "given one that `segment` has not written.)",
+    metavar="MM|FILE.csv|exif",
+    callback=_read_scale,
+    help="Size of a pixel of the photo, for mm in the results: a number; a CSV file with the "
+    "columns photo and mm_per_px; or, for `segment`, `exif`: from focal length and distance, as "
+    "cameras and drones write them.  [default: what georeferenced photos say] (Of the mask, where "
+    "`measure` is given one that `segment` has not written.)",
+)
+WIDTH_CLASSES = click.option(
+    "--width-classes",
+    metavar="MM,MM,…",
+    callback=_read_bounds,
+    help="Bounds of classes of crack width, mm, such as 0.1,0.3,0.5; a bound belongs to the class "
+    "below it.",
 )
 RECURSIVE = click.option("-r", "--recursive", is_flag=True, help="Look in folders of folders too.")
 
@@ -76,6 +108,7 @@ def cli() -> None:
 )
 @_default("--device", "auto", "auto, cpu, cuda or cuda:N.")
 @MM_PER_PX
+@WIDTH_CLASSES
 @MIN_AREA
 @click.option(
     "--sr/--no-sr", default=True, help="Write the super-resolved photo, where there is one."
@@ -86,7 +119,8 @@ def segment(paths: tuple[Path, ...], out: Path, recursive: bool, **options: Any)
     """Segment photos, and measure the cracks in them.
 
     PATHS are photos and folders of photos: JPEG, PNG, TIFF, BMP, WebP of any size. OUT gets a
-    folder for each photo, cracks.csv with a row for each crack, and index.html to look at.
+    folder for each photo, cracks.csv with a row for each crack, photos.csv with a row for each
+    photo, and index.html to look at.
 
     Exits with 3 if some photos could not be read, and with 2 if none could.
     """
@@ -103,18 +137,14 @@ def segment(paths: tuple[Path, ...], out: Path, recursive: bool, **options: Any)
 @click.option(
     "--out",
     type=PATH,
-    help="Folder to write cracks.csv and a .geojson for each mask to; else a CSV is printed.",
+    help="Folder to write cracks.csv, photos.csv and the lines of each mask to; else cracks.csv is "
+    "printed.",
 )
 @MM_PER_PX
+@WIDTH_CLASSES
 @MIN_AREA
 @RECURSIVE
-def measure(
-    paths: tuple[Path, ...],
-    out: Path | None,
-    mm_per_px: float | None,
-    min_area: int,
-    recursive: bool,
-) -> None:
+def measure(paths: tuple[Path, ...], out: Path | None, recursive: bool, **options: Any) -> None:
     """Measure the cracks in masks: images whose crack pixels are 128 or more.
 
     PATHS are masks and folders of masks, of the formats and sizes that `cssr segment` reads; in
@@ -126,7 +156,7 @@ def measure(
     from cssr.inspection.photo_files import find_photos
 
     masks = find_photos(paths, recursive=recursive, exclude=out, masks=True)
-    table, failed = measure_masks(masks, out, mm_per_px=mm_per_px, min_area=min_area)
+    table, failed = measure_masks(masks, out, **options)
     if table is not None and out is None:
         click.echo(table.to_csv(index=False), nl=False)
     sys.exit(_exit_code(len(failed), len(masks)))

@@ -1,6 +1,7 @@
-"""Results of all photos in a folder, as one table and one page."""
+"""Results of all photos in a folder, as tables and a page."""
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,28 @@ from cssr.files import new_files
 from cssr.inspection.overlay import PREVIEW_SIDE
 from cssr.inspection.summary import (
     FILES,
+    ON_MAP,
     PREVIEWS,
     SR,
     SUMMARY,
+    facts,
     headline,
     is_complete,
     read_summary,
     unit_of,
 )
+from cssr.inspection.tables import CRACKS, PHOTOS, join, photo_table, with_run
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE_BYTES = 50_000_000  # of pictures in a page; of many photos they are smaller
 SMALLEST_SIDE = 160  # of these pictures, px
+DECIMALS = {"px": 1, "mm": 2}  # of widths
 
 Summary = Mapping[str, Any]
 
 
 def write_gallery(folder: Path, failed: Mapping[str, str]) -> bool:
-    """Write cracks.csv and index.html of all photos whose results are in a folder.
+    """Write cracks.csv, photos.csv and index.html of all photos whose results are in a folder.
 
     Args:
         folder: with a folder for each photo.
@@ -48,22 +53,21 @@ def write_gallery(folder: Path, failed: Mapping[str, str]) -> bool:
         name = file.parent.relative_to(folder).as_posix()
         if summary is not None and is_complete(file.parent) and name not in failed:
             photos[name] = summary
-    # one photo of each kind of settings
-    kinds = {(s["scale"], *s["settings"].values()): s for s in photos.values()}
+    kinds = {_kind(summary): summary for summary in photos.values()}
+    known = {name: facts(name, summary) for name, summary in photos.items()}
     with new_files(folder) as out:
-        tables = [_table(folder, name) for name in photos]
-        table = pd.concat([pd.DataFrame(), *tables], ignore_index=True)
-        table.to_csv(out / "cracks.csv", index=False)
+        tables = [with_run(pd.read_csv(folder / name / CRACKS), known[name]) for name in photos]
+        join(tables).to_csv(out / CRACKS, index=False)
+        photo_table(known.values(), failed).to_csv(out / PHOTOS, index=False)
         page = _page(folder, photos, failed, list(kinds.values()))
         (out / "index.html").write_text(page, encoding="utf-8")
     return len(kinds) < 2
 
 
-def _table(folder: Path, name: str) -> pd.DataFrame:
-    """The cracks of a photo, with its name as first column."""
-    table = pd.read_csv(folder / name / "cracks.csv")
-    table.insert(0, "photo", name)
-    return table
+def _kind(summary: Summary) -> str:
+    """The settings of a photo that have to be equal for its numbers to compare with others'."""
+    settings = {"width_classes": [], **summary["settings"], "mm_per_px": unit_of(summary)}
+    return json.dumps([summary["scale"], settings], sort_keys=True)
 
 
 def _page(
@@ -79,6 +83,8 @@ def _page(
     return environment.get_template("gallery.html").render(
         photos=[_card(folder, name, summary, side) for name, summary in photos.items()],
         totals=_totals(list(photos.values())),
+        by_width=_by_width(list(photos.values())),
+        tables=(CRACKS, PHOTOS),
         settings=None if len(kinds) > 1 else "".join(map(_settings_line, kinds)),
         failed=failed,
     )
@@ -98,14 +104,16 @@ def _card(folder: Path, name: str, summary: Summary, side: int) -> dict[str, Any
     if summary["cracks"]:
         unit = unit_of(summary)
         facts = (
-            f"{headline(summary)}, {summary[f'width_mean_{unit}']:.1f} {unit} wide, "
-            f"at most {summary[f'width_max_{unit}']:.1f}"
+            f"{headline(summary)}, {summary[f'width_mean_{unit}']:.{DECIMALS[unit]}f} {unit} wide, "
+            f"at most {summary[f'width_max_{unit}']:.{DECIMALS[unit]}f}"
         )
+    size = summary["settings"]["mm_per_px"]
+    pixel = f", {size:.3g} mm/px" if size else ""
     plain, marked = (_data_uri(folder / name / preview, side) for preview in PREVIEWS)
     return {
         "name": name,
-        "files": [file for file in (*FILES, SR) if (folder / name / file).is_file()],
-        "facts": f"{facts} · photo of {summary['width']:,} × {summary['height']:,} px",
+        "files": [file for file in (*FILES, SR, ON_MAP) if (folder / name / file).is_file()],
+        "facts": f"{facts} · photo of {summary['width']:,} × {summary['height']:,} px{pixel}",
         "length": summary["length_px"],
         "width": summary["width_max_px"] or 0,
         "plain": plain,
@@ -125,8 +133,21 @@ def _totals(summaries: Sequence[Summary]) -> dict[str, str]:
         (unit,) = units
         length = sum(summary[f"length_{unit}"] for summary in cracked)
         widest = max(summary[f"width_max_{unit}"] for summary in cracked)
-        totals |= {"total length": f"{length:,.0f} {unit}", "widest": f"{widest:.1f} {unit}"}
+        totals |= {
+            "total length": f"{length:,.0f} {unit}",
+            "widest": f"{widest:.{DECIMALS[unit]}f} {unit}",
+        }
     return totals
+
+
+def _by_width(summaries: Sequence[Summary]) -> dict[str, tuple[str, str]]:
+    """Length of all cracks and share of it, by class of width; none if the classes differ."""
+    lengths = [summary.get("length_mm_by_width") for summary in summaries]
+    if not lengths or any(own is None or list(own) != list(lengths[0] or {}) for own in lengths):
+        return {}
+    sums = {name: sum(own[name] for own in lengths) for name in lengths[0]}
+    whole = sum(sums.values()) or 1.0
+    return {name: (f"{mm:,.0f}", f"{mm / whole:.0%}") for name, mm in sums.items()}
 
 
 def _settings_line(summary: Summary) -> str:

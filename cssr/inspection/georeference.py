@@ -1,12 +1,13 @@
 """Where photos lie on maps: from GeoTIFFs, and from world files beside photos."""
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import rasterio
 from rasterio import Affine
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 PRJ = (".prj", ".PRJ")  # ESRI's, beside a world file
 
@@ -18,7 +19,17 @@ class Georeference(NamedTuple):
     transform: Affine  # from px of the upright photo, x and y from its corner, to the map
 
 
-def read_georeference(source: rasterio.DatasetReader, orientation: int = 1) -> Georeference | None:
+def read_georeference(file: Path) -> Georeference | None:
+    """Where the pixels of a file, as they are stored, lie on a map; None if it does not say."""
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+        try:
+            with rasterio.open(file) as source:
+                return georeference_of(source)
+        except RasterioError:
+            return None
+
+
+def georeference_of(source: rasterio.DatasetReader, orientation: int = 1) -> Georeference | None:
     """The georeference of an open file.
 
     Args:

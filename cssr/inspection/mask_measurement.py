@@ -1,103 +1,170 @@
 """The measurement of the cracks in masks, whoever made them."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
 import pandas as pd
 
 from cssr.files import new_files
+from cssr.inspection.georeference import Georeference
 from cssr.inspection.output_folder import output_folder
 from cssr.inspection.photo_files import read_headers, skipped_line, tell_notes
-from cssr.inspection.photos import ArrayPhoto, FilePhoto, PhotoError, open_photo, printable
-from cssr.inspection.summary import read_summary
+from cssr.inspection.photo_headers import Header, PhotoError
+from cssr.inspection.photos import ArrayPhoto, FilePhoto, open_photo, printable
+from cssr.inspection.scales import (
+    ScaleOption,
+    check_all_have_scales,
+    file_scale,
+    photo_scales,
+    tell_scale_notes,
+)
+from cssr.inspection.summary import facts, read_summary
+from cssr.inspection.tables import (
+    CRACKS,
+    PHOTOS,
+    crack_rows,
+    crack_share,
+    join,
+    mm_per_result_px,
+    photo_table,
+    totals,
+)
+from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.masks import CRACK
-from cssr.measurement.cracks import Crack, crack_table, geojson, measure_bands
+from cssr.measurement.cracks import Crack, measure_bands
 
 ROWS = 256  # of a mask that are read at a time
 MOSTLY_CRACK = 0.5  # share of a mask from which it may be none
 
 
+class Measured(NamedTuple):
+    """A mask, its cracks and what is known of it."""
+
+    cracks: list[Crack]
+    place: Georeference | None  # of the mask
+    facts: Mapping[str, Any]  # for the tables
+    table: pd.DataFrame
+
+
 def measure_masks(
-    masks: Mapping[str, Path], out: Path | None, *, mm_per_px: float | None, min_area: int
+    masks: Mapping[str, Path],
+    out: Path | None,
+    *,
+    mm_per_px: ScaleOption,
+    min_area: int,
+    width_classes: tuple[float, ...] = (),
 ) -> tuple[pd.DataFrame | None, dict[str, str]]:
     """Measure the cracks in masks, and report those that cannot be read.
 
     Args:
         masks: files by name.
-        out: folder to write cracks.csv and a GeoJSON file of each mask to; None to write nothing.
-        mm_per_px: size of a pixel of the photo, or of a mask that `cssr segment` has not written;
-            by default what `cssr segment` was given.
+        out: folder to write cracks.csv, photos.csv and the lines of each mask to; None to write
+            nothing.
+        mm_per_px: size of a pixel of the photo, or of a mask that `cssr segment` has not written,
+            or a CSV file of them; by default what `cssr segment` knew, or what a map says.
         min_area: of a crack, px of the mask.
+        width_classes: bounds, mm; by default what `cssr segment` was given.
 
     Returns:
         The table of cracks, None if no mask could be read; and the errors of masks by name.
 
     Raises:
-        ValueError: if no mask has a readable header, or the folder cannot be written.
+        ValueError: if no mask has a readable header, one has no scale for classes of width, or the
+            folder cannot be written.
     """
     headers, failed = read_headers(masks)
-    cracks = {}
+    known = _known(masks, headers, mm_per_px, width_classes)
+    measured = {}
     with nullcontext() if out is None else output_folder(out):
-        for name, header in sorted(headers.items()):
+        for name in sorted(headers):
             try:
-                cracks[name] = _measure_mask(masks[name], min_area=min_area)
+                measured[name] = _measure_mask(masks[name], known[name], min_area=min_area)
             except PhotoError as error:
                 failed[name] = str(error)
                 click.echo(skipped_line(masks[name], failed[name]), err=True)
                 continue
-            share = sum(crack.area for crack in cracks[name]) / (header.height * header.width)
+            share = measured[name].facts["crack_share"]
             if share > MOSTLY_CRACK:
                 hint = f"{share:.0%} of it is crack; is it a photo, or inverted?"
                 click.echo(f"note: {printable(masks[name])}: {hint}", err=True)
-        if not cracks:
+        if not measured:
             return None, failed
-        sizes = {name: _mm_per_mask_px(masks[name], mm_per_px) for name in cracks}
-        tables = {name: crack_table(own, mm_per_px=sizes[name]) for name, own in cracks.items()}
-        filled = {name: table for name, table in tables.items() if len(table)} or tables
-        table = pd.concat(filled, names=["photo"]).reset_index("photo").reset_index(drop=True)
+        table = join([mask.table for mask in measured.values()])
         if out is not None:
-            features = {name: geojson(own, mm_per_px=sizes[name]) for name, own in cracks.items()}
-            _write_files(out, table, features)
+            _write_files(out, table, measured, failed)
     return table, failed
 
 
-def _measure_mask(file: Path, *, min_area: int) -> list[Crack]:
+def _known(
+    masks: Mapping[str, Path],
+    headers: Mapping[str, Header],
+    mm_per_px: ScaleOption,
+    width_classes: tuple[float, ...],
+) -> dict[str, dict[str, Any]]:
+    """What is known of each mask before it is measured; it may be among a photo's results."""
+    given = {} if mm_per_px is None else photo_scales(masks, headers, mm_per_px)[0]
+    known, notes = {}, {}
+    for name, header in headers.items():
+        size = {"height": header.height, "width": header.width}
+        own = {"photo": name, "scale": 1, "mm_per_px": None, **size}
+        if summary := read_summary(masks[name].parent):
+            own = facts(name, summary)
+        elif not given:
+            own["mm_per_px"], _, notes[name] = file_scale(masks[name], header)
+        if given:
+            own["mm_per_px"] = given[name].mm_per_px
+        own["width_classes"] = width_classes or own.get("width_classes", ())
+        known[name] = own
+    tell_scale_notes({name: note for name, note in notes.items() if note})
+    if width_classes:
+        check_all_have_scales({name: own["mm_per_px"] for name, own in known.items()})
+    return known
+
+
+def _measure_mask(file: Path, known: Mapping[str, Any], *, min_area: int) -> Measured:
     """Measure the cracks of a mask of any size, read in bands; PhotoError if it is none."""
-    greatest = 0
+    greatest = pixels = 0
 
     def crack_pixels(mask: ArrayPhoto | FilePhoto) -> Iterator[np.ndarray]:
-        nonlocal greatest
+        nonlocal greatest, pixels
         for start in range(0, mask.height, ROWS):
-            values = mask.rows(start, min(start + ROWS, mask.height)).max(axis=2)
-            greatest = max(greatest, int(values.max()))
+            rows = start, min(start + ROWS, mask.height)
+            valid = mask.valid(*rows)
+            values = mask.rows(*rows).max(axis=2) * valid
+            greatest, pixels = max(greatest, int(values.max())), pixels + int(valid.sum())
             yield values >= CRACK
 
     with open_photo(file, fit_depth=False) as mask:  # the upper 8 bits count
         tell_notes(file, mask)
         cracks = measure_bands(crack_pixels(mask), min_area=min_area)
+        share = crack_share(cracks, pixels)
+        place = mask.georeference
     if 0 < greatest < CRACK:
         raise PhotoError(f"values up to {greatest}; those of crack are {CRACK} to 255")
-    return cracks
+    classes = known["width_classes"]
+    table = crack_rows(cracks, known, classes)
+    size = mm_per_result_px(known)
+    found = totals(cracks, table, mm_per_px=size, width_classes=classes)
+    return Measured(cracks, place, {**known, **found, "crack_share": share}, table)
 
 
-def _mm_per_mask_px(mask: Path, mm_per_px: float | None) -> float | None:
-    """Size of a pixel of a mask, which may be among the results of a photo."""
-    summary = read_summary(mask.parent) or {"settings": {"mm_per_px": None}, "scale": 1}
-    known = mm_per_px or summary["settings"]["mm_per_px"]
-    return known and known / summary["scale"]
-
-
-def _write_files(folder: Path, table: pd.DataFrame, features: Mapping[str, Any]) -> None:
-    """Write cracks.csv, and a GeoJSON file for each mask."""
+def _write_files(
+    folder: Path, table: pd.DataFrame, masks: Mapping[str, Measured], failed: Mapping[str, str]
+) -> None:
+    """Write the tables, and for each mask a GeoJSON file and perhaps a GeoPackage."""
     with new_files(folder) as out:
-        table.to_csv(out / "cracks.csv", index=False)
-        for name, collection in features.items():
+        table.to_csv(out / CRACKS, index=False)
+        photo_table([mask.facts for mask in masks.values()], failed).to_csv(
+            out / PHOTOS, index=False
+        )
+        for name, mask in masks.items():
             file = out / f"{name.replace('/', '_')}.geojson"
             while file.exists():  # a_b beside a/b
                 file = file.with_stem(f"{file.stem}_")
-            file.write_text(json.dumps(collection), encoding="utf-8")
+            write_geojson(file, mask.cracks, mask.table)
+            if mask.place is not None:
+                write_geopackage(file.with_suffix(".gpkg"), mask.cracks, mask.table, mask.place)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from cssr.errors import os_error_line
 from cssr.inspection.summary import SUMMARY, is_of_another, read_summary
+from cssr.inspection.tables import CRACKS, PHOTOS
 
-SHARED = ("index.html", "cracks.csv")  # files of all photos together
+SHARED = ("index.html", CRACKS, PHOTOS)  # files of all photos together
 
 
 def check_replaceable(folder: Path, photos: Mapping[str, Path]) -> None:

@@ -4,13 +4,13 @@ import logging
 import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from tifffile import TiffFile, TiffPage
 
 from cssr.inspection.photo_kinds import (
@@ -105,6 +105,23 @@ def open_with_pillow(file: Path, *, clean: bool = False) -> Iterator[Image.Image
             yield image
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def read_metadata(file: Path) -> tuple[Mapping[int, Any], Mapping[str, Any]]:
+    """Read what the camera has written into a photo.
+
+    Returns:
+        EXIF values by tag, and XMP as nested dictionaries, names without their name spaces.
+
+    Raises:
+        PhotoError: if it is not a photo that Pillow opens, or its XMP is broken.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"), open_with_pillow(file, clean=True) as image:
+            exif = _exif(image, file)
+            return {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}, image.getxmp()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise PhotoError(f"its EXIF or XMP cannot be read ({message(error)})") from None
 
 
 def message(error: Exception) -> str:

@@ -1,16 +1,15 @@
 """The inspection of photos: each is segmented, and its cracks are measured."""
 
 import errno
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -20,14 +19,20 @@ from cssr.errors import os_error_line
 from cssr.files import new_folder
 from cssr.inspection.backends import model_hash
 from cssr.inspection.gallery import write_gallery
+from cssr.inspection.georeference import Georeference
+from cssr.inspection.maps import result_georeference
 from cssr.inspection.output_folder import check_replaceable, output_folder
 from cssr.inspection.overlay import Overlay, write_pictures
 from cssr.inspection.photo_files import read_headers, skipped_line, tell_notes
-from cssr.inspection.photos import Header, PhotoError, open_photo
+from cssr.inspection.photo_headers import Header, PhotoError
+from cssr.inspection.photos import open_photo
 from cssr.inspection.rasters import Rasters, new_rasters, write_band
+from cssr.inspection.scales import Scale, ScaleOption, check_all_have_scales, photo_scales
 from cssr.inspection.segmenter import Band, Segmenter, load
-from cssr.inspection.summary import Settings, headline, is_done, write_summary
-from cssr.measurement.cracks import crack_table, geojson, measure_bands
+from cssr.inspection.summary import ON_MAP, Settings, facts, headline, is_done, write_summary
+from cssr.inspection.tables import CRACKS, crack_rows, crack_share, mm_per_result_px, totals
+from cssr.inspection.vectors import write_geojson, write_geopackage
+from cssr.measurement.cracks import Crack, measure_bands
 
 NAME_ERRORS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)  # which concern one photo alone
 
@@ -42,8 +47,19 @@ class Options:
     tile: int | None
     sr: bool
     min_area: int
-    mm_per_px: float | None
+    mm_per_px: ScaleOption
+    width_classes: tuple[float, ...]
     resume: bool
+
+
+class Job(NamedTuple):
+    """A photo to inspect."""
+
+    name: str
+    file: Path
+    header: Header
+    scale: Scale
+    settings: Settings
 
 
 def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> dict[str, str]:
@@ -51,7 +67,7 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
 
     Args:
         photos: files by name.
-        out: folder to write; gets a folder for each photo, cracks.csv and index.html.
+        out: folder to write; gets a folder for each photo, cracks.csv, photos.csv and index.html.
         options: how to inspect them.
 
     Returns:
@@ -62,64 +78,95 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
             what must not be replaced.
     """
     headers, failed = read_headers(photos)
+    scales, unscaled = photo_scales(photos, headers, options.mm_per_px)
+    failed |= unscaled
+    if options.width_classes:
+        check_all_have_scales({name: scale.mm_per_px for name, scale in scales.items()})
     segmenter = load(options.model, device=options.device)
     tile = segmenter.checked_tile(options.tile)
-    settings = Settings(
-        model=model_hash(options.model),
-        threshold=segmenter.checked_threshold(options.threshold),
-        sr=options.sr and segmenter.has_sr,
-        min_area=options.min_area,
-        mm_per_px=options.mm_per_px,
-    )
-    check_replaceable(out, {name: photos[name] for name in headers})
-    scale = segmenter.scale
-    unit = "" if options.mm_per_px else f"; lengths in px of the results, {scale} × the photo's"
+    settings = _settings(options, segmenter)
+    jobs = {}
+    for name, scale in scales.items():
+        own = replace(settings, mm_per_px=scale.mm_per_px)
+        jobs[name] = Job(name, photos[name], headers[name], scale, own)
+    check_replaceable(out, {name: job.file for name, job in jobs.items()})
+    in_px = any(job.scale.mm_per_px is None for job in jobs.values())
+    unit = f"; lengths in px of the results, {segmenter.scale} × the photo's" if in_px else ""
     click.echo(f"{options.model}, threshold {settings.threshold:g}{unit}")
     todo = {
-        name: header
-        for name, header in headers.items()
-        if not (options.resume and is_done(out / name, photos[name], settings))
+        name: job
+        for name, job in jobs.items()
+        if not (options.resume and is_done(out / name, job.file, job.settings))
     }
-    if len(todo) < len(headers):
-        click.echo(f"{len(headers) - len(todo)} of {len(photos)} photos are done")
+    if len(todo) < len(jobs):
+        click.echo(f"{len(jobs) - len(todo)} of {len(photos)} photos are done")
     with output_folder(out):
         try:
-            failed |= _inspect_each(segmenter, photos, todo, out, settings, tile)
+            failed |= _inspect_each(segmenter, todo, out, tile)
         finally:
             if any(out.iterdir()):
                 same_settings = write_gallery(out, failed)
-                click.echo(f"see {out / 'index.html'} and {out / 'cracks.csv'}")
+                click.echo(f"see {out / 'index.html'} and {out / CRACKS}")
                 if not same_settings:
                     click.echo("note: not all results there are of the same settings", err=True)
     return failed
 
 
+def _settings(options: Options, segmenter: Segmenter) -> Settings:
+    """What the results of all photos depend on; each has its own scale."""
+    return Settings(
+        model=model_hash(options.model),
+        threshold=segmenter.checked_threshold(options.threshold),
+        sr=options.sr and segmenter.has_sr,
+        min_area=options.min_area,
+        mm_per_px=None,
+        width_classes=options.width_classes,
+    )
+
+
 def _inspect_photo(
-    segmenter: Segmenter,
-    file: Path,
-    folder: Path,
-    settings: Settings,
-    tile: int,
-    advance: Callable[[], None],
+    segmenter: Segmenter, job: Job, folder: Path, tile: int, advance: Callable[[], None]
 ) -> dict[str, Any]:
     """Write the folder of a photo, which is complete or absent; return its summary."""
-    scale = segmenter.scale
-    mm_per_px = settings.mm_per_px and settings.mm_per_px / scale
-    with open_photo(file) as photo, new_folder(folder) as out:
-        tell_notes(file, photo)
+    scale, settings, with_data = segmenter.scale, job.settings, 0
+
+    def counted(bands: Iterator[Band]) -> Iterator[Band]:
+        nonlocal with_data
+        for band in bands:
+            with_data += int(band.valid.sum())
+            yield band
+
+    with open_photo(job.file) as photo, new_folder(folder) as out:
+        tell_notes(job.file, photo)
         overlay = Overlay(photo.height, photo.width, scale)
         size = photo.height * scale, photo.width * scale
-        with new_rasters(out, *size, sr=settings.sr) as rasters:
+        place = result_georeference(photo.georeference, scale)
+        kept = {"sr": settings.sr, "gaps": photo.has_gaps, "georeference": place}
+        with new_rasters(out, *size, **kept) as rasters:
             bands = partial(segmenter.bands, photo, tile=tile, sr=settings.sr)
             with computed_ahead(bands, advance) as ahead:
-                masks = _written_masks(ahead, rasters, overlay, settings.threshold)
+                masks = _written_masks(counted(ahead), rasters, overlay, settings.threshold)
                 cracks = measure_bands(masks, min_area=settings.min_area)
         write_pictures(out, overlay)
-        table = crack_table(cracks, mm_per_px=mm_per_px)
-        table.to_csv(out / "cracks.csv", index=False)
-        features = json.dumps(geojson(cracks, mm_per_px=mm_per_px))
-        (out / "cracks.geojson").write_text(features, encoding="utf-8")
-        return write_summary(out, file, photo, table=table, scale=scale, settings=settings)
+        found = _write_cracks(out, cracks, job, scale, place)
+        found["crack_share"] = crack_share(cracks, with_data * scale**2)
+        found["mm_per_px_from"] = job.scale.origin
+        found["notes"] = [*([job.scale.note] if job.scale.note else []), *photo.notes]
+        return write_summary(out, job.file, photo, found=found, scale=scale, settings=settings)
+
+
+def _write_cracks(
+    folder: Path, cracks: Sequence[Crack], job: Job, scale: int, place: Georeference | None
+) -> dict[str, Any]:
+    """Write the cracks of a photo as table and as lines; their totals."""
+    classes = job.settings.width_classes
+    known = facts(job.name, {"scale": scale, "settings": asdict(job.settings)})
+    table = crack_rows(cracks, known, classes)
+    table.to_csv(folder / CRACKS, index=False)
+    write_geojson(folder / "cracks.geojson", cracks, table)
+    if place is not None:
+        write_geopackage(folder / ON_MAP, cracks, table, place)
+    return totals(cracks, table, mm_per_px=mm_per_result_px(known), width_classes=classes)
 
 
 @contextmanager
@@ -149,24 +196,17 @@ def computed_ahead(
 
 
 def _inspect_each(
-    segmenter: Segmenter,
-    photos: Mapping[str, Path],
-    headers: Mapping[str, Header],
-    out: Path,
-    settings: Settings,
-    tile: int,
+    segmenter: Segmenter, jobs: Mapping[str, Job], out: Path, tile: int
 ) -> dict[str, str]:
-    """Inspect the photos that have headers, with a progress bar; the errors of others by name."""
-    steps = {name: segmenter.steps(header, tile) for name, header in headers.items()}
+    """Inspect photos with a progress bar; the errors of those that cannot be read, by name."""
+    steps = {name: segmenter.steps(job.header, tile) for name, job in jobs.items()}
     failed = {}
     with tqdm(total=sum(steps.values()), unit="tile", disable=None) as bar:
-        for name in headers:
+        for name, job in jobs.items():
             bar.set_description(name)
             end = bar.n + steps[name]
             try:
-                summary = _inspect_photo(
-                    segmenter, photos[name], out / name, settings, tile, bar.update
-                )
+                summary = _inspect_photo(segmenter, job, out / name, tile, bar.update)
                 bar.write(f"{name}: {headline(summary)}")
             except PhotoError as error:
                 failed[name] = str(error)
@@ -175,7 +215,7 @@ def _inspect_each(
                     raise
                 failed[name] = os_error_line(error)
             if name in failed:
-                bar.write(skipped_line(photos[name], failed[name]), file=sys.stderr)
+                bar.write(skipped_line(job.file, failed[name]), file=sys.stderr)
             bar.update(end - bar.n)
     return failed
 
@@ -185,7 +225,8 @@ def _written_masks(
 ) -> Iterator[np.ndarray]:
     """Write bands as they come, and yield their masks, (h, W) bool."""
     for band in bands:
-        mask = band.probs >= np.float32(threshold)
-        write_band(rasters, band.top * overlay.scale, band, mask)
+        valid = band.valid.repeat(overlay.scale, 0).repeat(overlay.scale, 1)
+        mask = (band.probs >= np.float32(threshold)) & valid
+        write_band(rasters, band.top * overlay.scale, band, mask, valid)
         overlay.add(band.top, band.photo, mask)
         yield mask

@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from cssr.inspection.array_photos import ArrayPhoto, pillow_photo
 from cssr.inspection.bands import Bands, find_bands, row_windows
 from cssr.inspection.depth import bits_for, depth_note, to_eight_bits
-from cssr.inspection.georeference import read_georeference
+from cssr.inspection.georeference import georeference_of
 from cssr.inspection.photo_headers import (
     Header,
     PhotoError,
@@ -58,7 +58,7 @@ class FilePhoto:
         self.height, self.width = source.height, source.width
         self.has_mask = _has_mask(source)
         self.has_gaps = self.has_mask or bands.alpha is not None
-        self.georeference = read_georeference(source)
+        self.georeference = georeference_of(source)
         self.bits, depth_notes = bands.bits or 16, []
         if fit_depth and not bands.bits:
             self.bits, depth_notes = self._depth()
@@ -206,7 +206,7 @@ def _with_facts_of(
         photo.pixels,
         valid,
         notes=(*photo.notes, *_page_notes(source)),
-        georeference=read_georeference(source, orientation),
+        georeference=georeference_of(source, orientation),
     )
 
 
@@ -216,7 +216,7 @@ def _turned(photo: FilePhoto, orientation: int) -> ArrayPhoto:
         _turn(photo.rows(0, photo.height), orientation),
         _turn(photo.valid(0, photo.height), orientation) if photo.has_gaps else None,
         notes=photo.notes,
-        georeference=read_georeference(photo.source, orientation),
+        georeference=georeference_of(photo.source, orientation),
     )
 
 

@@ -9,6 +9,7 @@ import rasterio
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
+from cssr.inspection.georeference import Georeference
 from cssr.inspection.segmenter import Band
 from cssr.inspection.summary import MASK, SR
 
@@ -22,22 +23,55 @@ Rasters = dict[str, DatasetWriter]
 
 
 @contextmanager
-def new_rasters(folder: Path, height: int, width: int, *, sr: bool) -> Iterator[Rasters]:
-    """Create probability.tif (16 bits), mask.tif and perhaps sr.tif; yield them, open, by name."""
+def new_rasters(
+    folder: Path,
+    height: int,
+    width: int,
+    *,
+    sr: bool,
+    gaps: bool = False,
+    georeference: Georeference | None = None,
+) -> Iterator[Rasters]:
+    """Create probability.tif (16 bits), mask.tif and perhaps sr.tif; yield them, open, by name.
+
+    Args:
+        folder: to write to.
+        height: px of all of them.
+        width: likewise.
+        sr: whether to create sr.tif.
+        gaps: whether pixels may have no data, which the files then say.
+        georeference: of their px.
+    """
+    place = georeference._asdict() if georeference else {}
     options = {PROBABILITY: {"dtype": "uint16", "count": 1}, MASK: {"dtype": "uint8", "count": 1}}
     if sr:
         options[SR] = {"dtype": "uint8", "count": 3, **RGB}
     with ExitStack() as stack:
-        yield {
+        stack.enter_context(rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True))
+        rasters = {
             name: stack.enter_context(
-                rasterio.open(folder / name, "w", height=height, width=width, **own, **FORMAT)
+                rasterio.open(
+                    folder / name, "w", height=height, width=width, **own, **place, **FORMAT
+                )
             )
             for name, own in options.items()
         }
+        for raster in rasters.values():
+            if gaps:
+                raster.write_mask(True)
+        yield rasters
 
 
-def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray) -> None:
-    """Write the maps of a band; `top` is its first row in them, and `mask` is (H, W) bool."""
+def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray, valid: np.ndarray) -> None:
+    """Write the maps of a band.
+
+    Args:
+        rasters: open files.
+        top: first row of the band in them.
+        band: what is written.
+        mask: its cracks, (H, W) bool.
+        valid: where there are data, (H, W) bool.
+    """
     for start in range(0, len(mask), ROWS):
         rows = slice(start, start + ROWS)
         maps = {
@@ -49,3 +83,5 @@ def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray) -> None
         for name, values in maps.items():
             window = Window(0, top + start, mask.shape[1], values.shape[1])
             rasters[name].write(values, window=window)
+            if not valid[rows].all():
+                rasters[name].write_mask(valid[rows], window=window)

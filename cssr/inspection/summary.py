@@ -6,15 +6,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from cssr.inspection.georeference import read_georeference
+from cssr.inspection.maps import describe
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, printable
+from cssr.inspection.tables import CRACKS
 
 SUMMARY = "photo.json"
 MASK = "mask.tif"
 SR = "sr.tif"  # not always written
+ON_MAP = "cracks.gpkg"  # of georeferenced photos
 PREVIEWS = ("preview.jpg", "preview_overlay.jpg")  # without and with cracks marked
-FILES = ("probability.tif", MASK, "cracks.csv", "cracks.geojson", "overlay.jpg")
+FILES = ("probability.tif", MASK, CRACKS, "cracks.geojson", "overlay.jpg")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Settings:
     sr: bool  # whether the SR image is written
     min_area: int  # of a crack, px of the mask
     mm_per_px: float | None  # of the photo; None if unknown
+    width_classes: tuple[float, ...] = ()  # bounds, mm
 
 
 def write_summary(
@@ -33,19 +36,28 @@ def write_summary(
     file: Path,
     photo: ArrayPhoto | FilePhoto,
     *,
-    table: pd.DataFrame,
+    found: Mapping[str, Any],
     scale: int,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Write photo.json of a photo, opened from a file, and its table of cracks; return it."""
+    """Write photo.json, and return what it holds.
+
+    Args:
+        folder: of the photo's results.
+        file: of the photo.
+        photo: read from it.
+        found: what was found in it and what is to be said of it, by name.
+        scale: side of the results / side of the photo.
+        settings: of the inspection.
+    """
     summary = {
         "photo": _identity(file),
         "path": printable(file.absolute()),
+        "georeference": describe(read_georeference(file)),
         "height": photo.height,
         "width": photo.width,
         "scale": scale,
-        "cracks": len(table),
-        **_totals(table),
+        **found,
         "settings": asdict(settings),
     }
     (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
@@ -72,8 +84,11 @@ def is_done(folder: Path, file: Path, settings: Settings) -> bool:
     return (
         is_complete(folder)
         and (not settings.sr or (folder / SR).is_file())
-        and summary.get("settings") == asdict(settings)
+        and summary.get("settings") == json.loads(json.dumps(asdict(settings)))
         and summary.get("photo") == _identity(file)
+        and "georeference" in summary
+        and summary["georeference"] == describe(read_georeference(file))
+        and (summary["georeference"] is None or (folder / ON_MAP).is_file())
     )
 
 
@@ -97,23 +112,12 @@ def unit_of(summary: Mapping[str, Any]) -> str:
     return "px" if summary["settings"]["mm_per_px"] is None else "mm"
 
 
+def facts(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a summary says of a photo, for the tables, by name; see `tables.py`."""
+    return {**summary, **summary["settings"], "photo": name}
+
+
 def _identity(file: Path) -> dict[str, Any]:
     """Name, size and time of change of a photo, by which it is recognised."""
     status = file.stat()
     return {"file": file.name, "bytes": status.st_size, "changed_ns": status.st_mtime_ns}
-
-
-def _totals(table: pd.DataFrame) -> dict[str, float | None]:
-    """Total length, mean width (weighted by length) and greatest width of a crack table."""
-    totals = {}
-    for unit in ("px", "mm"):
-        if f"length_{unit}" not in table:
-            continue
-        length = table[f"length_{unit}"]
-        weighted = float((table[f"width_mean_{unit}"] * length).sum())
-        totals |= {
-            f"length_{unit}": round(float(length.sum()), 2),
-            f"width_mean_{unit}": round(weighted / float(length.sum()), 2) if len(table) else None,
-            f"width_max_{unit}": float(table[f"width_max_{unit}"].max()) if len(table) else None,
-        }
-    return totals

@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from cssr.measurement.bands import Runs, Skeleton, connected_runs, read_bands
 from cssr.measurement.centreline import Branch, find_branches, path_length
-from cssr.measurement.stretch import measure_branch
+from cssr.measurement.stretch import Stretch, measure_branch
 
 MIN_AREA = 16  # px; smaller specks are no cracks
 SIDE = 512  # px of the windows in which a mask is skeletonised
@@ -34,6 +34,9 @@ class Crack:
         branches: number of stretches between tips and junctions; a ring is one.
         box: left, top, right and bottom; right and bottom are the first pixel outside.
         lines: centreline of each branch, x and y, (K, 2).
+        local_widths: widths along the centreline, and the lengths of it that have them, (N, 2)
+            float32; the lengths add up to `length`, tips and junctions are as the rest of their
+            branch.
     """
 
     length: float
@@ -45,6 +48,7 @@ class Crack:
     branches: int
     box: tuple[int, int, int, int]
     lines: tuple[np.ndarray, ...]
+    local_widths: np.ndarray
 
 
 def measure(mask: np.ndarray, *, min_area: int = MIN_AREA) -> list[Crack]:
@@ -100,14 +104,22 @@ def crack_table(cracks: Sequence[Crack], *, mm_per_px: float | None = None) -> p
     return table.round(3)
 
 
-def geojson(cracks: Sequence[Crack], *, mm_per_px: float | None = None) -> dict[str, Any]:
+def geojson(
+    cracks: Sequence[Crack],
+    *,
+    mm_per_px: float | None = None,
+    table: pd.DataFrame | None = None,
+) -> dict[str, Any]:
     """The centrelines as a GeoJSON FeatureCollection, coordinates in px, y down.
 
     Args:
         cracks: one MultiLineString each, with its row of the table as properties.
         mm_per_px: as of `crack_table`.
+        table: with a row for each crack; by default what `crack_table` gives.
     """
-    rows = crack_table(cracks, mm_per_px=mm_per_px).to_dict("records")
+    if table is None:
+        table = crack_table(cracks, mm_per_px=mm_per_px)
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
     features = []
     for crack, row in zip(cracks, rows, strict=True):
         lines = [line.round(2).tolist() for line in crack.lines]
@@ -163,8 +175,9 @@ def _measure_crack(runs: Runs, skeleton: Skeleton) -> Crack:
     if not stretches:
         return _speck(len(pixels), box)
     lines = [stretch.line for stretch in stretches]
-    length = sum(map(path_length, lines))
-    middle_length = sum(stretch.length for stretch in stretches)
+    lengths = list(map(path_length, lines))
+    length = sum(lengths)
+    middle_length = sum(stretch.steps.sum() for stretch in stretches)
     widths = np.concatenate([stretch.widths for stretch in stretches])
     local_mean = widths.mean()
     if middle_length > local_mean:
@@ -181,7 +194,17 @@ def _measure_crack(runs: Runs, skeleton: Skeleton) -> Crack:
         branches=len(lines),
         box=box,
         lines=tuple(map(_simplify, lines)),
+        local_widths=_local_widths(widths + mean - local_mean, stretches, lengths),
     )
+
+
+def _local_widths(
+    widths: np.ndarray, stretches: Sequence[Stretch], lengths: Sequence[float]
+) -> np.ndarray:
+    """Widths (N,), and the lengths of the branches spread over them, (N, 2) float32."""
+    pairs = zip(stretches, lengths, strict=True)
+    spread = [stretch.steps * (length / stretch.steps.sum()) for stretch, length in pairs]
+    return np.stack([widths, np.concatenate(spread)], axis=1).astype(np.float32)
 
 
 def _speck(area: int, box: tuple[int, int, int, int]) -> Crack:
@@ -192,7 +215,8 @@ def _speck(area: int, box: tuple[int, int, int, int]) -> Crack:
     upright = bottom - top > right - left
     line = np.array([[x, bottom], [x, top]] if upright else [[left, y], [right, y]], float)
     width = area / length
-    return Crack(float(length), width, width, width, 90.0 * upright, area, 1, box, (line,))
+    widths = np.array([[width, length]], np.float32)
+    return Crack(float(length), width, width, width, 90.0 * upright, area, 1, box, (line,), widths)
 
 
 def _nearest_pixels(

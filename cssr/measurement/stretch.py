@@ -16,13 +16,13 @@ class Stretch(NamedTuple):
     Attributes:
         line: from tip to tip, (K, 2).
         area: of the middle, px.
-        length: of the middle, px.
-        widths: local widths in the middle, px, smoothed like the line.
+        steps: length about each point of the middle, px, (N,).
+        widths: local widths there, px, (N,), smoothed like the line.
     """
 
     line: np.ndarray
     area: float
-    length: float
+    steps: np.ndarray
     widths: np.ndarray
 
 
@@ -53,7 +53,7 @@ def measure_branch(
         ahead = pixels[limits[stop - 1] :]
         line = np.concatenate([line, [_tip(line, points[-1, 2], ahead)]])
     widths = gaussian_filter1d(points[chosen, 2], SIGMA, mode="nearest")
-    return Stretch(line, area, steps[chosen].sum(), widths)
+    return Stretch(line, area, steps[chosen], widths)
 
 
 def _smooth(line: np.ndarray) -> np.ndarray:

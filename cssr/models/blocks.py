@@ -30,6 +30,7 @@ class BlockDBPN(nn.Module):
     @torch.inference_mode()
     def __init__(self, network: DBPN) -> None:
         super().__init__()
+        self.config = network.config
         self.grid = Grid(*PROJECTION[network.config["scale"]])
         self.channels = network.config["channels"]
         self.features = [_plain(layer) for layer in network.features]

@@ -37,6 +37,15 @@ def test_the_command_alone_shows_its_help(tmp_path):
         ("segment photos --tile 16", "a tile of 16 px is too small"),
         ("segment photos --mm-per-px 0", "0 is not in (0, 1e+06]"),
         ("segment photos --mm-per-px 1e300", "1e+300 is not in (0, 1e+06]"),
+        ("segment photos --mm-per-px 0.5mm", "0.5mm is no number, and no file"),
+        ("segment photos/a.png --mm-per-px mm.csv", "mm.csv: no size of a.png"),
+        ("segment photos/a.png --mm-per-px exif", "a.png: no scale: no distance in EXIF"),
+        ("segment photos/a.png --width-classes 0.1,0.3", "there is no scale of a.png; give --mm"),
+        ("segment photos --width-classes 0.3,0.1", "0.3,0.1 are no ascending numbers of mm"),
+        ("segment photos --width-classes 0,0.1", "0,0.1 are no ascending numbers of mm"),
+        ("segment photos --width-classes a", "a are no ascending numbers of mm"),
+        ("measure photos/a.png --mm-per-px exif", "exif is no number, and no file"),
+        ("measure photos/a.png --width-classes 1", "there is no scale of a.png; give --mm-per-px"),
         ("segment photos --batch 99999999999", "99999999999 is not in the range"),
         ("segment photos --out photos", "photos lies in the folder to write, photos"),
         ("segment broken/a.jpg --model model --out bad/worse", "broken/a.jpg: not a readable JPEG"),
@@ -48,6 +57,7 @@ def test_the_command_alone_shows_its_help(tmp_path):
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(folder, arguments, message, monkeypatch, capfd):
+    (folder / "mm.csv").write_text("photo,mm_per_px\n")
     (folder / "old").mkdir(exist_ok=True)
     old = json.loads((folder / "model/model.json").read_text())
     old["sr"]["layers"] = old["sr"].pop("stages")  # as another version might have called it

@@ -46,6 +46,7 @@ def test_measurements_are_written_to_a_folder(inspected, folder):
         "b.jpg.geojson",
         "cracks.csv",
         "overlay.jpg.geojson",
+        "photos.csv",
     ]
 
 
@@ -70,7 +71,7 @@ def test_masks_whose_names_differ_in_a_slash_get_a_file_each(tmp_path):
         Image.fromarray(np.full((8, 8), 255, np.uint8)).save(tmp_path / "masks" / name)
     run_here("cssr measure masks -r --out out", tmp_path)
     files = sorted(file.name for file in (tmp_path / "out").iterdir())
-    assert files == ["a_b.png.geojson", "a_b.png_.geojson", "cracks.csv"]
+    assert files == ["a_b.png.geojson", "a_b.png_.geojson", "cracks.csv", "photos.csv"]
 
 
 def test_how_a_mask_was_read_is_told(tmp_path):

@@ -142,6 +142,7 @@ def test_ctrl_c_loses_the_photo_under_way_and_resume_goes_on(folder):
     assert {file.name for file in (folder / "stopped").iterdir()} == {
         *done,
         "cracks.csv",
+        "photos.csv",
         "index.html",
     }
     again = run_here(f"{command} --resume", folder)

@@ -52,7 +52,15 @@ def names(page):
 def test_the_table_holds_the_cracks_of_all_photos(folder):
     table = pd.read_csv(folder / "cracks.csv")
     assert list(table.photo) == list(NAMES[:2])
-    assert list(table.columns) == ["photo", "crack", "length_px"]
+    run = ["threshold", "model", "scale", "mm_per_px"]
+    assert list(table.columns) == ["photo", "crack", "length_px", *run]
+
+
+def test_a_second_table_has_a_row_for_each_photo(folder):
+    table = pd.read_csv(folder / "photos.csv").set_index("photo")
+    assert list(table.index) == [NAMES[0], NAMES[1], "bad.jpg", NAMES[2]]
+    assert list(table.cracks.dropna()) == [1, 1, 0]
+    assert list(table.error.dropna()) == ["damaged"]
 
 
 def test_the_page_tells_totals_and_failures(page):

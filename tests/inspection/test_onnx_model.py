@@ -14,7 +14,14 @@ from cssr.paper import MODELS
 
 def description(variant: str, network: torch.nn.Module) -> dict:
     sr = network.sr and network.sr.config
-    return {"variant": variant, "scale": 4, "side": 64, "sr": sr, "ss": network.ss.config, "threshold": 0.25}
+    return {
+        "variant": variant,
+        "scale": 4,
+        "side": 64,
+        "sr": sr,
+        "ss": network.ss.config,
+        "threshold": 0.25,
+    }
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -179,7 +179,9 @@ def test_a_threshold_that_is_none_is_refused():
 
 
 def test_a_saved_model_is_loaded_with_its_threshold(tmp_path):
-    save_model(tmp_path, pipeline("cssr"), {"variant": "cssr", "scale": 4, "threshold": 0.37, "side": 448})
+    save_model(
+        tmp_path, pipeline("cssr"), {"variant": "cssr", "scale": 4, "threshold": 0.37, "side": 448}
+    )
     model = cssr.load(tmp_path)
     assert model.threshold == 0.37
     assert np.array_equal(

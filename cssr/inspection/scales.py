@@ -1,0 +1,102 @@
+"""The size of a pixel of each photo, from what the user gives, its camera wrote or its map says."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from cssr.inspection.camera import camera_scale
+from cssr.inspection.georeference import read_georeference
+from cssr.inspection.maps import map_scale
+from cssr.inspection.photo_files import skipped_line
+from cssr.inspection.photo_headers import Header, PhotoError
+from cssr.inspection.scale_table import EXIF, listed, read_sizes
+
+ScaleOption = float | Path | str | None  # a number, a CSV file, EXIF, or what a map says
+
+
+class Scale(NamedTuple):
+    """The size of a photo's pixels."""
+
+    mm_per_px: float | None  # None if it is unknown
+    origin: Mapping[str, Any]  # where it is from, for photo.json
+    note: str | None = None
+
+
+def photo_scales(
+    photos: Mapping[str, Path], headers: Mapping[str, Header], option: ScaleOption
+) -> tuple[dict[str, Scale], dict[str, str]]:
+    """The scales of photos, and a note to the user where there is none.
+
+    Args:
+        photos: files by name.
+        headers: of those that can be read, by name.
+        option: mm per px; or a CSV file with those of each photo; or EXIF; or None, for the pixels
+            of georeferenced photos.
+
+    Returns:
+        Scales by name, and the errors of photos whose EXIF does not tell it, by name.
+
+    Raises:
+        ValueError: if the CSV file is not right, or no photo's EXIF tells a scale.
+    """
+    if option == EXIF:
+        return _camera_scales(photos, headers)
+    if isinstance(option, Path):
+        sizes = read_sizes(option, list(photos))
+        return {name: Scale(sizes[name], {"from": str(option)}) for name in headers}, {}
+    if option is not None:
+        return {name: Scale(float(option), {"from": "--mm-per-px"}) for name in headers}, {}
+    scales = {name: file_scale(photos[name], header) for name, header in headers.items()}
+    tell_scale_notes({name: scale.note for name, scale in scales.items() if scale.note})
+    return scales, {}
+
+
+def file_scale(file: Path, header: Header) -> Scale:
+    """The scale of a photo or mask by its own georeference."""
+    georeference = read_georeference(file)
+    if georeference is None:
+        return Scale(None, {"from": None})
+    size, note = map_scale(georeference, header.height, header.width)
+    return Scale(size, {"from": "georeference" if size else None}, note)
+
+
+def check_all_have_scales(sizes: Mapping[str, float | None]) -> None:
+    """Refuse classes of width, which are in mm, where a photo has no scale, mm per px."""
+    missing = [name for name, size in sizes.items() if size is None]
+    if missing:
+        raise ValueError(
+            f"--width-classes are in mm, and there is no scale of {listed(missing)}; "
+            "give --mm-per-px"
+        )
+
+
+def tell_scale_notes(notes: Mapping[str, str]) -> None:
+    """Tell notes, given by name of the photo; photos with the same one share a line."""
+    names = defaultdict(list)
+    for name, note in notes.items():
+        names[note].append(name)
+    for note, those in names.items():
+        click.echo(f"note: {listed(those)}: {note}", err=True)
+
+
+def _camera_scales(
+    photos: Mapping[str, Path], headers: Mapping[str, Header]
+) -> tuple[dict[str, Scale], dict[str, str]]:
+    scales, failed = {}, {}
+    for name, header in headers.items():
+        try:
+            size, read = camera_scale(photos[name], header.height, header.width)
+        except PhotoError as error:
+            failed[name] = f"no scale: {error}"
+        else:
+            scales[name] = Scale(size, {"from": EXIF, **read})
+    if not scales:
+        name, reason = next(iter(failed.items()))
+        more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+        raise ValueError(f"{name}: {reason}{more}")
+    for name, reason in failed.items():
+        click.echo(skipped_line(photos[name], reason), err=True)
+    return scales, failed

@@ -1,0 +1,60 @@
+import pytest
+
+from cssr.inspection.scale_table import read_sizes
+
+NAMES = ["a.jpg", "more/b.jpg"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "photo,mm_per_px\na.jpg,0.5\nmore/b.jpg,2\n",
+        "photo,mm_per_px\na.jpg,0.5\nb.jpg,2\n",
+        "name,size\na.jpg,0.5\nb.jpg,2\n",
+        "b.jpg,2\na.jpg,0.5",
+        "\ufeffcamera;mm_per_px;photo\r\nX;0,5;a.jpg\r\n;;\r\nX;2;b.jpg\r\n",
+    ],
+)
+def test_sizes_are_read_by_name_or_file_name(tmp_path, text, capsys):
+    (tmp_path / "mm.csv").write_text(text, encoding="utf-8")
+    assert read_sizes(tmp_path / "mm.csv", NAMES) == {"a.jpg": 0.5, "more/b.jpg": 2.0}
+    assert capsys.readouterr().err == ""
+
+
+def test_photos_that_are_not_there_are_told(tmp_path, capsys):
+    (tmp_path / "mm.csv").write_text("a.jpg,1\nc.jpg,1\nb.jpg,2\n")
+    assert len(read_sizes(tmp_path / "mm.csv", NAMES)) == 2
+    assert capsys.readouterr().err.endswith("mm.csv: not among the photos: c.jpg\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("photo,mm_per_px\n", "no size of a.jpg, more/b.jpg"),
+        ("a.jpg,1\n", "no size of more/b.jpg"),
+        ("a.jpg,1\nb.jpg,2\na.jpg,3\n", "two lines of a.jpg"),
+        ("a.jpg,1\nb.jpg,2\nmore/b.jpg,3\n", "two sizes of more/b.jpg"),
+        ("a.jpg,1\nb.jpg,0\n", r"no number of mm in \(0, 1e\+06\] in line 2"),
+        ("a.jpg,1\nb.jpg,nan\n", "in line 2"),
+        ("a.jpg,0.5mm\nb.jpg,1\n", "in line 1"),
+        ("photo,mm\na.jpg\nb.jpg,1\n", "in line 2"),
+        ("photo,mm\n\na.jpg,1\nb.jpg,x\n", "in line 4"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    (tmp_path / "mm.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_sizes(tmp_path / "mm.csv", NAMES)
+
+
+def test_a_file_name_of_two_photos_is_refused(tmp_path):
+    (tmp_path / "mm.csv").write_text("b.jpg,1\n")
+    with pytest.raises(ValueError, match=r"b\.jpg: several photos have this name"):
+        read_sizes(tmp_path / "mm.csv", ["one/b.jpg", "two/b.jpg"])
+
+
+def test_a_picture_is_no_table(tmp_path):
+    (tmp_path / "mm.csv").write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(ValueError, match="is not a CSV file in UTF-8"):
+        read_sizes(tmp_path / "mm.csv", NAMES)
