@@ -77,13 +77,12 @@ class Segmenter:
         memory = TILE_MEMORY / 4 / _channels(sr, description["ss"]) / network.threads
         allowed = int(memory**0.5) * self.enlarged // self.scale
         wanted = min(CORE + 2 * self.overlap, allowed)
-        self.tile = -(-max(wanted, self._least_tile()) // self.enlarged)
+        self.tile = max(wanted // self.enlarged, self._least_tile())
 
     def checked_tile(self, tile: int | None) -> int:
         """Greatest side of a tile, px of the photo, by default the model's; ValueError if small."""
         tile = tile or self.tile
-        least = -(-self._least_tile() // self.enlarged)
-        if tile < least:
+        if tile < (least := self._least_tile()):
             raise ValueError(f"a tile of {tile} px is too small; {least} px or more are needed")
         return tile
 
@@ -188,7 +187,7 @@ class Segmenter:
             for length in (photo.height, photo.width)
         )
         seen_side = side * self.enlarged
-        low = max(self._least_tile(), BAND // width + 2 * self.overlap)
+        low = max(self._least_tile() * self.enlarged, BAND // width + 2 * self.overlap)
         rows, columns = (
             cut(length, tile=most, overlap=self.overlap, step=self.step)
             for length, most in ((height, min(seen_side, low)), (width, seen_side))
@@ -199,8 +198,8 @@ class Segmenter:
         return rows, columns, photo_columns
 
     def _least_tile(self) -> int:
-        """Least side of a tile, px of what SS sees."""
-        return 2 * self.overlap + self.step
+        """Least side of a tile, px of the photo."""
+        return -(-(2 * self.overlap + self.step) // self.enlarged)
 
     def _read_for(self, row: Span, rows: list[Span], statistics: LocalStatistics) -> int:
         """Rows of what SS sees that a band needs, to be normalised too."""

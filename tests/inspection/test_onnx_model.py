@@ -66,7 +66,7 @@ def test_another_onnx_file_is_refused(tmp_path):
     graph = onnx.helper.make_graph([node], "g", [value], [other])
     opsets = [onnx.helper.make_opsetid("", 20)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10), file)
-    with pytest.raises(ValueError, match=r"an ONNX file, but not one of `cssr export`"):
+    with pytest.raises(ValueError, match=r"but not one of this version's `cssr export`"):
         cssr.load(file)
 
 

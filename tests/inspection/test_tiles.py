@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cssr.inspection.tiles import batches, core, cut
+from cssr.inspection.tiles import core, cut
 
 
 @pytest.mark.parametrize("side", [32, 100, 333, 512, 1000])
@@ -41,11 +41,3 @@ def test_a_side_within_a_tile_is_not_cut():
 def test_a_tile_too_small_for_its_overlap_is_refused():
     with pytest.raises(ValueError, match=r"a tile of 90 px is too small: .* 96 px or more"):
         cut(200, tile=90, overlap=40, step=16)
-
-
-def test_batches_hold_neighbours_of_one_length():
-    spans = cut(512, tile=128, overlap=16, step=32)
-    groups = list(batches(spans, 3))
-    assert [span for group in groups for span in group] == spans
-    assert all(len({span.stop - span.start for span in group}) == 1 for group in groups)
-    assert max(map(len, groups)) == 3
