@@ -28,6 +28,7 @@ class LocalStatistics:
         self.height = height
         self.blocks = -(-height // STRIDE), -(-width // STRIDE)
         self.window = [max(1, min(side // STRIDE, blocks)) for blocks in self.blocks]
+        self._lefts = np.array([self._start(k, 1) for k in range(self.blocks[1] + 1)])
         self._sums: dict[int, np.ndarray] = {}  # of rows of blocks, (blocks, 7)
         self._corners: dict[int, np.ndarray] = {}  # of rows of corners, (corners, 6)
 
@@ -90,9 +91,7 @@ class LocalStatistics:
             top = self._start(corner, 0)
             summed = sum(self._sums[k].astype(np.float64) for k in range(top, top + self.window[0]))
             running = np.pad(summed.cumsum(axis=0), ((1, 0), (0, 0)))
-            corners = self.blocks[1] + 1
-            starts = np.array([self._start(k, 1) for k in range(corners)])
-            sums = running[starts + self.window[1]] - running[starts]
+            sums = running[self._lefts + self.window[1]] - running[self._lefts]
             mean, square = np.split(sums[:, :6] / np.maximum(sums[:, 6:], 1e-9), 2, axis=1)
             factor = 1 / np.sqrt((square - mean**2).clip(0) + EPSILON)
             values = np.concatenate([mean + CENTRE, factor], axis=1)

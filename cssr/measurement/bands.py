@@ -40,12 +40,15 @@ class Skeleton(NamedTuple):
     width: np.ndarray
 
 
-def read_bands(bands: Iterable[np.ndarray], side: int) -> tuple[Runs, Skeleton]:
+def read_bands(
+    bands: Iterable[np.ndarray], side: int, *, min_area: int
+) -> tuple[Runs, Skeleton]:
     """Read a mask once, forward, holding little more than `side` of its rows.
 
     Args:
         bands: consecutive rows of the mask, each (rows, W) of bool or of 0 and 1.
         side: of the windows in which the skeleton is found, px.
+        min_area: px; the skeletons of smaller cracks may be left out.
 
     Raises:
         ValueError: if a band is not two-dimensional or not as wide as the others.
@@ -57,7 +60,7 @@ def read_bands(bands: Iterable[np.ndarray], side: int) -> tuple[Runs, Skeleton]:
         core = strip[HALO:-HALO]
         stride = core.shape[1] + 1
         ends.append(_run_ends(core) + top * stride)
-        parts += _strip_skeletons(strip, top, side)
+        parts += _strip_skeletons(strip, top, side, min_area)
     runs = Runs(*np.concatenate(ends, axis=1), stride)
     return runs, Skeleton(*map(np.concatenate, zip(*parts, strict=True)))
 
@@ -113,24 +116,27 @@ def _run_ends(mask: np.ndarray) -> np.ndarray:
     return edges.reshape(-1, 2).T
 
 
-def _strip_skeletons(strip: np.ndarray, top: int, side: int) -> Iterator[Skeleton]:
+def _strip_skeletons(
+    strip: np.ndarray, top: int, side: int, min_area: int
+) -> Iterator[Skeleton]:
     """Skeletons of the windows of a strip that hold crack; `top` is the row below its halo."""
     padded = np.pad(strip, ((0, 0), (HALO, HALO)))
     for left in range(0, strip.shape[1], side):
         window = padded[:, left : left + side + 2 * HALO]
         if window[HALO:-HALO, HALO:-HALO].any():
-            row, column, width = _window_skeleton(window)
+            row, column, width = _window_skeleton(window, min_area)
             yield Skeleton(row + 2 * top, column + 2 * left, width)
 
 
-def _window_skeleton(window: np.ndarray) -> Skeleton:
+def _window_skeleton(window: np.ndarray, min_area: int) -> Skeleton:
     """Skeleton of a window without its halo, counted from the corner inside the halo."""
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(window.astype(np.uint8))
-    parts = [
-        _component_skeleton(labels[y : y + h, x : x + w] == k, y, x)
-        for k, (x, y, w, h, _) in enumerate(boxes)
-        if k
-    ]
+    parts = [Skeleton(*np.empty((2, 0), np.int64), np.empty(0, np.float32))]
+    for k, (x, y, w, h, area) in enumerate(boxes):
+        right, bottom = x + w, y + h
+        whole = 0 < min(x, y) and right < window.shape[1] and bottom < window.shape[0]
+        if k and not (whole and area < min_area):
+            parts.append(_component_skeleton(labels[y:bottom, x:right] == k, y, x))
     row, column, width = (np.concatenate(each) for each in zip(*parts, strict=True))
     rows, columns = (2 * (size - 2 * HALO) for size in window.shape)
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
@@ -139,8 +145,10 @@ def _window_skeleton(window: np.ndarray) -> Skeleton:
 
 def _component_skeleton(mask: np.ndarray, top: int, left: int) -> Skeleton:
     """Skeleton of a component whose box is there in a window, counted as the window's."""
-    doubled = np.pad(mask.repeat(2, axis=0).repeat(2, axis=1), 1)  # even widths get a middle
+    height, width = mask.shape
+    doubled = np.zeros((2 * height + 2, 2 * width + 2), bool)
+    doubled[1:-1, 1:-1] = mask.repeat(2, axis=0).repeat(2, axis=1)  # even widths get a middle
     row, column = np.nonzero(skeletonize(doubled))
     exact = cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    width = cv2.distanceTransform(doubled.view(np.uint8), *exact)[row, column]
-    return Skeleton(row + 2 * (top - HALO) - 1, column + 2 * (left - HALO) - 1, width)
+    distance = cv2.distanceTransform(doubled.view(np.uint8), *exact)[row, column]
+    return Skeleton(row + 2 * (top - HALO) - 1, column + 2 * (left - HALO) - 1, distance)

@@ -4,8 +4,8 @@ from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components, depth_first_order
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from cssr.measurement.bands import Skeleton
 
@@ -97,26 +97,30 @@ def _edges(skeleton: Skeleton) -> np.ndarray:
     return np.concatenate([(np.flatnonzero(has), index[has]) for index, has in found], axis=1)
 
 
-def _graph(edges: np.ndarray, size: int) -> csr_array:
-    return coo_array((np.ones(edges.shape[1]), tuple(edges)), shape=(size, size)).tocsr()
-
-
 def _components(edges: np.ndarray, size: int) -> np.ndarray:
-    return connected_components(_graph(edges, size), directed=False)[1]
+    if not edges.size:
+        return np.arange(size)
+    graph = coo_array((np.ones(edges.shape[1]), tuple(edges)), shape=(size, size))
+    return connected_components(graph, directed=False)[1]
 
 
-def _paths(edges: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
+def _paths(edges: np.ndarray, chosen: np.ndarray) -> list[list[int]]:
     """The chosen pixels, of which none has more than two edges, as paths from end to end."""
-    label = _components(edges, len(chosen))
-    degree = np.bincount(edges.ravel(), minlength=len(chosen))
-    tips = np.flatnonzero(chosen & (degree < 2))
-    tips = tips[np.argsort(label[tips], kind="stable")]
-    starts = tips[np.unique(label[tips], return_index=True)[1]]
-    stops = tips[::-1][np.unique(label[tips[::-1]], return_index=True)[1]]
-    # one long path through all of them, so that a single search finds the order
-    chain = np.concatenate([edges, edges[::-1], (stops[:-1], starts[1:])], axis=1)
-    order = depth_first_order(_graph(chain, len(chosen)), starts[0], return_predecessors=False)
-    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+    beside = {pixel: [] for pixel in np.flatnonzero(chosen).tolist()}
+    for one, other in edges.T.tolist():
+        beside[one].append(other)
+        beside[other].append(one)
+    paths, seen = [], set()
+    for tip in beside:
+        if len(beside[tip]) > 1 or tip in seen:
+            continue
+        path, ahead = [], [tip]
+        while ahead:
+            path.append(ahead[0])
+            seen.add(ahead[0])
+            ahead = [pixel for pixel in beside[ahead[0]] if pixel not in seen]
+        paths.append(path)
+    return sorted(paths, key=min)
 
 
 def _adjacent_nodes(edges: np.ndarray, number: np.ndarray) -> dict[int, list[int]]:
@@ -130,9 +134,9 @@ def _adjacent_nodes(edges: np.ndarray, number: np.ndarray) -> dict[int, list[int
     return adjacent
 
 
-def _ends(path: np.ndarray, adjacent: dict[int, list[int]]) -> tuple[int, int]:
+def _ends(path: list[int], adjacent: dict[int, list[int]]) -> tuple[int, int]:
     """The nodes beside the two ends of a path; a path of one pixel may have two."""
-    first, last = ([*adjacent.get(end, []), FREE, FREE] for end in path[[0, -1]].tolist())
+    first, last = ([*adjacent.get(end, []), FREE, FREE] for end in (path[0], path[-1]))
     return first[0], last[1 if len(path) == 1 else 0]
 
 

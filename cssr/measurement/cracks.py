@@ -74,7 +74,7 @@ def measure_bands(
     Raises:
         ValueError: if a band is not two-dimensional or not as wide as the others.
     """
-    runs, skeleton = read_bands(bands, side)
+    runs, skeleton = read_bands(bands, side, min_area=min_area)
     return [
         _measure_crack(*crack)
         for crack in _split_cracks(runs, skeleton)
