@@ -12,6 +12,7 @@ from cssr.device import choose_device, keep_freed_memory
 from cssr.models.blocks import BlockDBPN
 from cssr.models.pipeline import Pipeline
 from cssr.models.saved import WEIGHTS, check_segments, load_model
+from cssr.models.unet import Margins
 
 
 class Network(Protocol):
@@ -26,8 +27,8 @@ class Network(Protocol):
     def ss_input(self, images: Tensor) -> Tensor:
         """What SS sees of tiles (B, 3, h, w) in [0, 1]: the SR image, or the tiles themselves."""
 
-    def probs(self, normalised: Tensor) -> Tensor:
-        """Crack probabilities (B, 1, H, W) of what SS sees, normalised, (B, 3, h, w)."""
+    def probs(self, normalised: Tensor, margins: Margins) -> Tensor:
+        """Crack probabilities (B, 1, H, W) of what SS sees, normalised, without its margins."""
 
 
 class TorchNetwork:
@@ -48,9 +49,9 @@ class TorchNetwork:
         return self.pipeline.ss_input(self._here(images))
 
     @torch.inference_mode()
-    def probs(self, normalised: Tensor) -> Tensor:
+    def probs(self, normalised: Tensor, margins: Margins) -> Tensor:
         """See `Network`."""
-        return self.pipeline.probs(self._here(normalised))
+        return self.pipeline.probs(self._here(normalised), margins)
 
     def _here(self, images: Tensor) -> Tensor:
         return images.to(self.device, memory_format=torch.channels_last)

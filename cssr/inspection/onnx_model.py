@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cssr.files import write_whole
 from cssr.models.pipeline import EPSILON, Pipeline, normalise
 from cssr.models.saved import check_segments, load_model
+from cssr.models.unet import NONE, Margins, without
 from cssr.models.variants import VARIANTS
 from cssr.paper import STRIDE
 
@@ -49,9 +50,11 @@ class OnnxNetwork:
         """See `cssr.inspection.backends.Network`."""
         return _run(self._sr, images) if self._sr else images
 
-    def probs(self, normalised: Tensor) -> Tensor:
+    def probs(self, normalised: Tensor, margins: Margins = NONE) -> Tensor:
         """See `cssr.inspection.backends.Network`."""
-        return _run(self._ss, normalised)
+        probs = _run(self._ss, normalised)
+        enlarged = probs.shape[-1] // normalised.shape[-1]
+        return without(probs, [enlarged * margin for margin in margins])
 
 
 def load_onnx(file: Path) -> tuple[OnnxNetwork, dict[str, Any]]:

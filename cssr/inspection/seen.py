@@ -70,9 +70,11 @@ class SeenRows:
         def enlarge(column: Span) -> None:
             image = to_unit(torch.from_numpy(pixels[None, :, column.start : column.stop]))
             seen = self.network.ss_input(image)[0].movedim(0, -1).cpu().numpy()
+            left, core_left, right = (
+                side * self.scale for side in (column.start, column.core_start, column.core_stop)
+            )
             rows = slice(core.start * self.scale, core.stop * self.scale)
-            columns = slice(column.core_start * self.scale, column.core_stop * self.scale)
-            self._held[area, columns] = seen[rows, column.core(column.core_stop, self.scale)]
+            self._held[area, core_left:right] = seen[rows, core_left - left : right - left]
 
         for _ in each(enlarge, self.columns):
             yield

@@ -16,7 +16,7 @@ from cssr.inspection.backends import Network, load_network
 from cssr.inspection.local_statistics import LocalStatistics
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, Header, open_photo
 from cssr.inspection.seen import Each, SeenRows
-from cssr.inspection.tiles import Span, core, cut
+from cssr.inspection.tiles import Span, cut
 from cssr.models.receptive_field import receptive_field
 from cssr.models.variants import VARIANTS
 from cssr.paper import SIDE
@@ -218,15 +218,17 @@ class Segmenter:
 
     def _fill(self, band: Band, seen: SeenRows, row: Span, column: Span) -> None:
         """Put the core of a tile into its band."""
-        size = len(band.photo) * self.enlarged + row.core_start, seen.real_width
-        probs = self.network.probs(seen.tile(row, column))[0, 0]
-        found = core(probs, row, column, size).cpu().numpy()
+        margins = *column.margins(), *row.margins()
+        probs = self.network.probs(seen.tile(row, column), margins)[0, 0].cpu().numpy()
         left = column.core_start * self.scale // self.enlarged
+        height, width = band.probs.shape
+        found = probs[:height, : width - left]  # without what is beyond the photo
         area = slice(left, left + found.shape[1])
         valid = band.valid[:, left // self.scale : (left + found.shape[1]) // self.scale]
         band.probs[:, area] = found * valid.repeat(self.scale, 0).repeat(self.scale, 1)
         if band.sr is not None:
-            pixels = seen.rows(row.core_start, size[0])[:, area]
+            stop = row.core_start + len(band.photo) * self.enlarged
+            pixels = seen.rows(row.core_start, stop)[:, area]
             band.sr[:, area] = (pixels.clip(0, 1) * 255).round()
 
 

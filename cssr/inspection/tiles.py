@@ -3,8 +3,6 @@
 from itertools import pairwise
 from typing import NamedTuple
 
-from torch import Tensor
-
 
 class Span(NamedTuple):
     """A tile along one side of an image, px; its core is the part that no other tile has."""
@@ -14,10 +12,9 @@ class Span(NamedTuple):
     core_start: int  # counted like `start` and `stop`
     core_stop: int
 
-    def core(self, side: int, scale: int) -> slice:
-        """The core within a side of the image, counted from `start` in px / scale."""
-        stop = min(self.core_stop, side)
-        return slice((self.core_start - self.start) * scale, (stop - self.start) * scale)
+    def margins(self) -> tuple[int, int]:
+        """What lies before and after the core."""
+        return self.core_start - self.start, self.stop - self.core_stop
 
 
 def cut(side: int, *, tile: int, overlap: int, step: int) -> list[Span]:
@@ -47,9 +44,3 @@ def cut(side: int, *, tile: int, overlap: int, step: int) -> list[Span]:
         Span(max(0, start - overlap), min(side, stop + overlap), start, stop)
         for start, stop in pairwise(cuts)
     ]
-
-
-def core(values: Tensor, row: Span, column: Span, size: tuple[int, int]) -> Tensor:
-    """The core of a tile in an image of a size (H, W); `values` are (…, scale·h, scale·w)."""
-    scale = values.shape[-1] // (column.stop - column.start)
-    return values[..., row.core(size[0], scale), column.core(size[1], scale)]

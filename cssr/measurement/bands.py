@@ -40,9 +40,7 @@ class Skeleton(NamedTuple):
     width: np.ndarray
 
 
-def read_bands(
-    bands: Iterable[np.ndarray], side: int, *, min_area: int
-) -> tuple[Runs, Skeleton]:
+def read_bands(bands: Iterable[np.ndarray], side: int, *, min_area: int) -> tuple[Runs, Skeleton]:
     """Read a mask once, forward, holding little more than `side` of its rows.
 
     Args:
@@ -116,9 +114,7 @@ def _run_ends(mask: np.ndarray) -> np.ndarray:
     return edges.reshape(-1, 2).T
 
 
-def _strip_skeletons(
-    strip: np.ndarray, top: int, side: int, min_area: int
-) -> Iterator[Skeleton]:
+def _strip_skeletons(strip: np.ndarray, top: int, side: int, min_area: int) -> Iterator[Skeleton]:
     """Skeletons of the windows of a strip that hold crack; `top` is the row below its halo."""
     padded = np.pad(strip, ((0, 0), (HALO, HALO)))
     for left in range(0, strip.shape[1], side):
@@ -134,7 +130,7 @@ def _window_skeleton(window: np.ndarray, min_area: int) -> Skeleton:
     parts = [Skeleton(*np.empty((2, 0), np.int64), np.empty(0, np.float32))]
     for k, (x, y, w, h, area) in enumerate(boxes):
         right, bottom = x + w, y + h
-        whole = 0 < min(x, y) and right < window.shape[1] and bottom < window.shape[0]
+        whole = min(x, y) > 0 and right < window.shape[1] and bottom < window.shape[0]
         if k and not (whole and area < min_area):
             parts.append(_component_skeleton(labels[y:bottom, x:right] == k, y, x))
     row, column, width = (np.concatenate(each) for each in zip(*parts, strict=True))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from cssr.data.degrade import upscale
 from cssr.models.dbpn import DBPN
-from cssr.models.unet import UNet
+from cssr.models.unet import NONE, Margins, UNet, without
 from cssr.models.variants import VARIANTS
 
 EPSILON = 1e-5  # of the variance
@@ -52,18 +52,25 @@ class Pipeline(nn.Module):
         """What SS sees, before it is normalised: the SR image, or the image itself."""
         return self.enlarge(image) if self.variant.has_sr else image
 
-    def probs(self, normalised: Tensor) -> Tensor:
-        """Crack probabilities (B, 1, H, W) of what SS sees, enlarged where that is the LR image."""
-        probs = self.segment(normalised)
-        return self.enlarge(probs).clamp(0, 1) if self.variant.enlarges_probs else probs
+    def probs(self, normalised: Tensor, margins: Margins = NONE) -> Tensor:
+        """Crack probabilities (B, 1, H, W) of what SS sees, enlarged where that is the LR image.
+
+        Args:
+            normalised: what SS sees.
+            margins: of it, that are left out.
+        """
+        if not self.variant.enlarges_probs:
+            return self.segment(normalised, margins)
+        probs = self.enlarge(self.segment(normalised)).clamp(0, 1)
+        return without(probs, [self.scale * margin for margin in margins])
 
     def enlarge(self, maps: Tensor) -> Tensor:
         """An image or probabilities (B, C, h, w) at `scale` times the side, not clipped."""
         return self.sr(maps).float() if self.sr is not None else upscale(maps, self.scale)
 
-    def segment(self, normalised: Tensor) -> Tensor:
+    def segment(self, normalised: Tensor, margins: Margins = NONE) -> Tensor:
         """Crack probabilities at the resolution of what SS sees, (B, 1, H, W) of (B, 3, H, W)."""
-        return torch.sigmoid(self.ss(normalised).float())
+        return torch.sigmoid(self.ss(normalised, margins).float())
 
 
 def normalise(image: Tensor) -> Tensor:

@@ -13,6 +13,9 @@ from cssr.models.recompute import run_block
 from cssr.paper import STRIDE
 
 CONVS_PER_BLOCK = (2, 2, 3, 3, 3)
+KEPT = 2  # px about its result that a decoder block needs
+Margins = tuple[int, int, int, int]  # left, right, top, bottom, px
+NONE: Margins = (0, 0, 0, 0)
 
 
 class UNet(nn.Module):
@@ -46,8 +49,12 @@ class UNet(nn.Module):
         )
         self.recompute = False  # activations, in the backward pass: less memory, more time
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, margins: Margins = NONE) -> Tensor:
         """Logits (B, 1, H, W) of (B, 3, H, W); H and W are multiples of 16.
+
+        Args:
+            image: normalised.
+            margins: of the image, of which no logits are wanted; multiples of 16.
 
         Raises:
             ValueError: if a side is not a multiple of 16.
@@ -60,10 +67,23 @@ class UNet(nn.Module):
         for block in self.encoder:
             x = run(block, [F.max_pool2d(x, 2) if taps else x])
             taps.append(x)
-        maps = [taps.pop()]
-        for block in self.decoder:
-            maps = [taps.pop(), run(block, maps)]
-        return run(self.last, maps)
+        maps: list[Tensor] = []
+        about: list[int] = []  # px of `maps` that are left of the margins
+        for block in (*self.decoder, self.last):
+            here = [margin // 2 ** (len(taps) - 1) for margin in margins]
+            kept = [min(margin, KEPT) for margin in here]
+            maps = [without(each, about, kept) for each in maps]
+            maps = [run(block, [without(taps.pop(), here, kept), *maps])]
+            about = [2 * margin for margin in kept]
+        return without(maps[0], kept)
+
+
+def without(maps: Tensor, margins: Sequence[int], kept: Sequence[int] = NONE) -> Tensor:
+    """Maps (B, C, H, W) without margins but for some px of them that are kept."""
+    if not any(margins):
+        return maps
+    left, right, top, bottom = (m - k for m, k in zip(margins, kept, strict=True))
+    return maps[..., top : maps.shape[-2] - bottom, left : maps.shape[-1] - right]
 
 
 def _convs(inputs: int, width: int, n: int) -> nn.Sequential:

@@ -1,7 +1,6 @@
 import pytest
-import torch
 
-from cssr.inspection.tiles import core, cut
+from cssr.inspection.tiles import cut
 
 
 @pytest.mark.parametrize("side", [32, 100, 333, 512, 1000])
@@ -16,16 +15,7 @@ def test_cores_cover_the_side_once(side, tile):
 def test_spans_reach_over_their_cuts_and_end_at_the_border():
     spans = cut(300, tile=132, overlap=16, step=4)
     assert [(span.start, span.stop) for span in spans] == [(0, 116), (84, 216), (184, 300)]
-    cores = [span.core(300, 1) for span in spans]
-    assert cores == [slice(0, 100), slice(16, 116), slice(16, 116)]
-
-
-def test_the_core_of_a_tile_lies_on_the_image_at_any_scale():
-    rows, columns = (cut(side, tile=64, overlap=16, step=16) for side in (96, 64))
-    tile = torch.arange(4 * rows[-1].stop).view(1, -1, 1).repeat(1, 1, 4 * 64)
-    part = core(tile[:, 4 * rows[-1].start :], rows[-1], columns[0], (90, 50))
-    assert part.shape == (1, 4 * (90 - rows[-1].core_start), 4 * 50)
-    assert part[0, [0, -1], 0].tolist() == [4 * rows[-1].core_start, 4 * 90 - 1]
+    assert [span.margins() for span in spans] == [(0, 16), (16, 16), (16, 0)]
 
 
 def test_no_span_is_longer_than_a_tile_and_cuts_lie_at_steps():

@@ -4,9 +4,16 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from networks import pipeline
 from torchvision.models import VGG16_Weights, vgg16
 
-from cssr.models.unet import UNet, copy_vgg16, load_imagenet, shuffle_in_channels_last
+from cssr.models.unet import (
+    UNet,
+    copy_vgg16,
+    load_imagenet,
+    shuffle_in_channels_last,
+    without,
+)
 from cssr.paper import VGG16_WIDTHS
 
 
@@ -114,3 +121,12 @@ def test_a_pixel_shuffle_in_channels_last_is_pytorchs():
     ours = shuffle_in_channels_last(maps, 2)
     assert torch.equal(ours, F.pixel_shuffle(maps, 2))
     assert ours.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("margins", [(128, 128, 128, 128), (16, 128, 0, 32)])
+def test_margins_change_nothing_within(margins):
+    model = pipeline("ss_hr").ss
+    image = torch.rand(1, 3, 320, 352, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = without(model(image), margins)
+        torch.testing.assert_close(model(image, margins), expected, atol=1e-6, rtol=0)
