@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from skimage.morphology import skeletonize
 
 HALO = 64  # px about a window; narrower cracks come out as if the window were the whole mask
@@ -40,7 +38,12 @@ class Skeleton(NamedTuple):
     width: np.ndarray
 
 
-def read_bands(bands: Iterable[np.ndarray], side: int, *, min_area: int) -> tuple[Runs, Skeleton]:
+NOTHING = Skeleton(*np.empty((2, 0), np.int64), np.empty(0, np.float32))
+
+
+def read_bands(
+    bands: Iterable[np.ndarray], side: int, *, min_area: int
+) -> Iterator[tuple[Runs, Skeleton, int]]:
     """Read a mask once, forward, holding little more than `side` of its rows.
 
     Args:
@@ -48,31 +51,20 @@ def read_bands(bands: Iterable[np.ndarray], side: int, *, min_area: int) -> tupl
         side: of the windows in which the skeleton is found, px.
         min_area: px; the skeletons of smaller cracks may be left out.
 
+    Yields:
+        Runs and skeleton of the next rows, counted as the whole mask's, and the last of these
+        rows; in the end those of an empty row below the mask.
+
     Raises:
         ValueError: if a band is not two-dimensional or not as wide as the others.
     """
-    ends = [np.empty((2, 0), np.int64)]
-    parts = [Skeleton(*np.empty((2, 0), np.int64), np.empty(0, np.float32))]
-    stride = 1
+    last_row, stride = -1, 1
     for top, strip in _strips(bands, side):
         core = strip[HALO:-HALO]
-        stride = core.shape[1] + 1
-        ends.append(_run_ends(core) + top * stride)
-        parts += _strip_skeletons(strip, top, side, min_area)
-    runs = Runs(*np.concatenate(ends, axis=1), stride)
-    return runs, Skeleton(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def connected_runs(runs: Runs) -> np.ndarray:
-    """Number of the 8-connected component that each run belongs to, (N,)."""
-    start, stop, stride = runs
-    first = np.searchsorted(stop, start + stride)  # run of the next row that touches
-    touching = np.searchsorted(start, stop + stride, side="right") - first
-    above = np.repeat(np.arange(len(start)), touching)
-    nth = np.arange(len(above)) - np.repeat(touching.cumsum() - touching, touching)
-    below = np.repeat(first, touching) + nth
-    edges = coo_array((np.ones(len(above), bool), (above, below)), shape=[len(start)] * 2)
-    return connected_components(edges, directed=False)[1]
+        last_row, stride = top + len(core) - 1, core.shape[1] + 1
+        runs = Runs(*(_run_ends(core) + top * stride), stride)
+        yield runs, _joined(_strip_skeletons(strip, top, side, min_area)), last_row
+    yield Runs(*np.empty((2, 0), np.int64), stride), NOTHING, last_row + 1
 
 
 def _strips(bands: Iterable[np.ndarray], side: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -127,13 +119,13 @@ def _strip_skeletons(strip: np.ndarray, top: int, side: int, min_area: int) -> I
 def _window_skeleton(window: np.ndarray, min_area: int) -> Skeleton:
     """Skeleton of a window without its halo, counted from the corner inside the halo."""
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(window.astype(np.uint8))
-    parts = [Skeleton(*np.empty((2, 0), np.int64), np.empty(0, np.float32))]
+    parts = []
     for k, (x, y, w, h, area) in enumerate(boxes):
         right, bottom = x + w, y + h
         whole = min(x, y) > 0 and right < window.shape[1] and bottom < window.shape[0]
         if k and not (whole and area < min_area):
             parts.append(_component_skeleton(labels[y:bottom, x:right] == k, y, x))
-    row, column, width = (np.concatenate(each) for each in zip(*parts, strict=True))
+    row, column, width = _joined(parts)
     rows, columns = (2 * (size - 2 * HALO) for size in window.shape)
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     return Skeleton(row[inside], column[inside], width[inside])
@@ -148,3 +140,7 @@ def _component_skeleton(mask: np.ndarray, top: int, left: int) -> Skeleton:
     exact = cv2.DIST_L2, cv2.DIST_MASK_PRECISE
     distance = cv2.distanceTransform(doubled.view(np.uint8), *exact)[row, column]
     return Skeleton(row + 2 * (top - HALO) - 1, column + 2 * (left - HALO) - 1, distance)
+
+
+def _joined(parts: Iterable[Skeleton]) -> Skeleton:
+    return Skeleton(*map(np.concatenate, zip(NOTHING, *parts, strict=True)))

@@ -1,6 +1,6 @@
 """Cracks of a mask in numbers: length, width, orientation and extent, as table and as GeoJSON."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
-from cssr.measurement.bands import Runs, Skeleton, connected_runs, read_bands
+from cssr.measurement.bands import Runs, Skeleton, read_bands
 from cssr.measurement.centreline import Branch, find_branches, path_length
+from cssr.measurement.components import whole_cracks
 from cssr.measurement.stretch import Stretch, measure_branch
 
 MIN_AREA = 16  # px; smaller specks are no cracks
@@ -74,12 +75,12 @@ def measure_bands(
     Raises:
         ValueError: if a band is not two-dimensional or not as wide as the others.
     """
-    runs, skeleton = read_bands(bands, side, min_area=min_area)
-    return [
-        _measure_crack(*crack)
-        for crack in _split_cracks(runs, skeleton)
-        if (crack[0].stop - crack[0].start).sum() >= min_area
-    ]
+    found = {
+        int(runs.start[0]): _measure_crack(runs, skeleton)
+        for runs, skeleton in whole_cracks(read_bands(bands, side, min_area=min_area))
+        if (runs.stop - runs.start).sum() >= min_area
+    }
+    return [found[first] for first in sorted(found)]
 
 
 def crack_table(cracks: Sequence[Crack], *, mm_per_px: float | None = None) -> pd.DataFrame:
@@ -126,21 +127,6 @@ def geojson(
         geometry = {"type": "MultiLineString", "coordinates": lines}
         features.append({"type": "Feature", "geometry": geometry, "properties": row})
     return {"type": "FeatureCollection", "features": features}
-
-
-def _split_cracks(runs: Runs, skeleton: Skeleton) -> Iterator[tuple[Runs, Skeleton]]:
-    """The runs and the skeleton of each connected crack."""
-    label = connected_runs(runs)
-    pixel = skeleton.row // 2 * runs.stride + skeleton.column // 2
-    pixel_label = label[np.searchsorted(runs.start, pixel, side="right") - 1]
-    by_run = np.argsort(label, kind="stable")
-    by_pixel = np.lexsort((skeleton.column, skeleton.row, pixel_label))
-    numbers = np.arange(1, label.max(initial=0) + 1)
-    run_groups = np.split(by_run, np.searchsorted(label[by_run], numbers))
-    pixel_groups = np.split(by_pixel, np.searchsorted(pixel_label[by_pixel], numbers))
-    for own, part in zip(run_groups, pixel_groups, strict=True):
-        own_runs = Runs(runs.start[own], runs.stop[own], runs.stride)
-        yield own_runs, Skeleton(*(column[part] for column in skeleton))
 
 
 def _pixels(runs: Runs) -> np.ndarray:
