@@ -44,7 +44,9 @@ class LocalStatistics:
             pixels: (h, W, 3) float32; h is a multiple of STRIDE, or they are the last ones.
             valid: which of them hold data, (h, W) bool.
         """
-        values = (pixels - CENTRE) * valid[..., None]
+        values = pixels - CENTRE
+        if not valid.all():
+            values *= valid[..., None]
         parts = values, np.square(values), valid.astype(np.float32)[..., None]
         rows = np.concatenate([self._block_means(part) for part in parts], axis=-1)
         self._sums |= {top // STRIDE + k: row for k, row in enumerate(rows)}

@@ -225,8 +225,9 @@ def _written_masks(
 ) -> Iterator[np.ndarray]:
     """Write bands as they come, and yield their masks, (h, W) bool."""
     for band in bands:
-        valid = band.valid.repeat(overlay.scale, 0).repeat(overlay.scale, 1)
-        mask = (band.probs >= np.float32(threshold)) & valid
-        write_band(rasters, band.top * overlay.scale, band, mask, valid)
+        mask = band.probs >= np.float32(threshold)
+        if not band.valid.all():
+            mask &= band.valid.repeat(overlay.scale, 0).repeat(overlay.scale, 1)
+        write_band(rasters, band.top * overlay.scale, band, mask)
         overlay.add(band.top, band.photo, mask)
         yield mask

@@ -62,16 +62,9 @@ def new_rasters(
         yield rasters
 
 
-def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray, valid: np.ndarray) -> None:
-    """Write the maps of a band.
-
-    Args:
-        rasters: open files.
-        top: first row of the band in them.
-        band: what is written.
-        mask: its cracks, (H, W) bool.
-        valid: where there are data, (H, W) bool.
-    """
+def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray) -> None:
+    """Write the maps of a band; `top` is its first row in them, and `mask` is (H, W) bool."""
+    scale = len(mask) // len(band.valid)
     for start in range(0, len(mask), ROWS):
         rows = slice(start, start + ROWS)
         maps = {
@@ -83,5 +76,7 @@ def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray, valid: 
         for name, values in maps.items():
             window = Window(0, top + start, mask.shape[1], values.shape[1])
             rasters[name].write(values, window=window)
-            if not valid[rows].all():
-                rasters[name].write_mask(valid[rows], window=window)
+    if not band.valid.all():
+        valid = band.valid.repeat(scale, 0).repeat(scale, 1)
+        for raster in rasters.values():
+            raster.write_mask(valid, window=Window(0, top, *valid.shape[::-1]))

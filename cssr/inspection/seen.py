@@ -85,7 +85,8 @@ class SeenRows:
         """A tile as SS is to see it, normalised, (1, 3, h, w); zero where there is no data."""
         area = slice(row.start - self._top, row.stop - self._top), slice(column.start, column.stop)
         normalised = self.statistics.normalise(self._held[area], row.start, column.start)
-        normalised *= self._valid[area][..., None]
+        if not (valid := self._valid[area]).all():
+            normalised *= valid[..., None]
         return torch.from_numpy(normalised).movedim(-1, 0)[None]
 
     def rows(self, start: int, stop: int) -> np.ndarray:

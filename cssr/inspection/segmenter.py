@@ -21,7 +21,7 @@ from cssr.models.receptive_field import receptive_field
 from cssr.models.variants import VARIANTS
 from cssr.paper import SIDE
 
-CORE = 1280  # side of a tile without overlap by default, px of what SS sees
+CORE = 704  # side of a tile without overlap by default, px of what SS sees
 BAND = 32 * 2**20  # px of what SS sees that a band holds by default
 TILE_MEMORY = 2**32  # bytes of activations that tiles may take by default, all threads together
 CUT_STEP = 64  # cores begin at multiples of it, px of what SS sees
@@ -225,7 +225,9 @@ class Segmenter:
         found = probs[:height, : width - left]  # without what is beyond the photo
         area = slice(left, left + found.shape[1])
         valid = band.valid[:, left // self.scale : (left + found.shape[1]) // self.scale]
-        band.probs[:, area] = found * valid.repeat(self.scale, 0).repeat(self.scale, 1)
+        band.probs[:, area] = found
+        if not valid.all():
+            band.probs[:, area] *= valid.repeat(self.scale, 0).repeat(self.scale, 1)
         if band.sr is not None:
             stop = row.core_start + len(band.photo) * self.enlarged
             pixels = seen.rows(row.core_start, stop)[:, area]
