@@ -118,9 +118,9 @@ def cli() -> None:
 def segment(paths: tuple[Path, ...], out: Path, recursive: bool, **options: Any) -> None:
     """Segment photos, and measure the cracks in them.
 
-    PATHS are photos and folders of photos: JPEG, PNG, TIFF, BMP, WebP of any size. OUT gets a
-    folder for each photo, cracks.csv with a row for each crack, photos.csv with a row for each
-    photo, and index.html to look at.
+    PATHS are photos and folders of photos of any size: JPEG, PNG, TIFF, BMP, WebP, AVIF, and HEIC
+    with `cssr[heic]`. OUT gets a folder for each photo, cracks.csv with a row for each crack,
+    photos.csv with a row for each photo, and index.html to look at.
 
     Exits with 3 if some photos could not be read, and with 2 if none could.
     """
