@@ -126,7 +126,7 @@ def to_onnx(pipeline: Pipeline, description: Mapping[str, Any]) -> bytes:
             dynamic_shapes=({0: batch, 2: stride * rows, 3: stride * columns},),
         )
     model = program.model_proto
-    described = {key: description.get(key) for key in DESCRIBED}
+    described = {key: description[key] for key in DESCRIBED if key in description}
     onnx.helper.set_model_props(model, {KEY: json.dumps(described)})
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()

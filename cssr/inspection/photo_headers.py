@@ -21,7 +21,7 @@ from cssr.inspection.photo_kinds import (
     raw_kind,
     register_heif,
 )
-from cssr.jpeg_parts import SOI, without_strays
+from cssr.sources.jpeg_parts import SOI, without_strays
 
 # GDAL's names of Pillow's formats; an MPO is a phone's JPEG with a second image behind it
 DRIVERS = {"JPEG": "JPEG", "MPO": "JPEG", "PNG": "PNG", "BMP": "BMP", "WEBP": "WEBP"}

@@ -24,8 +24,8 @@ from cssr.inspection.photo_headers import (
     open_with_pillow,
     read_header,
 )
-from cssr.jpeg import jpeg_warning
-from cssr.jpeg_parts import JpegError
+from cssr.sources.jpeg import jpeg_warning
+from cssr.sources.jpeg_parts import JpegError
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 GDAL_OPTIONS = {

@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cssr.jpeg import jpeg_warning
-from cssr.jpeg_parts import EOI, SOI, without_strays
 from cssr.masks import CRACK
+from cssr.sources.jpeg import jpeg_warning
+from cssr.sources.jpeg_parts import EOI, SOI, without_strays
 
 SPLITS = ("train", "test")
 KINDS = ("images", "masks")

@@ -46,7 +46,7 @@ def test_the_command_alone_shows_its_help(tmp_path):
         ("segment photos --width-classes a", "a are no ascending numbers of mm"),
         ("measure photos/a.png --mm-per-px exif", "exif is no number, and no file"),
         ("measure photos/a.png --width-classes 1", "there is no scale of a.png; give --mm-per-px"),
-        ("segment photos --batch 99999999999", "99999999999 is not in the range"),
+        ("segment photos --tile 0", "0 is not in the range"),
         ("segment photos --out photos", "photos lies in the folder to write, photos"),
         ("segment broken/a.jpg --model model --out bad/worse", "broken/a.jpg: not a readable JPEG"),
         ("measure soft/a.png --out bad/worse", "soft/a.png: values up to 90"),

@@ -20,7 +20,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
-from cssr.jpeg_parts import (
+from cssr.sources.jpeg_parts import (
     EOI,
     PROGRESSIVE,
     SOI,
