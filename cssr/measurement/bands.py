@@ -137,9 +137,10 @@ def _component_skeleton(mask: np.ndarray, top: int, left: int) -> Skeleton:
     doubled = np.zeros((2 * height + 2, 2 * width + 2), bool)
     doubled[1:-1, 1:-1] = mask.repeat(2, axis=0).repeat(2, axis=1)  # even widths get a middle
     row, column = np.nonzero(skeletonize(doubled))
-    exact = cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    distance = cv2.distanceTransform(doubled.view(np.uint8), *exact)[row, column]
-    return Skeleton(row + 2 * (top - HALO) - 1, column + 2 * (left - HALO) - 1, distance)
+    precise = cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+    distance = cv2.distanceTransform(doubled.view(np.uint8), *precise)[row, column]
+    exact = np.sqrt(np.rint(np.square(distance, dtype=np.float64))).astype(np.float32)
+    return Skeleton(row + 2 * (top - HALO) - 1, column + 2 * (left - HALO) - 1, exact)
 
 
 def _joined(parts: Iterable[Skeleton]) -> Skeleton:
