@@ -41,7 +41,7 @@ lint: setup
 PRESET ?= real_small
 results: setup
 	python -m stages.preset $(PRESET)
-	dvc repro
+	$(MAKE) repro
 	python -m benchmarks.queue_variations
 	dvc exp run --run-all --jobs $(or $(JOBS),2)
 	python -m stages.variations
