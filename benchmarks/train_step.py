@@ -51,10 +51,10 @@ class Marked(nn.Module):
         super().__init__()
         self.network, self.part, self.mark = network, part, mark
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, *args: object) -> Tensor:
         """The network's output."""
         self.mark("loss")
-        output = self.network(image)
+        output = self.network(image, *args)
         self.mark(self.part)
         return output
 
