@@ -59,6 +59,8 @@ def as_photo(image: np.ndarray | Image.Image) -> ArrayPhoto:
         ValueError: if it is something else.
     """
     if isinstance(image, Image.Image):
+        if 0 in image.size:
+            raise ValueError(f"{WANTED}, not an empty one")
         return pillow_photo(image)
     if not isinstance(image, np.ndarray):
         raise ValueError(f"{WANTED}, not {type(image).__name__}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -62,7 +63,6 @@ class SeenRows:
         top = max(0, first - self.overlap)
         bottom = min(self.height // self.scale, last + self.overlap)
         pixels, valid = self._photo_rows(top, bottom)
-        pixels *= valid[..., None]
         area = slice(start - self._top, stop - self._top)
         core = slice(first - top, last - top)
         self._valid[area] = valid[core].repeat(self.scale, 0).repeat(self.scale, 1)
@@ -109,7 +109,29 @@ class SeenRows:
 
     def _photo_rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (rows, W, 3) and which of them hold data (rows, W), of the photo and beyond it."""
-        last = min(stop, self.photo.height)
-        pixels, valid = self.photo.rows(start, last), self.photo.valid(start, last)
-        beyond = (0, stop - last), (0, self.columns[-1].stop - self.photo.width)
-        return np.pad(pixels, (*beyond, (0, 0)), mode="edge"), np.pad(valid, beyond, mode="edge")
+        end, height = min(stop, self.photo.height), self.photo.height
+        reach = self.overlap if self.photo.has_gaps else 0
+        first, last = max(0, start - reach), min(end + reach, height)
+        pixels, valid = self.photo.rows(first, last), self.photo.valid(first, last)
+        if not valid.all():
+            pixels = _filled(pixels, valid, reach)
+        rows = slice(start - first, end - first)
+        beyond = (0, stop - end), (0, self.columns[-1].stop - self.photo.width)
+        return (
+            np.pad(pixels[rows], (*beyond, (0, 0)), mode="edge"),
+            np.pad(valid[rows], beyond, mode="edge"),
+        )
+
+
+def _filled(pixels: np.ndarray, valid: np.ndarray, reach: int) -> np.ndarray:
+    """Pixels (h, W, 3) without data as the mean of those with data about them, 0 if there are none.
+
+    So no edge of theirs is seen as far as SR looks, `reach`.
+    """
+    side = 2 * reach + 1
+    sums, count = (
+        cv2.boxFilter(values, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        for values in ((pixels * valid[..., None]).astype(np.float32), valid.astype(np.float32))
+    )
+    means = np.rint(sums / np.maximum(count, 1)[..., None]).astype(np.uint8)
+    return np.where(valid[..., None], pixels, means)

@@ -41,7 +41,7 @@ class Segmentation(NamedTuple):
     """What a model makes of a photo."""
 
     probs: np.ndarray  # crack probabilities in [0, 1], (scale·H, scale·W) float32
-    mask: np.ndarray  # where they reach the threshold, (scale·H, scale·W) bool
+    mask: np.ndarray  # where they reach the threshold and there are data, (scale·H, scale·W) bool
     sr: np.ndarray | None  # super-resolved RGB, (scale·H, scale·W, 3) uint8
 
 
@@ -121,7 +121,10 @@ class Segmenter:
             bands = list(self.bands(photo, tile=tile))
         probs = np.concatenate([band.probs for band in bands])
         sr = np.concatenate([band.sr for band in bands]) if self.has_sr else None
-        return Segmentation(probs, probs >= np.float32(threshold), sr)
+        valid = np.concatenate([band.valid for band in bands])
+        mask = probs >= np.float32(threshold)
+        mask &= valid.repeat(self.scale, 0).repeat(self.scale, 1)
+        return Segmentation(probs, mask, sr)
 
     def bands(
         self,

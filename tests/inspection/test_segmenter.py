@@ -100,7 +100,7 @@ def test_pixels_without_data_change_nothing_elsewhere_and_hold_no_crack():
     valid[:, 80:] = False
     other = np.where(valid[..., None], image, 255)
     one, two = (
-        np.concatenate([band.probs for band in model.bands(photo_with(each, valid))])
+        np.concatenate([band.probs for band in model.bands(ArrayPhoto(each, valid))])
         for each in (image, other)
     )
     np.testing.assert_allclose(one, two, atol=1e-6)
@@ -108,10 +108,17 @@ def test_pixels_without_data_change_nothing_elsewhere_and_hold_no_crack():
     assert one[:, :80].all()
 
 
-def photo_with(pixels: np.ndarray, valid: np.ndarray) -> ArrayPhoto:
-    found = ArrayPhoto(pixels)
-    found.valid = lambda start, stop: valid[start:stop]
-    return found
+def test_holes_in_a_photo_are_no_edges_and_tiles_fill_them_alike():
+    model, image = segmenter("cssr", side=64), photo(213, 299)
+    image[:] = image.mean((0, 1)).astype(np.uint8)
+    valid = np.ones((213, 299), bool)
+    valid[::20, ::20] = valid[100:103] = valid[:, 250:] = False
+    holed = np.dstack([image * valid[..., None], valid * np.uint8(255)])
+    found = [model.segment(Image.fromarray(holed), tile=side, threshold=0) for side in (None, 80)]
+    np.testing.assert_allclose(found[0].probs, found[1].probs, atol=1e-5)
+    inside = np.repeat(np.repeat(valid, 4, 0), 4, 1)
+    assert np.array_equal(found[0].mask, inside)
+    np.testing.assert_allclose(found[0].sr[inside], model.segment(image).sr[inside], atol=1)
 
 
 @pytest.mark.parametrize("variant", ["cssr", "inverse"])
