@@ -15,10 +15,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.io import MemoryFile
-from rasterio.windows import Window
 
 from cssr.sources.jpeg_parts import (
     EOI,
@@ -123,6 +119,11 @@ def _bands(source: Path | bytes, *, strict: bool = True) -> Iterator[np.ndarray]
     Raises:
         JpegError: at the first warning of libjpeg; if not strict, where it cannot go on.
     """
+    import rasterio  # GDAL is slow to import, and trainings do without
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.io import MemoryFile
+    from rasterio.windows import Window
+
     options = {**OPTIONS, "GDAL_ERROR_ON_LIBJPEG_WARNING": strict}
     with rasterio.Env(**options), warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from cssr.masks import CRACK
+from cssr.sources.jpeg import jpeg_warning
 from cssr.sources.jpeg_parts import EOI, SOI, without_strays
 
 SPLITS = ("train", "test")
@@ -273,8 +274,6 @@ def _read_image(file: _File, image_size: int) -> tuple[bytes, np.ndarray, str | 
                 found = "×".join(map(str, image.size))
                 raise DataError(f"{file.path} ({found} px, not {image_size}×{image_size})")
             if content.startswith(SOI):
-                from cssr.sources.jpeg import jpeg_warning  # brings GDAL, which takes a second
-
                 warning = jpeg_warning(content)
             else:
                 image.load()
