@@ -225,9 +225,7 @@ def _written_masks(
 ) -> Iterator[np.ndarray]:
     """Write bands as they come, and yield their masks, (h, W) bool."""
     for band in bands:
-        mask = band.probs >= np.float32(threshold)
-        if not band.valid.all():
-            mask &= band.valid.repeat(overlay.scale, 0).repeat(overlay.scale, 1)
+        mask = band.mask(threshold)
         write_band(rasters, band.top * overlay.scale, band, mask)
         overlay.add(band.top, band.photo, mask)
         yield mask

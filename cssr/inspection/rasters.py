@@ -64,7 +64,6 @@ def new_rasters(
 
 def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray) -> None:
     """Write the maps of a band; `top` is its first row in them, and `mask` is (H, W) bool."""
-    scale = len(mask) // len(band.valid)
     for start in range(0, len(mask), ROWS):
         rows = slice(start, start + ROWS)
         maps = {
@@ -77,6 +76,6 @@ def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray) -> None
             window = Window(0, top + start, mask.shape[1], values.shape[1])
             rasters[name].write(values, window=window)
     if not band.valid.all():
-        valid = band.valid.repeat(scale, 0).repeat(scale, 1)
+        valid = band.with_data()
         for raster in rasters.values():
             raster.write_mask(valid, window=Window(0, top, *valid.shape[::-1]))

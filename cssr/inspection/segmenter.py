@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cssr.inspection.array_photos import as_photo
+from cssr.inspection.array_photos import ArrayPhoto, as_photo
 from cssr.inspection.backends import Network, load_network
 from cssr.inspection.local_statistics import LocalStatistics
-from cssr.inspection.photos import ArrayPhoto, FilePhoto, Header, open_photo
+from cssr.inspection.photo_headers import Header
+from cssr.inspection.photos import FilePhoto, open_photo
 from cssr.inspection.seen import Each, SeenRows
 from cssr.inspection.tiles import Span, cut
 from cssr.models.receptive_field import receptive_field
@@ -36,6 +37,16 @@ class Band(NamedTuple):
     probs: np.ndarray
     sr: np.ndarray | None
 
+    def with_data(self) -> np.ndarray:
+        """Where the photo holds data, at the size of the results, (scale·h, scale·W) bool."""
+        scale = len(self.probs) // len(self.valid)
+        return self.valid.repeat(scale, 0).repeat(scale, 1)
+
+    def mask(self, threshold: float) -> np.ndarray:
+        """Where the probabilities reach a threshold and the photo holds data, like `probs`."""
+        mask = self.probs >= np.float32(threshold)
+        return mask if self.valid.all() else mask & self.with_data()
+
 
 class Segmentation(NamedTuple):
     """What a model makes of a photo."""
@@ -50,7 +61,8 @@ class Segmenter:
 
     Args:
         network: the trained pipeline.
-        description: as in model.json; `variant`, `scale`, `sr`, `ss` and `threshold` are used.
+        description: as in model.json; `variant`, `scale`, `side`, `sr`, `ss` and `threshold` are
+            used.
 
     Attributes:
         scale: side of the results / side of the photo; 1 for `ss_hr`.
@@ -121,9 +133,7 @@ class Segmenter:
             bands = list(self.bands(photo, tile=tile))
         probs = np.concatenate([band.probs for band in bands])
         sr = np.concatenate([band.sr for band in bands]) if self.has_sr else None
-        valid = np.concatenate([band.valid for band in bands])
-        mask = probs >= np.float32(threshold)
-        mask &= valid.repeat(self.scale, 0).repeat(self.scale, 1)
+        mask = np.concatenate([band.mask(threshold) for band in bands])
         return Segmentation(probs, mask, sr)
 
     def bands(
