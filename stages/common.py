@@ -1,12 +1,13 @@
 """What every stage does: read its parameters, and end on bad input with one line."""
 
-import ctypes
 import os
 import platform
 import shutil
 import signal
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
@@ -30,7 +31,6 @@ ARRAYS = Path("data/arrays")
 RESULTS = Path("results")
 REPORTS = Path("reports")
 STATE = Path("state")
-PR_SET_PDEATHSIG = 1  # of Linux
 FINISHED = "finished"  # file in a training's state that names the folder of its model
 
 # what decides whether a stage starts, where it runs and what it says: in no deps of dvc.yaml (but
@@ -155,8 +155,8 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     """
     for number in ending_signals():
         signal.signal(number, _terminate)
-    if "DVC_STAGE" in os.environ and sys.platform == "linux":  # no stage outlives its DVC
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if "DVC_STAGE" in os.environ:
+        _end_with_dvc()
     try:
         main()
     except FileNotFoundError as error:
@@ -176,6 +176,27 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+
+
+def _end_with_dvc() -> None:
+    """Send this process a SIGTERM when DVC, or what DVC started on the way to it, has ended."""
+    import psutil  # which comes with DVC; a stage without DVC needs neither
+
+    ancestors = []
+    for ancestor in psutil.Process().parents():  # many shells stay between DVC and its command
+        ancestors.append(ancestor)
+        with suppress(psutil.AccessDenied):  # the init process: DVC has ended before
+            if "DVC_STAGE" in ancestor.environ():
+                continue
+        break  # DVC itself
+
+    def wait() -> None:
+        with suppress(psutil.NoSuchProcess):
+            while all(one.status() != psutil.STATUS_ZOMBIE for one in ancestors):
+                time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def ending_signals() -> list[signal.Signals]:
