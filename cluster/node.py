@@ -17,7 +17,7 @@ from dvc.fs import generic
 from dvc.repo import Repo, lock_repo
 from dvc.stage import Stage
 from dvc.stage.cache import RunCacheNotFoundError, _get_stage_hash
-from funcy import retry
+from funcy import retry, suppress
 
 from stages.common import forget_finished, run_stage
 
@@ -95,19 +95,19 @@ def main() -> None:
 
 
 def restored(stage: Stage) -> bool:
-    """Whether a stage is up to date, by itself or now from a run-cache, here or in the remote."""
+    """Whether a stage is up to date, by itself or now from a cache, here or in the remote."""
     if not stage.changed():
         return True
-    stage.cmd_changed |= stage.changed_deps()  # or DVC would restore what dvc.lock says
+    stage.cmd_changed |= stage.changed_deps()
     stage.save_deps()
     copy_runs(stage, up=False)
     stage.remove_outs()
-    try:
-        stage.repo.stage_cache.restore(stage, pull=True)
-    except RunCacheNotFoundError:
-        return False
-    stage.save()
-    return True
+    for stage.cmd_changed in sorted({stage.cmd_changed, True}):  # dvc.lock, then the run-cache
+        with suppress(RunCacheNotFoundError):
+            stage.repo.stage_cache.restore(stage, pull=True)
+            stage.save()
+            return True
+    return False
 
 
 def copy_runs(stage: Stage, *, up: bool) -> None:

@@ -104,6 +104,19 @@ def test_what_is_in_the_run_cache_is_not_sent(reproduced, tmp_path):
     assert contents(repo / "reports") == contents(reproduced / "reports")
 
 
+def test_what_dvc_lock_has_from_elsewhere_is_made_here(reproduced, tmp_path):
+    repo = copied(reproduced, tmp_path)
+    lock, out = repo / "dvc.lock", "runs/seed-0/ss_hr"
+    other = re.sub(rf"({out}\n +hash: md5\n +md5: )\w+", r"\1" + "ab" * 16, lock.read_text())
+    assert lock.read_text() != other
+    lock.write_text(other)
+    run(f"rm -r {out} .dvc/cache/runs", repo)
+    run("python -m cluster train_ss@0-ss_hr", repo)
+    assert begun(repo) == ["train_ss@0-ss_hr"]
+    weights = f"{out}/weights.safetensors"
+    assert (repo / weights).read_bytes() == (reproduced / weights).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("change", "arguments", "says"),
     [
