@@ -164,7 +164,6 @@ def main() -> None:
     add("-S", "--set-param", action="append", default=[], help="as `dvc exp run -S`")
     add("-n", "--name", help="of the experiment, with -S")
     args = parser.parse_args()
-    LOGS.mkdir(parents=True, exist_ok=True)
     with locked(LOGS, "`python -m cluster` runs here already"):
         reproduce(args)
 

@@ -102,7 +102,8 @@ def restored(stage: Stage) -> bool:
     stage.save_deps()
     copy_runs(stage, up=False)
     stage.remove_outs()
-    for stage.cmd_changed in sorted({stage.cmd_changed, True}):  # dvc.lock, then the run-cache
+    for changed in sorted({stage.cmd_changed, True}):  # by dvc.lock, then by the run-cache
+        stage.cmd_changed = changed
         with suppress(RunCacheNotFoundError):
             stage.repo.stage_cache.restore(stage, pull=True)
             stage.save()

@@ -71,15 +71,13 @@ def files_in(folders: Iterable[Path]) -> list[Path]:
 def _workplace(folder: Path) -> Iterator[Path]:
     """A folder beside another, for this process alone, and empty but for its lock."""
     workplace = _partial(folder)
-    with naming(folder):
-        workplace.mkdir(parents=True, exist_ok=True)
-        with locked(workplace, f"{folder} is being written by another process"):
-            try:
-                for left in ("new", "old"):  # by a process that was killed
-                    shutil.rmtree(workplace / left, ignore_errors=True)
-                yield workplace
-            finally:
-                shutil.rmtree(workplace, ignore_errors=True)
+    with naming(folder), locked(workplace, f"{folder} is being written by another process"):
+        try:
+            for left in ("new", "old"):  # by a process that was killed
+                shutil.rmtree(workplace / left, ignore_errors=True)
+            yield workplace
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
 
 
 @contextmanager
@@ -87,12 +85,13 @@ def locked(folder: Path, blocked: str) -> Iterator[None]:
     """Keep other processes out of a folder, until this one leaves it or ends.
 
     Args:
-        folder: that is there.
+        folder: made if it is not there.
         blocked: what to say if another process is in it.
 
     Raises:
         ValueError: if another process is in it.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "lock"
     with file.open("w") as stream:
         try:

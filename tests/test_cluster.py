@@ -136,7 +136,6 @@ def test_a_mistake_is_told_in_one_line(reproduced, tmp_path, change, arguments, 
 
 def test_a_second_head_is_refused(reproduced, tmp_path):
     repo = copied(reproduced, tmp_path)
-    (repo / "state/logs").mkdir(parents=True)
     with locked(repo / "state/logs", ""):
         second = run("python -m cluster", repo, check=False)
     assert second.returncode == 1
