@@ -73,12 +73,12 @@ def as_photo(image: np.ndarray | Image.Image) -> ArrayPhoto:
     return ArrayPhoto(image)
 
 
-def pillow_photo(image: Image.Image, *, fit_depth: bool = True) -> ArrayPhoto:
+def pillow_photo(image: Image.Image, *, as_mask: bool = False) -> ArrayPhoto:
     """A photo from a PIL image: upright as its EXIF says, alpha 0 as no data.
 
     Args:
         image: of any mode of 8 or 16 bits.
-        fit_depth: take the bits that values of 16 bits fill, instead of the upper 8.
+        as_mask: take the upper 8 of 16 bits; of a photo, those that its values fill.
 
     Raises:
         PhotoError: if it is of another mode, or cannot be decoded.
@@ -86,7 +86,7 @@ def pillow_photo(image: Image.Image, *, fit_depth: bool = True) -> ArrayPhoto:
     try:
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I;16"):
-            return _of_16_bits(np.asarray(upright).astype(np.uint16), fit_depth=fit_depth)
+            return _of_16_bits(np.asarray(upright).astype(np.uint16), as_mask=as_mask)
         if upright.mode in ("I", "F"):
             kind = {"I": "int32", "F": "float32"}[upright.mode]
             raise PhotoError(f"{kind} pixels; 8 or 16 bits are read")
@@ -100,8 +100,8 @@ def pillow_photo(image: Image.Image, *, fit_depth: bool = True) -> ArrayPhoto:
         raise PhotoError(f"not a readable image ({message(error)})") from None
 
 
-def _of_16_bits(values: np.ndarray, *, fit_depth: bool) -> ArrayPhoto:
+def _of_16_bits(values: np.ndarray, *, as_mask: bool) -> ArrayPhoto:
     """A photo from gray values, (H, W) uint16."""
-    bits = bits_for(int(values.max(initial=0))) if fit_depth else 16
+    bits = 16 if as_mask else bits_for(int(values.max(initial=0)))
     pixels = np.repeat(to_eight_bits(values, bits)[..., None], 3, axis=2)
     return ArrayPhoto(pixels, notes=depth_note(bits))

@@ -138,7 +138,7 @@ def _measure_mask(file: Path, known: Mapping[str, Any], *, min_area: int) -> Mea
             greatest, pixels = max(greatest, int(values.max())), pixels + int(valid.sum())
             yield values >= CRACK
 
-    with open_photo(file, fit_depth=False) as mask:  # the upper 8 bits count
+    with open_photo(file, as_mask=True) as mask:
         tell_notes(file, mask)
         cracks = measure_bands(crack_pixels(mask), min_area=min_area)
         share = crack_share(cracks, pixels)

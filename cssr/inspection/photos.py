@@ -41,8 +41,8 @@ class FilePhoto:
     Args:
         source: opened by rasterio, 8 or 16 bits.
         bands: which of its bands are read.
-        fit_depth: take the bits that values of 16 bits fill, instead of the upper 8; what is above
-            0 stays above 0.
+        as_mask: take values as they are, and 0 as data; of a photo, take the bits that values of 16
+            bits fill, instead of the upper 8. What is above 0 stays above 0.
 
     Attributes:
         has_gaps: whether there may be pixels without data.
@@ -51,16 +51,16 @@ class FilePhoto:
     """
 
     def __init__(
-        self, source: rasterio.DatasetReader, bands: Bands, *, fit_depth: bool = True
+        self, source: rasterio.DatasetReader, bands: Bands, *, as_mask: bool = False
     ) -> None:
         self.source = source
         self.bands = bands
         self.height, self.width = source.height, source.width
-        self.has_mask = _has_mask(source)
+        self.has_mask = _has_mask(source, as_mask=as_mask)
         self.has_gaps = self.has_mask or bands.alpha is not None
         self.georeference = georeference_of(source)
         self.bits, depth_notes = bands.bits or 16, []
-        if fit_depth and not bands.bits:
+        if not (as_mask or bands.bits):
             self.bits, depth_notes = self._depth()
         self.notes = (*bands.notes, *depth_notes, *_page_notes(source))
 
@@ -120,7 +120,7 @@ class FilePhoto:
 
 
 @contextmanager
-def open_photo(file: Path, *, fit_depth: bool = True) -> Iterator[ArrayPhoto | FilePhoto]:
+def open_photo(file: Path, *, as_mask: bool = False) -> Iterator[ArrayPhoto | FilePhoto]:
     """Open a photo, upright as its EXIF says.
 
     Gray and colours of 8 or 16 bits, with or without alpha, are read row by row. A photo that has
@@ -129,10 +129,11 @@ def open_photo(file: Path, *, fit_depth: bool = True) -> Iterator[ArrayPhoto | F
 
     Args:
         file: the photo.
-        fit_depth: take the bits that values of 16 bits fill, instead of the upper 8.
+        as_mask: read a mask of cracks: the upper 8 of 16 bits, and 0 as data.
 
     Raises:
-        PhotoError: if it is not a photo that `read_header` knows, or pixels are missing.
+        PhotoError: if it is not a photo that `read_header` knows, pixels are missing, or the
+            no-data value of a mask is one of crack.
     """
     header = read_header(file)
     warning = _jpeg_warning(file) if header.driver == "JPEG" else None
@@ -144,17 +145,17 @@ def open_photo(file: Path, *, fit_depth: bool = True) -> Iterator[ArrayPhoto | F
         except RasterioError:
             source = None
         if not source:
-            photo: ArrayPhoto | FilePhoto = _read_whole(file, header, fit_depth=fit_depth)
+            photo: ArrayPhoto | FilePhoto = _read_whole(file, header, as_mask=as_mask)
             photo.notes += _warning_notes(warning)
             yield photo
             return
         with source:
             bands = find_bands(source)
             if bands is None:
-                photo = _read_whole(file, header, fit_depth=fit_depth)
-                photo = _with_facts_of(photo, source, header.orientation)
+                photo = _read_whole(file, header, as_mask=as_mask)
+                photo = _with_facts_of(photo, source, header.orientation, as_mask=as_mask)
             else:
-                photo = FilePhoto(source, bands, fit_depth=fit_depth)
+                photo = FilePhoto(source, bands, as_mask=as_mask)
                 if 2 <= header.orientation <= 8:
                     photo = _turned(photo, header.orientation)
             photo.notes += _warning_notes(warning)
@@ -178,7 +179,17 @@ def _warning_notes(warning: str | None) -> tuple[str, ...]:
     return (f"decoded with a warning, but all pixels are there: {warning}",) if warning else ()
 
 
-def _has_mask(source: rasterio.DatasetReader) -> bool:
+def _has_mask(source: rasterio.DatasetReader, *, as_mask: bool) -> bool:
+    """Whether a no-data value or a stored mask tells where there are data."""
+    if as_mask and source.nodata is not None:
+        greatest = np.iinfo(source.dtypes[0]).max
+        if greatest < 2 * source.nodata <= 2 * greatest:
+            raise PhotoError(
+                f"its no-data value, {source.nodata:g}, is one of crack; "
+                "gdal_edit.py -unsetnodata removes it"
+            )
+        if source.nodata == 0:
+            return False
     return any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
 
 
@@ -187,20 +198,20 @@ def _page_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
     return (f"the first of {pages} pages; the others are not read",) if pages > 1 else ()
 
 
-def _read_whole(file: Path, header: Header, *, fit_depth: bool) -> ArrayPhoto:
+def _read_whole(file: Path, header: Header, *, as_mask: bool) -> ArrayPhoto:
     try:
         with open_with_pillow(file, clean=True) as image:
-            return pillow_photo(image, fit_depth=fit_depth)
+            return pillow_photo(image, as_mask=as_mask)
     except (OSError, SyntaxError) as error:
         raise PhotoError(f"not a readable image ({message(error)})") from None
 
 
 def _with_facts_of(
-    photo: ArrayPhoto, source: rasterio.DatasetReader, orientation: int
+    photo: ArrayPhoto, source: rasterio.DatasetReader, orientation: int, *, as_mask: bool
 ) -> ArrayPhoto:
     """A photo that Pillow read, with the mask, georeference and pages that GDAL finds."""
     valid = photo.valid(0, photo.height)
-    if _has_mask(source):
+    if _has_mask(source, as_mask=as_mask):
         valid = valid & _turn(source.dataset_mask() > 0, orientation)
     return ArrayPhoto(
         photo.pixels,

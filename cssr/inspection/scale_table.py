@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 import click
@@ -13,12 +13,19 @@ COLUMNS = ("photo", "mm_per_px")
 SHOWN = 3  # names in a line
 
 
-def read_sizes(file: Path, names: Sequence[str]) -> dict[str, float]:
+def read_sizes(
+    file: Path, names: Sequence[str], needed: Collection[str] | None = None
+) -> dict[str, float]:
     """Read mm per px of each photo from the columns `photo` and `mm_per_px`, or the first two.
 
     Separated by comma, or by semicolon with decimal commas, and with or without a line of names.
     Photos are named as they are shown, or by their file name alone. What the file holds of other
     photos is told.
+
+    Args:
+        file: the CSV file.
+        names: of the photos.
+        needed: those that must have a size; by default all.
 
     Returns:
         Sizes by name.
@@ -37,7 +44,8 @@ def read_sizes(file: Path, names: Sequence[str]) -> dict[str, float]:
         raise ValueError(f"{file}: {listed(several)}: several photos have this name")
     twice = Counter(name for found in meant.values() for name in found)
     _refuse(file, "two sizes of", [name for name, number in twice.items() if number > 1])
-    _refuse(file, "no size of", [name for name in names if name not in twice])
+    missing = [name for name in needed or names if name not in twice]
+    _refuse(file, "no size of", missing)
     others = [row for row, found in meant.items() if not found]
     if others:
         click.echo(f"note: {file}: not among the photos: {listed(others)}", err=True)

@@ -45,7 +45,7 @@ def photo_scales(
     if option == EXIF:
         return _camera_scales(photos, headers)
     if isinstance(option, Path):
-        sizes = read_sizes(option, list(photos))
+        sizes = read_sizes(option, list(photos), headers)
         return {name: Scale(sizes[name], {"from": str(option)}) for name in headers}, {}
     if option is not None:
         return {name: Scale(float(option), {"from": "--mm-per-px"}) for name in headers}, {}

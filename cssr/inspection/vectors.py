@@ -18,7 +18,7 @@ LAYER = "cracks"
 
 def write_geojson(file: Path, cracks: Sequence[Crack], table: pd.DataFrame) -> None:
     """Write a feature for each crack, with its row of the table; coordinates in px."""
-    file.write_text(json.dumps(geojson(cracks, table=table)), encoding="utf-8")
+    file.write_text(json.dumps(geojson(cracks, table)), encoding="utf-8")
 
 
 def write_geopackage(

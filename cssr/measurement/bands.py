@@ -63,7 +63,7 @@ def read_bands(
         core = strip[HALO:-HALO]
         last_row, stride = top + len(core) - 1, core.shape[1] + 1
         runs = Runs(*(_run_ends(core) + top * stride), stride)
-        yield runs, _joined(_strip_skeletons(strip, top, side, min_area)), last_row
+        yield runs, joined(_strip_skeletons(strip, top, side, min_area)), last_row
     yield Runs(*np.empty((2, 0), np.int64), stride), NOTHING, last_row + 1
 
 
@@ -125,7 +125,7 @@ def _window_skeleton(window: np.ndarray, min_area: int) -> Skeleton:
         whole = min(x, y) > 0 and right < window.shape[1] and bottom < window.shape[0]
         if k and not (whole and area < min_area):
             parts.append(_component_skeleton(labels[y:bottom, x:right] == k, y, x))
-    row, column, width = _joined(parts)
+    row, column, width = joined(parts)
     rows, columns = (2 * (size - 2 * HALO) for size in window.shape)
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     return Skeleton(row[inside], column[inside], width[inside])
@@ -143,5 +143,6 @@ def _component_skeleton(mask: np.ndarray, top: int, left: int) -> Skeleton:
     return Skeleton(row + 2 * (top - HALO) - 1, column + 2 * (left - HALO) - 1, exact)
 
 
-def _joined(parts: Iterable[Skeleton]) -> Skeleton:
+def joined(parts: Iterable[Skeleton]) -> Skeleton:
+    """The pixels of all parts, in their order."""
     return Skeleton(*map(np.concatenate, zip(NOTHING, *parts, strict=True)))

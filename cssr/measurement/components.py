@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cssr.measurement.bands import NOTHING, Runs, Skeleton
+from cssr.measurement.bands import NOTHING, Runs, Skeleton, joined
 
 
 def whole_cracks(
@@ -21,7 +21,7 @@ def whole_cracks(
     for part_runs, part_skeleton, last_row in parts:
         stride = part_runs.stride
         runs = Runs(*np.concatenate([open_runs, part_runs[:2]], axis=1), stride)
-        skeleton = Skeleton(*map(np.concatenate, zip(open_skeleton, part_skeleton, strict=True)))
+        skeleton = joined([open_skeleton, part_skeleton])
         label = connected_runs(runs)
         is_open = np.isin(label, label[runs.stop > last_row * stride])
         label[is_open] = -1  # before all others

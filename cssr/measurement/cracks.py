@@ -105,21 +105,13 @@ def crack_table(cracks: Sequence[Crack], *, mm_per_px: float | None = None) -> p
     return table.round(3)
 
 
-def geojson(
-    cracks: Sequence[Crack],
-    *,
-    mm_per_px: float | None = None,
-    table: pd.DataFrame | None = None,
-) -> dict[str, Any]:
+def geojson(cracks: Sequence[Crack], table: pd.DataFrame) -> dict[str, Any]:
     """The centrelines as a GeoJSON FeatureCollection, coordinates in px, y down.
 
     Args:
-        cracks: one MultiLineString each, with its row of the table as properties.
-        mm_per_px: as of `crack_table`.
-        table: with a row for each crack; by default what `crack_table` gives.
+        cracks: one MultiLineString each.
+        table: with a row for each crack, its properties.
     """
-    if table is None:
-        table = crack_table(cracks, mm_per_px=mm_per_px)
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     features = []
     for crack, row in zip(cracks, rows, strict=True):

@@ -15,6 +15,8 @@ from shell import environment, run_here
 
 from cssr.sources.synthetic import synthesize
 
+TABLES = {"cracks.csv", "photos.csv", "index.html"}
+
 
 def read(file: Path) -> np.ndarray:
     with warnings.catch_warnings(action="ignore"), rasterio.open(file) as source:
@@ -114,12 +116,14 @@ def test_a_file_of_the_user_in_the_out_folder_is_not_replaced(folder):
     assert (folder / "mine/a.png").read_text() == "precious"
 
 
-def test_ctrl_c_loses_the_photo_under_way_and_resume_goes_on(folder):
-    (folder / "many").mkdir()
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_end_loses_the_photo_under_way_and_resume_goes_on(folder, number):
+    (folder / "many").mkdir(exist_ok=True)
     for k in range(6):
         image = synthesize(k, seed=1, size=256, crack_width=(1.0, 3.0))[0]
         Image.fromarray(image).save(folder / f"many/{k}.png")
-    command = "cssr segment many --model model --out stopped --min-area 100000"  # noise: too many
+    out = folder / f"stopped-{number.name}"
+    command = f"cssr segment many --model model --out {out.name} --min-area 100000"  # of noise
     process = subprocess.Popen(
         f"exec {command}",
         shell=True,
@@ -129,25 +133,22 @@ def test_ctrl_c_loses_the_photo_under_way_and_resume_goes_on(folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    while not (folder / "stopped/0.png/photo.json").exists():
+    while not (out / "0.png/photo.json").exists():
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     stderr = process.communicate(timeout=30)[1]
-    assert process.returncode == 130
-    assert "interrupted; with --resume it goes on" in stderr
-    assert "Traceback" not in stderr
-    done = [file.parent.name for file in sorted((folder / "stopped").rglob("photo.json"))]
+    done = [file.parent.name for file in sorted(out.glob("*.png/photo.json"))]
     assert 1 <= len(done) < 6
-    assert {file.name for file in (folder / "stopped").iterdir()} == {
-        *done,
-        "cracks.csv",
-        "photos.csv",
-        "index.html",
-    }
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "interrupted; with --resume it goes on" in stderr
+        assert "Traceback" not in stderr
+        assert {file.name for file in out.iterdir()} == {*done, *TABLES}
     again = run_here(f"{command} --resume", folder)
     assert f"{len(done)} of 6 photos are done" in again.stdout
-    assert len(list((folder / "stopped").rglob("photo.json"))) == 6
+    assert {file.name for file in out.iterdir()} == {*(f"{k}.png" for k in range(6)), *TABLES}
+    assert len(pd.read_csv(out / "photos.csv")) == 6
 
 
 def test_a_name_too_long_for_its_results_costs_that_photo_alone(folder, tmp_path):

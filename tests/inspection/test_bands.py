@@ -106,6 +106,23 @@ def test_where_all_bands_have_the_no_data_value_there_is_none(tmp_path):
     assert np.array_equal(valid, ~GAP)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_mask_whose_no_data_value_is_its_background_has_data_everywhere(tmp_path, dtype):
+    file = write(tmp_path / "a.tif", (GAP * np.iinfo(dtype).max).astype(dtype)[None], nodata=0)
+    with open_photo(file, as_mask=True) as mask:
+        assert mask.valid(0, 40).all()
+        assert np.array_equal(mask.rows(0, 40)[..., 0] > 0, GAP)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_mask_whose_no_data_value_is_that_of_crack_is_refused(tmp_path, dtype):
+    top = np.iinfo(dtype).max
+    file = write(tmp_path / "a.tif", (GAP * top).astype(dtype)[None], nodata=top)
+    says = f"its no-data value, {top}, is one of crack; gdal_edit.py -unsetnodata removes it"
+    with pytest.raises(PhotoError, match=says), open_photo(file, as_mask=True):
+        pass
+
+
 def test_the_no_data_value_and_alpha_count_together(tmp_path):
     bands = LIGHT[:4].copy()
     bands[3] = 255
@@ -184,7 +201,7 @@ def test_a_file_that_says_its_bits_is_scaled_by_them(tmp_path):
 
 def test_masks_are_not_scaled(tmp_path):
     file = write(tmp_path / "a.tif", LIGHT[:1].astype(np.uint16) << 4)
-    with open_photo(file, fit_depth=False) as mask:
+    with open_photo(file, as_mask=True) as mask:
         assert mask.rows(0, 40).max() == 15
         assert mask.notes == ()
 

@@ -48,6 +48,14 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
         read_sizes(tmp_path / "mm.csv", NAMES)
 
 
+def test_a_photo_that_cannot_be_read_needs_no_size_but_may_have_one(tmp_path, capsys):
+    (tmp_path / "mm.csv").write_text("a.jpg,1\n")
+    assert read_sizes(tmp_path / "mm.csv", NAMES, ["a.jpg"]) == {"a.jpg": 1.0}
+    (tmp_path / "mm.csv").write_text("a.jpg,1\nb.jpg,2\n")
+    assert read_sizes(tmp_path / "mm.csv", NAMES, ["a.jpg"]) == {"a.jpg": 1.0, "more/b.jpg": 2.0}
+    assert capsys.readouterr().err == ""
+
+
 def test_a_file_name_of_two_photos_is_refused(tmp_path):
     (tmp_path / "mm.csv").write_text("b.jpg,1\n")
     with pytest.raises(ValueError, match=r"b\.jpg: several photos have this name"):

@@ -284,14 +284,15 @@ def test_the_table_of_no_cracks_has_its_columns():
 
 def test_geojson_holds_a_feature_per_crack_with_its_row():
     cracks = measure(synthetic_mask(2))
-    found = json.loads(json.dumps(geojson(cracks, mm_per_px=0.5), allow_nan=False))
-    rows = crack_table(cracks, mm_per_px=0.5).to_dict("records")
-    assert [feature["properties"] for feature in found["features"]] == rows
+    table = crack_table(cracks, mm_per_px=0.5)
+    found = json.loads(json.dumps(geojson(cracks, table), allow_nan=False))
+    assert [feature["properties"] for feature in found["features"]] == table.to_dict("records")
     assert found["type"] == "FeatureCollection"
 
 
 def test_geojsons_lines_are_inside_the_boxes():
-    for feature in geojson(measure(synthetic_mask(2)))["features"]:
+    cracks = measure(synthetic_mask(2))
+    for feature in geojson(cracks, crack_table(cracks))["features"]:
         assert feature["geometry"]["type"] == "MultiLineString"
         box = feature["properties"]
         for line in feature["geometry"]["coordinates"]:
