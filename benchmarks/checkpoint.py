@@ -20,7 +20,7 @@ def time_variant(
 ) -> Row:
     """Size of a variant's state; median times of writing it to a disk and of reading it."""
     pipeline = build(variant, params).to(device)
-    optimiser = new_optimiser(pipeline, params.train.learning_rate)
+    optimiser = new_optimiser(pipeline, params.train)
     for weight in optimiser.param_groups[0]["params"]:
         weight.grad = torch.zeros_like(weight)
     optimiser.step()  # makes the moments

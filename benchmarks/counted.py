@@ -80,7 +80,7 @@ def fake_step(variant: str, params: Params, device: torch.device = CPU) -> Calla
     prepare_networks(pipeline, compile=False, recompute=train.recompute)
     n, side = train.batch_size, params.data.size
     losses = new_losses(pipeline, params, n_train=n)
-    optimiser = new_optimiser(pipeline, train.learning_rate)
+    optimiser = new_optimiser(pipeline, train)
 
     def step() -> Parts:
         images = torch.empty(n, side, side, 3, dtype=torch.uint8)

@@ -14,7 +14,7 @@ import torch
 from benchmarks.measure import Row, median_ms, prepare, report
 from benchmarks.options import add_device_share, at_least, parser_of
 from cssr.data.arrays import load_arrays
-from cssr.data.preparation import find_pairs, write_arrays
+from cssr.preparation.array_files import find_pairs, write_arrays
 from cssr.sources.synthetic import write_synthetic
 from cssr.training.batches import draw_batches, make_batch
 from stages.common import run_stage

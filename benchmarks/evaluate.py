@@ -6,11 +6,11 @@ import torch
 from benchmarks.measure import median_ms, prepare, report
 from benchmarks.options import add_preset, at_least, parser_of
 from benchmarks.step import build, random_arrays
-from cssr.data.distance import signed_distance
 from cssr.device import keep_freed_memory
 from cssr.evaluation.metrics import iou_curve, psnr, ssim
 from cssr.evaluation.predictor import Predictor
 from cssr.evaluation.scores import evaluate
+from cssr.preparation.distance import signed_distance
 from cssr.sources.synthetic import synthesize
 from stages.common import run_stage
 from stages.preset import read_preset

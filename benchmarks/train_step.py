@@ -86,7 +86,7 @@ def iterations(
     pipeline = build(variant, params).to(device, memory_format=torch.channels_last)
     train = params.train
     prepare_networks(pipeline, compile=train.compile, recompute=train.recompute)
-    optimiser = new_optimiser(pipeline, train.learning_rate)
+    optimiser = new_optimiser(pipeline, train)
     if pipeline.sr is not None:
         pipeline.sr = Marked(pipeline.sr, "SR forward", mark)
     if pipeline.ss is not None:

@@ -52,7 +52,7 @@ PUBLISHED: dict[str, dict[str, float]] = {
 }
 ILLEGIBLE = {("sr_ss", "aiu"): "not legible"}
 
-# what parameters and images are checked against; nothing is computed from them
+# of the published networks and images; no result of a stage is computed from them
 VGG16_WIDTHS = (64, 128, 256, 512, 512)  # channels of the U-Net's encoder
 SIDE = 448  # of HR images, px
 STRIDE = 16  # of the U-Net: the sides of its inputs are multiples of it, px

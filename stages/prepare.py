@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from cssr.data.preparation import find_pairs, write_arrays
 from cssr.files import new_folder
+from cssr.preparation.array_files import find_pairs, write_arrays
 from stages.common import ARRAYS, RAW, SPLIT, read_params, run_stage
 
 PARAMS = ("data.size", "data.scale", "data.downscale")

@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from cssr.data.split import split_names
 from cssr.files import write_whole
+from cssr.preparation.split import split_names
 from stages.common import RAW, SPLIT, read_params, run_stage
 
 PARAMS = ("split",)

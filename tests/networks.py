@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from cssr.data.arrays import Arrays
-from cssr.data.distance import signed_distance
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise
 from cssr.models.pipeline import Pipeline
 from cssr.models.unet import UNet
 from cssr.models.variants import VARIANTS
 from cssr.params import Objective, Train
+from cssr.preparation.distance import signed_distance
 from cssr.training.checkpoints import Checkpoints
 from cssr.training.loop import Monitor, fit
 from cssr.training.objective import TrainingLosses

@@ -78,6 +78,17 @@ def test_a_stage_depends_on_no_code_that_it_does_not_import(name, imported):
     assert listed <= used
 
 
+def test_each_file_of_a_folder_in_deps_is_imported_by_a_stage_that_depends_on_it(imported):
+    """But what `cssr measure` and `stages.variations` take of the same folders."""
+    others = {Path("cssr/measurement/width_classes.py"), Path("cssr/report/variations.py")}
+    files = {file for file in MODULES if file.name != "__init__.py"}
+    for folder in {Path(dep) for stage in STAGES.values() for dep in stage["deps"]}:
+        users = [name for name, stage in STAGES.items() if folder.as_posix() in stage["deps"]]
+        used = set().union(*(imported[module_of(name)] for name in users))
+        there = {file for file in files if folder in file.parents}
+        assert there - used <= others
+
+
 def names_imported(nodes) -> set[str]:
     """Packages from which nodes of a syntax tree import."""
     found = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]

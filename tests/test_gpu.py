@@ -81,7 +81,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(arrays, tmp_path, deter
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_step_does_not_wait_for_the_gpu(variant, arrays):
     model = pipeline(variant).to(GPU, memory_format=torch.channels_last)
-    losses, optimiser = losses_of(model), new_optimiser(model, 1e-3)
+    losses, optimiser = losses_of(model), new_optimiser(model, budget())
     drawn_batches = draw_batches(arrays, range(3), batch_size=2, seed=0, device=GPU)
     try:
         for iteration, drawn in enumerate(drawn_batches):

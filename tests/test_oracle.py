@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cssr.data.distance import signed_distance
 from cssr.evaluation.metrics import aiu, best_threshold, iou_curve, psnr, ssim
+from cssr.preparation.distance import signed_distance
 from cssr.training.losses import (
     LOSSES,
     boundary_loss,

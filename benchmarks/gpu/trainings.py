@@ -21,8 +21,6 @@ from benchmarks.options import add_preset, at_least, parser_of, zip_file
 from benchmarks.step import changed, new_losses, random_arrays
 from benchmarks.train_step import time_variant
 from cssr.data.arrays import Arrays, load_arrays, to_bytes
-from cssr.data.preparation import find_pairs, write_arrays
-from cssr.data.split import split_names
 from cssr.evaluation.predictor import Predictor
 from cssr.evaluation.scores import crack_pixels, evaluate, summarise
 from cssr.files import write_whole
@@ -31,6 +29,8 @@ from cssr.models.building import build_pipeline
 from cssr.models.pipeline import Pipeline
 from cssr.models.saved import save_model
 from cssr.params import Params
+from cssr.preparation.array_files import find_pairs, write_arrays
+from cssr.preparation.split import split_names
 from cssr.sources.layout import import_images
 from cssr.sources.synthetic import write_synthetic
 from cssr.training.checkpoints import Checkpoints

@@ -1,1 +1,1 @@
-"""Images and masks as arrays: split, low-resolution copies, distance maps."""
+"""Images and masks as arrays, and their low-resolution copies."""

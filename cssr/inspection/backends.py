@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cssr.device import choose_device, keep_freed_memory
-from cssr.models.blocks import BlockDBPN
+from cssr.inspection.blocks import BlockDBPN
 from cssr.models.pipeline import Pipeline
 from cssr.models.saved import WEIGHTS, check_segments, load_model
 from cssr.models.unet import Margins

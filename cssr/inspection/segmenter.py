@@ -16,9 +16,9 @@ from cssr.inspection.backends import Network, load_network
 from cssr.inspection.local_statistics import LocalStatistics
 from cssr.inspection.photo_headers import Header
 from cssr.inspection.photos import FilePhoto, open_photo
+from cssr.inspection.receptive_field import receptive_field
 from cssr.inspection.seen import Each, SeenRows
 from cssr.inspection.tiles import Span, cut
-from cssr.models.receptive_field import receptive_field
 from cssr.models.variants import VARIANTS
 from cssr.paper import SIDE
 

@@ -67,9 +67,11 @@ def new_sr(size: Mapping[str, int], *, channels: int, scale: int, seed: int) -> 
 
 def new_ss(size: Mapping[str, Any], *, seed: int) -> UNet:
     """A U-Net of random weights, its encoder perhaps pretrained; see `build_pipeline`."""
-    ss = UNet(encoder=size["encoder"], decoder=size["decoder"])
+    widths = dict(size)
+    pretrained = widths.pop("pretrained")
+    ss = UNet(**widths)
     initialise(ss, torch.Generator().manual_seed(seed))
-    if size["pretrained"]:
+    if pretrained:
         load_imagenet(ss)
     return ss
 

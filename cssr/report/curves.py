@@ -36,7 +36,8 @@ class Look(NamedTuple):
 
 
 # Okabe and Ito's colours, without the yellow; each has its marker and dashes for print in gray.
-# The first model and the first loss have the first one, and so on.
+# The first model and the first loss have the first one, and so on; after the last, the colours
+# begin again with other markers.
 _SOLID = "-"
 _DASHED = (0, (5, 1.5))
 _DOTTED = (0, (1.5, 1.2))
@@ -50,6 +51,7 @@ LOOKS = (
     Look("#D55E00", "v", _SOLID),
     Look("#0072B2", "P", _SOLID),
 )
+MARKERS = "<>hdpH*"  # of the second round
 DPI = 200
 FAINT = "#555555"
 _ASIDE = 0.014  # between the lines of Figs. 3 and 4, as a share of the axis
@@ -72,8 +74,13 @@ STYLE = {
 
 def look_of(name: str) -> Look:
     """How the line of a model or of a loss is drawn."""
-    names = list(MODELS if name in MODELS else LOSSES)
-    return LOOKS[names.index(name) % len(LOOKS)]
+    return look(list(MODELS if name in MODELS else LOSSES).index(name))
+
+
+def look(number: int) -> Look:
+    """How the line of so many before it is drawn."""
+    place = number % len(LOOKS)
+    return LOOKS[place] if number < len(LOOKS) else LOOKS[place]._replace(marker=MARKERS[place])
 
 
 def draw_over_beta(

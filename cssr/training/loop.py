@@ -98,7 +98,7 @@ def fit(
     pipeline = losses.pipeline
     device = processes.device
     pipeline.to(device, memory_format=torch.channels_last)
-    optimiser = new_optimiser(pipeline, train.learning_rate)
+    optimiser = new_optimiser(pipeline, train)
     state = _resume(checkpoints, pipeline, optimiser)
     prepare_networks(pipeline, compile=train.compile, recompute=train.recompute)
     module, stepper = processes.setup(losses, optimiser)

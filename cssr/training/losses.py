@@ -1,7 +1,7 @@
 """Losses of the paper (Sec. 3.2 and 3.3): one value per image, (B,); the caller takes the mean.
 
 They compute in float32 if given half precision, and keep float64. None holds state: alpha comes
-from `cssr.training.schedules`, phi from `cssr.data.distance` by way of the training set.
+from `cssr.training.schedules`, phi from `cssr.preparation.distance` by way of the training set.
 """
 
 from collections.abc import Callable

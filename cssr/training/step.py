@@ -20,10 +20,10 @@ def compute_deterministically() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def new_optimiser(pipeline: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+def new_optimiser(pipeline: nn.Module, train: Train) -> torch.optim.Optimizer:
     """Adam over what requires gradients, in one fused kernel."""
     trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(trained, lr=learning_rate, fused=True)
+    return torch.optim.Adam(trained, lr=train.learning_rate, fused=True)
 
 
 def prepare_networks(pipeline: Pipeline, *, compile: bool, recompute: bool) -> None:

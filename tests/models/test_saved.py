@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,15 @@ def test_a_saved_model_is_rebuilt_with_the_same_results(variant, tmp_path):
     assert description["variant"] == variant
     for ours, theirs in zip(model(image), again(image), strict=True):
         assert ours is theirs is None or torch.equal(ours, theirs)
+
+
+def test_a_model_that_an_earlier_version_saved_gives_what_it_gave_there():
+    model, description = load_model(Path(__file__).parent / "earlier")
+    assert description["threshold"] == 0.5
+    sr, probs = model.eval()(torch.linspace(0, 1, 3 * 16 * 16).reshape(1, 3, 16, 16))
+    assert sr[0, :, 5, 7].tolist() == pytest.approx([-0.01212, 0.10003, -0.0527], abs=1e-4)
+    expected = [0.0, 1.0, 0.04131, 0.0, 0.04131, 1.0, 0.04131, 1.0]
+    assert probs[0, 0, 20, ::8].tolist() == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

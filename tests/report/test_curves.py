@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cssr.paper import LOSSES, MODELS
-from cssr.report.curves import draw_over_beta, draw_over_threshold, look_of, save
+from cssr.report.curves import draw_over_beta, draw_over_threshold, look, look_of, save
 
 BETAS = [0.1, 0.5, 0.9]
 THRESHOLDS = np.arange(1, 100) / 100
@@ -32,10 +32,13 @@ def test_a_loss_has_the_same_colour_over_beta_and_over_threshold():
 
 
 @pytest.mark.parametrize("names", [LOSSES, MODELS])
-def test_each_line_has_its_own_colour_and_marker(names):
-    looks = [look_of(name) for name in names]
-    assert len({look.colour for look in looks}) == len(names)
-    assert len({look.marker for look in looks}) == len(names)
+def test_each_line_has_its_own_look_in_the_order_of_the_paper(names):
+    assert [look_of(name) for name in names] == [look(number) for number in range(len(names))]
+
+
+def test_seven_lines_have_their_own_colours_and_fourteen_their_own_markers():
+    assert len({look(number).colour for number in range(7)}) == 7
+    assert len({look(number).marker for number in range(14)}) == 14
 
 
 def test_lines_run_from_left_to_right_whatever_the_order_of_the_betas():

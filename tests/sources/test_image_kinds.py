@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cssr.data.arrays import load_arrays
-from cssr.data.preparation import find_pairs, write_arrays
+from cssr.preparation.array_files import find_pairs, write_arrays
 from cssr.sources.layout import DataError, import_images
 
 SIDE = 64

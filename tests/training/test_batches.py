@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from cssr.data.arrays import Arrays, load_arrays
-from cssr.data.preparation import write_arrays
+from cssr.preparation.array_files import write_arrays
 from cssr.sources.synthetic import write_synthetic
 from cssr.training.batches import (
     Drawn,

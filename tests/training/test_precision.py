@@ -12,7 +12,6 @@ import torch
 from networks import budget
 
 from cssr.data.arrays import Arrays, load_arrays
-from cssr.data.preparation import find_pairs, write_arrays
 from cssr.evaluation.predictor import Predictor
 from cssr.evaluation.scores import evaluate, summarise
 from cssr.models.dbpn import DBPN
@@ -20,6 +19,7 @@ from cssr.models.initial import initialise
 from cssr.models.pipeline import Pipeline
 from cssr.models.unet import UNet
 from cssr.params import Objective
+from cssr.preparation.array_files import find_pairs, write_arrays
 from cssr.sources.synthetic import write_synthetic
 from cssr.training.checkpoints import Checkpoints
 from cssr.training.loop import Monitor, fit

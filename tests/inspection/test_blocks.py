@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cssr.models.blocks import BlockDBPN
+from cssr.inspection.blocks import BlockDBPN
 from cssr.models.dbpn import DBPN
 
 

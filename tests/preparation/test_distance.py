@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from cssr.data.distance import signed_distance
+from cssr.preparation.distance import signed_distance
 
 
 def crack_mask(width: int, shape: tuple[int, int] = (60, 80)) -> np.ndarray:

@@ -8,8 +8,8 @@ import torch
 
 from cssr.data.arrays import load_arrays
 from cssr.data.degrade import bicubic, downscale
-from cssr.data.distance import signed_distance
-from cssr.data.preparation import CHUNK, find_pairs, write_arrays
+from cssr.preparation.array_files import CHUNK, find_pairs, write_arrays
+from cssr.preparation.distance import signed_distance
 
 SIDE = 32
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from networks import SEGMENTING, pipeline
 
+from cssr.inspection.receptive_field import bicubic_field, dbpn_field, receptive_field, unet_field
 from cssr.models.dbpn import DBPN
-from cssr.models.receptive_field import bicubic_field, dbpn_field, receptive_field, unet_field
 from cssr.models.unet import UNet
 from cssr.models.variants import VARIANTS
 

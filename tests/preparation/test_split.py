@@ -1,6 +1,6 @@
 import pytest
 
-from cssr.data.split import source_of, split_names
+from cssr.preparation.split import source_of, split_names
 
 NAMES = [f"CFD_{i}.jpg" for i in range(50)] + [f"noncrack_METU_{i}.jpg" for i in range(30)]
 NAMES += [f"DeepCrack_IMG_{i}.jpg" for i in range(20)]
