@@ -16,7 +16,7 @@ from cssr.evaluation.metrics import SEGMENTATION_METRICS, SR_METRICS, THRESHOLDS
 from cssr.evaluation.predictor import Prediction, Predictor
 from cssr.evaluation.scores import Scores, crack_pixels, evaluate, summarise
 from cssr.files import new_folder
-from cssr.measurement.accuracy import Measured, concatenate, measure_masks, measurement_errors
+from cssr.measurement.accuracy import MeasuredImages, concatenate, measure_each, measurement_errors
 from cssr.measurement.examples import choose_examples, mean_width
 from cssr.models.saved import check_segments, load_model
 from stages.common import ARRAYS, forget_finished, read_params, refuse_to_replace, run_stage
@@ -55,12 +55,12 @@ class Observed:
         self.widths = [mean_width(mask) if mask.any() else 0.0 for mask in arrays.mask]
         self.examples = choose_examples(self.widths, examples, np.random.default_rng(seed))
         self.shown: dict[int, dict[str, np.ndarray]] = {}  # images of each example, by its index
-        self.measured: list[Measured] = []  # of each batch
+        self.measured: list[MeasuredImages] = []  # of each batch
 
     def add(self, prediction: Prediction) -> None:
         """Measure the cracks of a batch, and keep those of its images that are examples."""
         probs = prediction.probs[:, 0].float().cpu().numpy()
-        self.measured.append(measure_masks(probs >= self.threshold))
+        self.measured.append(measure_each(probs >= self.threshold))
         for k in self.examples:
             position = k - prediction.chosen.start
             if 0 <= position < len(probs):
@@ -70,7 +70,7 @@ class Observed:
 
     def write_measurements(self, file: Path) -> dict[str, float]:
         """Length and width of the cracks of each image, px, no width without a crack; errors."""
-        true = measure_masks(self.arrays.mask)
+        true = measure_each(self.arrays.mask)
         predicted = concatenate(self.measured)
         columns = {"true_length": true.length, "length": predicted.length}
         columns |= {"true_width": true.width, "width": predicted.width}

@@ -10,7 +10,7 @@ import numpy as np
 from cssr.measurement.cracks import measure
 
 
-class Measured(NamedTuple):
+class MeasuredImages(NamedTuple):
     """Cracks of N images, each image as a whole.
 
     Attributes:
@@ -22,23 +22,23 @@ class Measured(NamedTuple):
     width: np.ndarray
 
 
-def measure_masks(masks: np.ndarray) -> Measured:
+def measure_each(masks: np.ndarray) -> MeasuredImages:
     """Measure the cracks of some images, several images at a time.
 
     Args:
         masks: 0 or 1, (N, H, W).
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = list(pool.map(_measure_mask, masks))
-    return Measured(*np.array(rows, float).reshape(-1, 2).T)
+        rows = list(pool.map(_length_and_width, masks))
+    return MeasuredImages(*np.array(rows, float).reshape(-1, 2).T)
 
 
-def concatenate(parts: Iterable[Measured]) -> Measured:
+def concatenate(parts: Iterable[MeasuredImages]) -> MeasuredImages:
     """The measurements of several batches as one."""
-    return Measured(*map(np.concatenate, zip(*parts, strict=True)))
+    return MeasuredImages(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def measurement_errors(predicted: Measured, true: Measured) -> dict[str, float]:
+def measurement_errors(predicted: MeasuredImages, true: MeasuredImages) -> dict[str, float]:
     """Errors of length and width; a key is missing where no image has what it compares.
 
     Args:
@@ -65,7 +65,7 @@ def measurement_errors(predicted: Measured, true: Measured) -> dict[str, float]:
     return errors
 
 
-def _measure_mask(mask: np.ndarray) -> tuple[float, float]:
+def _length_and_width(mask: np.ndarray) -> tuple[float, float]:
     """Total length and mean width of the cracks of one mask, px."""
     cracks = measure(mask)
     lengths = [crack.length for crack in cracks]

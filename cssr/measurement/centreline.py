@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cssr.measurement.bands import Skeleton
+from cssr.measurement.strips import Skeleton
 
 SLACK = 1.5  # px, by which a spur or a link may exceed what the widths explain
 FREE = -1  # instead of a node, where a branch just ends

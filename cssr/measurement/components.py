@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cssr.measurement.bands import NOTHING, Runs, Skeleton, joined
+from cssr.measurement.strips import NOTHING, Runs, Skeleton, joined
 
 
 def whole_cracks(

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
-from cssr.measurement.bands import Runs, Skeleton, read_bands
 from cssr.measurement.centreline import Branch, find_branches, path_length
 from cssr.measurement.components import whole_cracks
 from cssr.measurement.stretch import Stretch, measure_branch
+from cssr.measurement.strips import Runs, Skeleton, read_bands
 
 MIN_AREA = 16  # px; smaller specks are no cracks
 SIDE = 512  # px of the windows in which a mask is skeletonised

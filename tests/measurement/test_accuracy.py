@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cssr.measurement.accuracy import Measured, concatenate, measure_masks, measurement_errors
+from cssr.measurement.accuracy import MeasuredImages, concatenate, measure_each, measurement_errors
 
 
 def lines(*widths: int) -> np.ndarray:
@@ -12,12 +12,12 @@ def lines(*widths: int) -> np.ndarray:
     return masks
 
 
-def measured(length: list[float], width: list[float]) -> Measured:
-    return Measured(np.array(length, float), np.array(width, float))
+def measured(length: list[float], width: list[float]) -> MeasuredImages:
+    return MeasuredImages(np.array(length, float), np.array(width, float))
 
 
 def test_masks_have_their_lengths_and_widths():
-    true = measure_masks(lines(4, 0, 2))
+    true = measure_each(lines(4, 0, 2))
     assert true.length.tolist() == pytest.approx([40, 0, 40], abs=0.5)
     assert true.width.tolist() == pytest.approx([4, np.nan, 2], abs=0.1, nan_ok=True)
 
@@ -25,17 +25,17 @@ def test_masks_have_their_lengths_and_widths():
 def test_widths_of_several_cracks_are_weighted_by_their_lengths():
     mask = lines(4)
     mask[0, 24:26, 12:32] = 1
-    assert measure_masks(mask).width[0] == pytest.approx((40 * 4 + 20 * 2) / 60, abs=0.1)
+    assert measure_each(mask).width[0] == pytest.approx((40 * 4 + 20 * 2) / 60, abs=0.1)
 
 
 def test_batches_are_measured_as_the_whole_is():
     masks = lines(4, 2, 0)
-    parts = concatenate([measure_masks(masks[:2]), measure_masks(masks[2:])])
-    assert all(map(np.array_equal, parts, measure_masks(masks), (False, True)))
+    parts = concatenate([measure_each(masks[:2]), measure_each(masks[2:])])
+    assert all(map(np.array_equal, parts, measure_each(masks), (False, True)))
 
 
 def test_the_ground_truth_has_no_errors():
-    true = measure_masks(lines(4, 0, 2))
+    true = measure_each(lines(4, 0, 2))
     assert set(measurement_errors(true, true).values()) == {0}
 
 
