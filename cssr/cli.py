@@ -30,7 +30,7 @@ def _read_scale(context: click.Context, option: click.Parameter, value: str | No
         size = float(value)
     except ValueError:
         if not Path(value).is_file():
-            raise click.BadParameter(f"{value} is no number, and no file") from None
+            raise click.BadParameter(f"{value} is neither a number nor a file") from None
         return Path(value)
     if not 0 < size <= MM_MAX:
         raise click.BadParameter(f"{size:g} is not in (0, {MM_MAX:g}]")
@@ -47,7 +47,7 @@ def _read_bounds(context: click.Context, option: click.Parameter, value: str | N
         bounds = ()
     ascend = all(low < high for low, high in zip((0.0, *bounds), bounds, strict=False))
     if not bounds or not ascend or bounds[-1] > MM_MAX:
-        raise click.BadParameter(f"{value} are no ascending numbers of mm, such as 0.1,0.3,0.5")
+        raise click.BadParameter(f"{value}: numbers of mm must ascend, such as 0.1,0.3,0.5")
     return bounds
 
 

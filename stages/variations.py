@@ -80,7 +80,9 @@ def read_experiments(
     images = list(baseline.all[0].images["name"])
     for name in names or commits:
         if name not in commits:
-            raise ValueError(f"{name} is no experiment; `dvc exp list --all-commits` names them")
+            raise ValueError(
+                f"{name} is not an experiment; `dvc exp list --all-commits` names them"
+            )
         fs = DVCFileSystem(rev=commits[name])
         changed = parse_params(yaml.safe_load(fs.read_text(str(PARAMS_FILE)))).model_dump()
         results = read_new_results(fs, known, copies / name)

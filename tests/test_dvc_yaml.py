@@ -134,6 +134,11 @@ def test_no_package_imports_one_that_imports_it():
     assert graph == {}
 
 
+def test_no_two_modules_of_the_library_have_the_same_name():
+    names = [file.stem for file in MODULES if file.parts[0] == "cssr" and file.stem != "__init__"]
+    assert len(set(names)) == len(names)
+
+
 def test_the_models_of_dvc_yaml_are_those_of_the_paper():
     (variables,) = DVC["vars"]
     assert variables["models"] == list(MODELS)

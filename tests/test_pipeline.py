@@ -128,7 +128,7 @@ def test_further_seeds_train_what_is_new_and_experiments_are_compared_on_them(re
     failed = run("python -m stages.variations nothing", repo, check=False)
     assert (
         failed.stderr
-        == "error: nothing is no experiment; `dvc exp list --all-commits` names them\n"
+        == "error: nothing is not an experiment; `dvc exp list --all-commits` names them\n"
     )
 
 

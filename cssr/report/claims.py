@@ -57,7 +57,7 @@ def claims_page(results: Results, *, header: Sequence[str]) -> str:
     betas = list(dict.fromkeys(beta for _, beta in results.sweep))
     over = [f"β = {beta:g}" for beta in betas]
     flat = "IoU varies from threshold {:g} to {:g} by".format(*FLAT)
-    falls = ["the last less the first", "falls at each step, seeds"] if len(betas) > 1 else []
+    falls = ["the last minus the first", "falls at each step, seeds"] if len(betas) > 1 else []
     sections: dict[str, tuple[Sequence[str], Rows]] = {
         "Models": (["model", *HEADINGS], _model_rows(results)),
         "Models compared": (["difference", *HEADINGS], _model_pair_rows(results)),

@@ -102,7 +102,7 @@ FIGURES = {
     ),
     "claims": Figure(
         "Differences of AIU, with intervals and seeds",
-        "The models less (f), and the losses less the first of them: right of the line is better.",
+        "The models minus (f), the losses minus the first of them: right of the line is better.",
         save_claims,
         of_seeds=True,
     ),

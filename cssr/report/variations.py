@@ -39,7 +39,7 @@ def variations_page(
     """
     rows = list(_rows(baseline, experiments))
     sections = {
-        "Less the baseline": [row for compared, row in rows if compared],
+        "Difference from the baseline": [row for compared, row in rows if compared],
         "Without a counterpart in the baseline": [row for compared, row in rows if not compared],
         "CSSR less bicubic → SS in each experiment": list(_claims(baseline, experiments)),
     }

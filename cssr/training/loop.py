@@ -93,7 +93,7 @@ def fit(
         StoppedError: after saving a checkpoint, if it was asked to stop; what is left to do of the
             iteration, perhaps a validation, is done on resuming.
         NotFiniteError: if a loss, a weight or one of its moments is NaN or infinite; no checkpoint
-            holds such a one.
+            holds one.
     """
     pipeline = losses.pipeline
     device = processes.device

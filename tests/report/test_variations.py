@@ -40,7 +40,7 @@ def test_an_experiment_is_compared_with_the_same_of_the_baseline(of_three_seeds)
     experiments.append(Experiment("other", [], new))
     page = variations_page(of_three_seeds, experiments, header=[])
     assert "- The baseline's results: idle.\n" in page
-    cssr, bc2 = rows_of(page, "Less the baseline")
+    cssr, bc2 = rows_of(page, "Difference from the baseline")
     ((*_, title, aiu),) = [r[:4] for r in rows_of(page, "Without a counterpart in the baseline")]
     assert (title, aiu.split()[0]) == ("(E) GBC1, β = 0.7", f"{sweep['bc2', 0.1].test['aiu']:.3f}")
     assert cssr[:3] == ["flat", "a 1 (b: 2)", "(f) CSSR (SR → SS)"]
@@ -57,7 +57,7 @@ def test_what_is_printed_is_compared_with_what_it_is_printed_for(of_three_seeds)
     )
     new = {("boundary_gdice_printed", 0.1): of_three_seeds.sweep["bc2", 0.1]}
     page = variations_page(baseline, [Experiment("printed", [], new)], header=[])
-    ((*_, model, aiu),) = [row[:4] for row in rows_of(page, "Less the baseline")]
+    ((*_, model, aiu),) = [row[:4] for row in rows_of(page, "Difference from the baseline")]
     assert model == "(B′) Boundary + GDice, as printed, β = 0.1"
     assert aiu.startswith("+0.0")
 
