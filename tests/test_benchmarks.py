@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
         ("data --size 64 --images 70", {"step", "images/s"}),
         ("checkpoint --preset smoke", {"MiB", "write, ms", "read, ms"}),
         ("evaluate --size 64 --batch-size 2", {"metric", "ms/image"}),
+        ("engines --model tests/models/earlier --side 32", {"engine", "SR, s", "SS, s"}),
         ("inference --preset smoke --variants cssr --side 64", {"ms", "megapixels/s"}),
     ],
     ids=lambda value: value.split()[0] if isinstance(value, str) else "",
