@@ -42,9 +42,7 @@ PRESET ?= real_small
 results: setup
 	python -m stages.preset $(PRESET)
 	$(MAKE) repro
-	python -m benchmarks.queue_variations
-	dvc exp run --run-all --jobs $(or $(JOBS),2)
-	python -m stages.variations
+	python -m benchmarks.run_variations
 	python -m benchmarks.publish_results
 
 # A browser in which the tests try reports/index.html; without one they are skipped.

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import publish_results
-from benchmarks.queue_variations import variations
+from benchmarks.run_variations import variations
 from cssr.report.header import flatten
 from cssr.report.results import Result
 from cssr.report.variations import Experiment, variations_page

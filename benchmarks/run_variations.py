@@ -1,10 +1,14 @@
-"""Queue the variations of docs/results: one change each, on all seeds, as experiments of DVC.
+"""Run the variations of docs/results: one change each, on all seeds, as experiments of DVC.
 
-`dvc exp run --run-all --jobs 2` runs them, `python -m stages.variations` compares them.
+Those that are there already are not run again. In the end `python -m stages.variations` compares
+them with the workspace.
 """
 
 import subprocess
+import sys
 from itertools import product
+
+from dvc.repo import Repo
 
 from cssr.params import Params
 from stages.common import load_params, run_stage
@@ -28,13 +32,20 @@ def variations(params: Params) -> dict[str, tuple[dict[str, object], list[str]]]
 
 
 def main() -> None:
-    """Queue them."""
+    """Run and compare them; what fails ends it."""
     params = load_params()
-    for name, (changes, stages) in variations(params).items():
-        command = ["dvc", "exp", "run", "--queue", "--name", name]
+    with Repo() as repo:
+        there = {name for found in repo.experiments.ls().values() for name, _ in found}
+    wanted = variations(params)
+    for name, (changes, stages) in wanted.items():
+        if name in there:
+            continue
+        command = ["dvc", "exp", "run", "--temp", "--name", name]
         command += [word for key, value in changes.items() for word in ("-S", f"{key}={value}")]
         command += [stage.format(seed) for seed, stage in product(params.seeds, stages)]
-        subprocess.run(command, check=True)
+        if code := subprocess.run(command, check=False).returncode:
+            sys.exit(code)
+    sys.exit(subprocess.run([sys.executable, "-m", "stages.variations", *wanted]).returncode)
 
 
 if __name__ == "__main__":
