@@ -119,7 +119,7 @@ def _known(
             own["mm_per_px"] = given[name].mm_per_px
         own["width_classes"] = width_classes or own.get("width_classes", ())
         known[name] = own
-    tell_scale_notes({name: note for name, note in notes.items() if note})
+    tell_scale_notes(notes)
     if width_classes:
         check_all_have_scales({name: own["mm_per_px"] for name, own in known.items()})
     return known

@@ -151,7 +151,7 @@ def _inspect_photo(
         found = _write_cracks(out, cracks, job, scale, place)
         found["crack_share"] = crack_share(cracks, with_data * scale**2)
         found["mm_per_px_from"] = job.scale.origin
-        found["notes"] = [*([job.scale.note] if job.scale.note else []), *photo.notes]
+        found["notes"] = [*job.scale.notes, *photo.notes]
         return write_summary(out, job.file, photo, found=found, scale=scale, settings=settings)
 
 

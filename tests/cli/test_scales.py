@@ -53,7 +53,12 @@ def test_a_photo_whose_exif_tells_no_scale_is_named_and_has_its_row(folder, scen
     table = pd.read_csv(folder / "by_exif/photos.csv").set_index("photo")
     assert table.mm_per_px["a.jpg"] == pytest.approx(45.069, rel=1e-4)
     assert table.error["b.jpg"].startswith("no scale: no distance in EXIF")
-    summary = json.loads((folder / "by_exif/a.jpg/photo.json").read_text())["mm_per_px_from"]
+    skipped, note = done.stderr.splitlines()
+    assert skipped.endswith("; --mm-per-px takes a number or a CSV file too; skipped")
+    described = json.loads((folder / "by_exif/a.jpg/photo.json").read_text())
+    assert [note] == [f"note: a.jpg: {text}" for text in described["notes"]]
+    assert "cropping or resizing would not be seen" in note
+    summary = described["mm_per_px_from"]
     assert summary["from"] == "exif"
     assert "43.27 mm" in summary["formula"]
     assert (summary["distance_m"], summary["FocalLengthIn35mmFilm_mm"]) == (2, 24)
