@@ -9,7 +9,7 @@ import click
 
 from cssr.inspection.camera import camera_scale
 from cssr.inspection.georeference import read_georeference
-from cssr.inspection.maps import map_scale
+from cssr.inspection.maps import geo_keys, map_scale
 from cssr.inspection.photo_files import skipped_line
 from cssr.inspection.photo_headers import Header, PhotoError
 from cssr.inspection.scale_table import EXIF, listed, read_sizes
@@ -59,7 +59,7 @@ def file_scale(file: Path, header: Header) -> Scale:
     georeference = read_georeference(file)
     if georeference is None:
         return Scale(None, {"from": None})
-    size, note = map_scale(georeference, header.height, header.width)
+    size, note = map_scale(georeference, header.height, header.width, geo_keys(file))
     return Scale(size, {"from": "georeference" if size else None}, (note,) if note else ())
 
 
