@@ -98,18 +98,17 @@ def geo_keys(file: Path) -> Mapping[str, Any]:
 
 def _unit_metres(crs: CRS, keys: Mapping[str, Any]) -> float | None:
     """The unit of coordinates that are no degrees, m; None if it is unknown."""
-    if not crs.is_projected:
-        if not crs.to_wkt().startswith(LOCAL):
-            return None
-        # GDAL takes a projection that is not named for metres, whatever unit is
-        is_named = keys.get("GTModelTypeGeoKey") != PROJECTED
-        if not is_named and keys.get("ProjLinearUnitsGeoKey") != METRE:
-            return None
     try:
         name, metres = crs.units_factor
     except CRSError:
         return None
-    return None if name in NO_LENGTHS else metres
+    if crs.is_projected:
+        return metres
+    # GDAL takes a projection that is not named for metres, whatever unit is
+    is_open = keys.get("GTModelTypeGeoKey") == PROJECTED
+    is_open &= keys.get("ProjLinearUnitsGeoKey") != METRE
+    is_local = crs.to_wkt().startswith(LOCAL) and name not in NO_LENGTHS
+    return metres if is_local and not is_open else None
 
 
 def _is_square(transform: Affine) -> bool:

@@ -13,6 +13,9 @@ from cssr.inspection.maps import geo_keys, map_scale
 from cssr.inspection.photo_files import skipped_line
 from cssr.inspection.photo_headers import Header, PhotoError
 from cssr.inspection.scale_table import EXIF, listed, read_sizes
+from cssr.measurement.width_classes import narrowest_class
+
+SURE_WIDTH = 2  # px of the results; narrower cracks, and smaller differences, are not measured
 
 ScaleOption = float | Path | str | None  # a number, a CSV file, EXIF, or what a map says
 
@@ -71,6 +74,19 @@ def check_all_have_scales(sizes: Mapping[str, float | None]) -> None:
             f"--width-classes are in mm, and there is no scale of {listed(missing)}; "
             "give --mm-per-px"
         )
+
+
+def class_notes(width_classes: Sequence[float], mm_per_px: float | None) -> tuple[str, ...]:
+    """A note if a class of width is too narrow for the results, with `mm_per_px` of theirs."""
+    if not width_classes or not mm_per_px:
+        return ()
+    narrowest = narrowest_class(width_classes)
+    if narrowest >= SURE_WIDTH * mm_per_px:
+        return ()
+    return (
+        f"its narrowest class of width, {narrowest:g} mm, is below {SURE_WIDTH} px of the results; "
+        "widths are not that exact",
+    )
 
 
 def tell_scale_notes(notes: Mapping[str, Sequence[str]]) -> None:

@@ -133,6 +133,18 @@ def test_widths_are_put_in_classes_and_lengths_summed_by_them(folder, scenes):
     assert "are done" not in run_here(f"{command} 0.15,0.4 --resume", folder).stdout
 
 
+def test_classes_narrower_than_two_px_of_the_results_are_noted(folder, scenes):
+    command = "cssr segment scenes/a.jpg --model model --out fine --mm-per-px 0.5 --width-classes"
+    note = "its narrowest class of width, 0.1 mm, is below 2 px of the results"
+    for classes in ("0.1,0.3", "0.3,0.4"):
+        done = run_here(f"{command} {classes}", folder)
+        assert done.stderr.startswith(f"note: a.jpg: {note}")
+        assert note in json.loads((folder / "fine/a.jpg/photo.json").read_text())["notes"][0]
+    assert run_here("cssr measure fine -r", folder).stderr.startswith(f"note: a.jpg: {note}")
+    assert run_here(f"{command} 0.25,0.5", folder).stderr == ""
+    assert json.loads((folder / "fine/a.jpg/photo.json").read_text())["notes"] == []
+
+
 def test_results_of_an_older_version_are_measured_shown_and_made_anew(folder, scenes):
     command = "cssr segment scenes --model model --out older"
     run_here(command, folder)
