@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,6 @@ from cssr.inspection.maps import geo_keys, map_scale
 from cssr.inspection.photo_files import skipped_line
 from cssr.inspection.photo_headers import Header, PhotoError
 from cssr.inspection.scale_table import EXIF, listed, read_sizes
-from cssr.measurement.width_classes import narrowest_class
 
 SURE_WIDTH = 2  # px of the results; narrower cracks, and smaller differences, are not measured
 
@@ -80,7 +80,7 @@ def class_notes(width_classes: Sequence[float], mm_per_px: float | None) -> tupl
     """A note if a class of width is too narrow for the results, with `mm_per_px` of theirs."""
     if not width_classes or not mm_per_px:
         return ()
-    narrowest = narrowest_class(width_classes)
+    narrowest = min(round(high - low, 6) for low, high in pairwise((0.0, *width_classes)))
     if narrowest >= SURE_WIDTH * mm_per_px:
         return ()
     return (

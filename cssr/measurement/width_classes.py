@@ -18,11 +18,6 @@ def class_names(bounds: Sequence[float]) -> list[str]:
     return [f"up to {numbers[0]}", *inner, f"over {numbers[-1]}"]
 
 
-def narrowest_class(bounds: Sequence[float]) -> float:
-    """Width of the narrowest class, which may be the lowest, mm."""
-    return min(round(high - low, DECIMALS + 3) for low, high in pairwise((0.0, *bounds)))
-
-
 def classify(widths: np.ndarray, bounds: Sequence[float]) -> np.ndarray:
     """Index of the class of each width, mm."""
     return np.searchsorted(bounds, np.round(widths, DECIMALS), side="left")

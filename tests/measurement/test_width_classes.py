@@ -7,7 +7,6 @@ from cssr.measurement.width_classes import (
     classify,
     crack_classes,
     length_by_class,
-    narrowest_class,
 )
 
 
@@ -26,12 +25,6 @@ def test_classes_are_named_by_their_bounds():
 def test_a_bound_belongs_to_the_class_below():
     widths = np.array([0.1, 0.10001, 0.101, 0.3, 0.301])
     assert classify(widths, [0.1, 0.3]).tolist() == [0, 0, 1, 1, 2]
-
-
-def test_the_narrowest_class_may_be_the_lowest():
-    assert narrowest_class([0.1, 0.3, 0.5]) == 0.1
-    assert narrowest_class([0.5, 0.6, 1]) == 0.1
-    assert narrowest_class([2]) == 2
 
 
 def test_a_crack_has_the_class_of_its_greatest_width():
