@@ -1,9 +1,10 @@
 """The size of a photo's pixels from what its camera has written: EXIF, and DJI's XMP."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import hypot, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL.ExifTags import Base
 
@@ -14,15 +15,24 @@ UNITS = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # mm, by FocalPlaneResolutionUnit
 FARTHEST = 1e5  # m; EXIF has 0xFFFFFFFF for infinity
 LONGEST = 2000  # mm, of a 35 mm equivalent; some cameras write anything
 STRAIGHT_DOWN = 5.0  # degrees, by which a camera may miss it
-AGREEMENT = 0.1  # of two ways to the same angle of view
+AGREEMENT = 0.1  # of two ways to the same angle of view, or distance
+SENSORS = (4 / 3, 3 / 2)  # proportions of those that have a 35 mm equivalent, to 1 %
 
 
-def camera_scale(file: Path, height: int, width: int) -> tuple[float, dict[str, Any]]:
+class CameraScale(NamedTuple):
+    """The size of a photo's pixels."""
+
+    mm_per_px: float
+    read: dict[str, Any]  # and computed, for photo.json
+    notes: tuple[str, ...]  # to the user
+
+
+def camera_scale(file: Path, height: int, width: int) -> CameraScale:
     """The size of a pixel at the distance of what the photo shows.
 
     With the distance d and the focal length f it is d · pitch / f, where `FocalPlaneXResolution`
     tells the pitch of the sensor's pixels; else d · 43.27 mm / (f35 · diagonal), where f35 is the
-    35 mm equivalent, which holds for the diagonal of photo and film (CIPA DCG-001), not the width.
+    35 mm equivalent, which holds for the diagonal of sensor and film (CIPA DCG-001), not the width.
     The distance is, in this order, what DJI's range finder has measured to the middle of the photo
     (`LRFTargetDistance`), `SubjectDistance`, or `RelativeAltitude` of a camera that looks straight
     down, which counts from where the drone took off.
@@ -32,15 +42,13 @@ def camera_scale(file: Path, height: int, width: int) -> tuple[float, dict[str, 
         height: of the photo, px; upright or not.
         width: likewise.
 
-    Returns:
-        mm per px, and what was read and computed, for photo.json.
-
     Raises:
         PhotoError: if something is missing, or contradicts the rest.
     """
-    exif, xmp = read_metadata(file)
-    _check_whole(exif, height, width)
-    metres, distance = _distance(exif, dict(_leaves(xmp)))
+    exif, nested = read_metadata(file)
+    xmp = dict(_leaves(nested))
+    notes = _check_whole(exif, xmp, height, width)
+    metres, distance = _distance(exif, xmp)
     mm = metres * 1000
     focal, pitch = _positive(exif, Base.FocalLength), _pitch(exif)
     film = _positive(exif, Base.FocalLengthIn35mmFilm)
@@ -56,6 +64,7 @@ def camera_scale(file: Path, height: int, width: int) -> tuple[float, dict[str, 
         read = {"FocalLength_mm": focal, "pixel_pitch_mm": float(f"{pitch:.6g}")}
         formula = "distance · pixel pitch / FocalLength"
     elif film and by_film:
+        _check_proportions(height, width)
         size = by_film
         read = {"FocalLengthIn35mmFilm_mm": film, "diagonal_px": round(hypot(height, width), 1)}
         formula = "distance · 43.27 mm / (FocalLengthIn35mmFilm · diagonal)"
@@ -63,41 +72,67 @@ def camera_scale(file: Path, height: int, width: int) -> tuple[float, dict[str, 
         raise PhotoError(
             "its EXIF lacks the FocalLengthIn35mmFilm, or FocalLength with FocalPlaneXResolution"
         )
-    return float(f"{size:.6g}"), {"formula": formula, **read, "distance_m": metres, **distance}
+    read = {"formula": formula, **read, "distance_m": metres, **distance}
+    return CameraScale(float(f"{size:.6g}"), read, notes)
 
 
-def _check_whole(exif: Mapping[int, Any], height: int, width: int) -> None:
-    """Refuse photos that show less than the lens, or in other pixels."""
-    sides = [exif.get(tag) for tag in (Base.ExifImageWidth, Base.ExifImageHeight)]
-    if all(sides) and sorted(sides) != sorted((height, width)):
+def _check_whole(
+    exif: Mapping[int, Any], xmp: Mapping[str, str], height: int, width: int
+) -> tuple[str, ...]:
+    """Refuse photos that show less than the lens, or in other pixels; notes where it is open."""
+    tags = Base.ExifImageWidth, Base.ExifImageHeight
+    sides = [side for tag in tags if (side := _positive(exif, tag))]
+    if Counter(sides) - Counter((height, width)):
+        said = " × ".join(f"{side:.0f}" for side in sides)
         raise PhotoError(
-            f"its EXIF is of {sides[0]} × {sides[1]} px; it was cropped or resized since"
+            f"its EXIF is of {said} px, not {width} × {height}; it was cropped or resized since"
         )
+    if xmp.get("HasCrop", "").lower() == "true":
+        raise PhotoError("its XMP says that it was cropped")
     zoom = _positive(exif, Base.DigitalZoomRatio)
     if zoom and zoom > 1:
         raise PhotoError(f"a digital zoom of {zoom:g} leaves its focal length open")
+    if len(sides) < len(tags):
+        return ("its EXIF does not tell both its sides; cropping or resizing would not be seen",)
+    return ()
+
+
+def _check_proportions(height: int, width: int) -> None:
+    """Refuse a part of a sensor: the 35 mm equivalent is of the whole."""
+    ratio = max(height, width) / min(height, width)
+    if all(abs(ratio / sensor - 1) > 0.01 for sensor in SENSORS):
+        raise PhotoError(
+            f"its sides are as {ratio:.3g} to 1, not 4 to 3 or 3 to 2; it was cropped, perhaps by "
+            "the camera, and FocalLengthIn35mmFilm is of the whole sensor"
+        )
 
 
 def _distance(exif: Mapping[int, Any], xmp: Mapping[str, str]) -> tuple[float, dict[str, Any]]:
     """Distance of what the photo shows, m, and where it was read."""
-    metres = _positive(xmp, "LRFTargetDistance")
-    if metres and xmp.get("LRFStatus", "Normal") == "Normal":
-        return metres, {"distance_from": "XMP LRFTargetDistance"}
-    metres = _positive(exif, Base.SubjectDistance)
-    if metres and metres < FARTHEST:
-        return metres, {"distance_from": "EXIF SubjectDistance"}
-    metres = _positive(xmp, "RelativeAltitude")
-    if not metres:
+    measured = _positive(xmp, "LRFTargetDistance")
+    measured = measured if xmp.get("LRFStatus", "Normal") == "Normal" else None
+    focus = _positive(exif, Base.SubjectDistance)
+    focus = focus if focus and focus < FARTHEST else None
+    altitude, pitch = _positive(xmp, "RelativeAltitude"), _number(xmp, "GimbalPitchDegree")
+    is_down = pitch is not None and abs(pitch + 90) <= STRAIGHT_DOWN
+    others = {"LRFTargetDistance": measured, "RelativeAltitude": altitude if is_down else None}
+    for name, other in others.items():
+        if focus and other and abs(focus / other - 1) > AGREEMENT:
+            raise PhotoError(f"its SubjectDistance is {focus:g} m, its {name} {other:g} m")
+    if measured:
+        return measured, {"distance_from": "XMP LRFTargetDistance"}
+    if focus:
+        return focus, {"distance_from": "EXIF SubjectDistance"}
+    if not altitude:
         raise PhotoError(
             "no distance in EXIF (SubjectDistance) or XMP (LRFTargetDistance, RelativeAltitude)"
         )
-    pitch = _number(xmp, "GimbalPitchDegree")
-    if pitch is None or abs(pitch + 90) > STRAIGHT_DOWN:
+    if not is_down:
         looked = "it is not said where the camera looked"
         if pitch is not None:
             looked = f"the camera's pitch was {pitch:g}°, not −90°"
-        raise PhotoError(f"its RelativeAltitude, {metres:g} m, is no distance: {looked}")
-    return metres, {"distance_from": "XMP RelativeAltitude", "GimbalPitchDegree": pitch}
+        raise PhotoError(f"its RelativeAltitude, {altitude:g} m, is no distance: {looked}")
+    return altitude, {"distance_from": "XMP RelativeAltitude", "GimbalPitchDegree": pitch}
 
 
 def _pitch(exif: Mapping[int, Any]) -> float | None:

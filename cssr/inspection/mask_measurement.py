@@ -18,6 +18,7 @@ from cssr.inspection.photos import ArrayPhoto, FilePhoto, open_photo, printable
 from cssr.inspection.scales import (
     ScaleOption,
     check_all_have_scales,
+    class_notes,
     file_scale,
     photo_scales,
     tell_scale_notes,
@@ -118,8 +119,10 @@ def _known(
         if given:
             own["mm_per_px"] = given[name].mm_per_px
         own["width_classes"] = width_classes or own.get("width_classes", ())
+        coarse = class_notes(own["width_classes"], mm_per_result_px(own))
+        notes[name] = (*notes.get(name, ()), *coarse)
         known[name] = own
-    tell_scale_notes({name: note for name, note in notes.items() if note})
+    tell_scale_notes(notes)
     if width_classes:
         check_all_have_scales({name: own["mm_per_px"] for name, own in known.items()})
     return known

@@ -27,7 +27,14 @@ from cssr.inspection.photo_files import read_headers, skipped_line, tell_notes
 from cssr.inspection.photo_headers import Header, PhotoError
 from cssr.inspection.photos import open_photo
 from cssr.inspection.rasters import Rasters, new_rasters, write_band
-from cssr.inspection.scales import Scale, ScaleOption, check_all_have_scales, photo_scales
+from cssr.inspection.scales import (
+    Scale,
+    ScaleOption,
+    check_all_have_scales,
+    class_notes,
+    photo_scales,
+    tell_scale_notes,
+)
 from cssr.inspection.segmenter import Band, Segmenter, load
 from cssr.inspection.summary import ON_MAP, Settings, facts, headline, is_done, write_summary
 from cssr.inspection.tables import CRACKS, crack_rows, crack_share, mm_per_result_px, totals
@@ -85,10 +92,14 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
     segmenter = load(options.model, device=options.device)
     tile = segmenter.checked_tile(options.tile)
     settings = _settings(options, segmenter)
-    jobs = {}
+    jobs, notes = {}, {}
     for name, scale in scales.items():
         own = replace(settings, mm_per_px=scale.mm_per_px)
-        jobs[name] = Job(name, photos[name], headers[name], scale, own)
+        size = mm_per_result_px({"mm_per_px": scale.mm_per_px, "scale": segmenter.scale})
+        notes[name] = class_notes(options.width_classes, size)
+        noted = scale._replace(notes=(*scale.notes, *notes[name]))
+        jobs[name] = Job(name, photos[name], headers[name], noted, own)
+    tell_scale_notes(notes)
     check_replaceable(out, {name: job.file for name, job in jobs.items()})
     in_px = any(job.scale.mm_per_px is None for job in jobs.values())
     unit = f"; lengths in px of the results, {segmenter.scale} × the photo's" if in_px else ""
@@ -151,7 +162,7 @@ def _inspect_photo(
         found = _write_cracks(out, cracks, job, scale, place)
         found["crack_share"] = crack_share(cracks, with_data * scale**2)
         found["mm_per_px_from"] = job.scale.origin
-        found["notes"] = [*([job.scale.note] if job.scale.note else []), *photo.notes]
+        found["notes"] = [*job.scale.notes, *photo.notes]
         return write_summary(out, job.file, photo, found=found, scale=scale, settings=settings)
 
 

@@ -1,6 +1,7 @@
 """Scales of photos in a CSV file."""
 
 import csv
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
@@ -9,18 +10,23 @@ import click
 
 EXIF = "exif"  # instead of a file: scales from what the cameras wrote
 MM_MAX = 1e6  # of a pixel
-COLUMNS = ("photo", "mm_per_px")
+PHOTO = "photo"  # names of columns, without capitals and punctuation
+MM_PER_PX = ("mm per px", "mm px", "mm per pixel", "mm pixel")  # the second is mm/px
+OF_TWO = (*MM_PER_PX, "mm", "size", "size mm", "pixel size", "pixel size mm")
+WANTED = "wanted are photo and mm_per_px"
 SHOWN = 3  # names in a line
+
+Line = tuple[int, list[str]]  # number and cells
 
 
 def read_sizes(
     file: Path, names: Sequence[str], needed: Collection[str] | None = None
 ) -> dict[str, float]:
-    """Read mm per px of each photo from the columns `photo` and `mm_per_px`, or the first two.
+    """Read mm per px of each photo from the columns `photo` and `mm_per_px`, or the only two.
 
-    Separated by comma, or by semicolon with decimal commas, and with or without a line of names.
-    Photos are named as they are shown, or by their file name alone. What the file holds of other
-    photos is told.
+    Separated by comma, or by semicolon with decimal commas. Without names of columns, or with
+    others, the file must have two columns, and none may be of another unit. Photos are named as
+    they are shown, or by their file name alone. What the file holds of other photos is told.
 
     Args:
         file: the CSV file.
@@ -72,32 +78,43 @@ def _read_rows(file: Path) -> dict[str, float]:
     ]
     if not lines:
         raise ValueError(f"{file} is empty")
-    columns = 0, 1
-    first = lines[0][1]
-    if set(COLUMNS) <= set(first):
-        columns = tuple(first.index(column) for column in COLUMNS)
-    if _size(first, columns[1], semicolons) is None and not _has_digit(first, columns[1]):
-        lines = lines[1:]
-    bad = [f"line {k}" for k, line in lines if _size(line, columns[1], semicolons) is None]
+    photo, size, lines = _columns(file, lines, semicolons)
+    bad = [f"line {k}" for k, line in lines if _size(line[size], semicolons) is None]
     _refuse(file, f"no number of mm in (0, {MM_MAX:g}] in", bad)
-    rows = [(line[columns[0]], _size(line, columns[1], semicolons) or 0) for _, line in lines]
+    _refuse(file, "no photo in", [f"line {k}" for k, line in lines if not line[photo]])
+    rows = [(line[photo], _size(line[size], semicolons) or 0) for _, line in lines]
     count = Counter(name for name, _ in rows)
     _refuse(file, "two lines of", [name for name, number in count.items() if number > 1])
     return dict(rows)
 
 
-def _has_digit(line: Sequence[str], column: int) -> bool:
-    """Whether a line is none of names, but of a number that is not well written."""
-    return column < len(line) and line[column][:1].isdigit()
+def _columns(file: Path, lines: list[Line], semicolons: bool) -> tuple[int, int, list[Line]]:
+    """The columns of photo and size, and the lines below their names, all of them as long."""
+    header = lines[0][1]
+    names = [re.sub(r"[\W_]+", " ", cell.casefold()).strip() for cell in header]
+    sizes = [column for column, name in enumerate(names) if name in MM_PER_PX]
+    if names.count(PHOTO) == len(sizes) == 1:
+        surplus = [f"line {k}" for k, line in lines if len(line) > len(names)]
+        _refuse(file, f"more than its {len(names)} columns in", surplus)
+        filled = [(k, [*line, *[""] * (len(names) - len(line))]) for k, line in lines[1:]]
+        return names.index(PHOTO), sizes[0], filled
+    others = [f"line {k}" for k, line in lines if len(line) != 2]
+    if others:
+        hint = "" if semicolons else " (decimal commas need semicolons between columns)"
+        raise ValueError(f"{file}: not two columns in {listed(others)}; {WANTED}{hint}")
+    if _size(header[1], semicolons) is not None or header[1][:1].isdigit():
+        return 0, 1, lines  # without names
+    if names[1] not in OF_TWO:
+        raise ValueError(f"{file}: its columns are {header[0]} and {header[1]}; {WANTED}")
+    return 0, 1, lines[1:]
 
 
-def _size(line: Sequence[str], column: int, decimal_comma: bool) -> float | None:
+def _size(text: str, decimal_comma: bool) -> float | None:
     try:
-        text = line[column]
         size = float(text.replace(",", ".") if decimal_comma else text)
-    except (IndexError, ValueError):
+    except ValueError:
         return None
-    return size if 0 < size <= MM_MAX else None
+    return size if 0 < size <= MM_MAX and "_" not in text else None
 
 
 def _refuse(file: Path, what: str, names: Sequence[str]) -> None:

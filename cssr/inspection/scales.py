@@ -1,7 +1,8 @@
 """The size of a pixel of each photo, from what the user gives, its camera wrote or its map says."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,10 +10,12 @@ import click
 
 from cssr.inspection.camera import camera_scale
 from cssr.inspection.georeference import read_georeference
-from cssr.inspection.maps import map_scale
+from cssr.inspection.maps import geo_keys, map_scale
 from cssr.inspection.photo_files import skipped_line
 from cssr.inspection.photo_headers import Header, PhotoError
 from cssr.inspection.scale_table import EXIF, listed, read_sizes
+
+SURE_WIDTH = 2  # px of the results; narrower cracks, and smaller differences, are not measured
 
 ScaleOption = float | Path | str | None  # a number, a CSV file, EXIF, or what a map says
 
@@ -22,13 +25,13 @@ class Scale(NamedTuple):
 
     mm_per_px: float | None  # None if it is unknown
     origin: Mapping[str, Any]  # where it is from, for photo.json
-    note: str | None = None
+    notes: tuple[str, ...] = ()  # to the user
 
 
 def photo_scales(
     photos: Mapping[str, Path], headers: Mapping[str, Header], option: ScaleOption
 ) -> tuple[dict[str, Scale], dict[str, str]]:
-    """The scales of photos, and a note to the user where there is none.
+    """The scales of photos; notes on them are told.
 
     Args:
         photos: files by name.
@@ -50,7 +53,7 @@ def photo_scales(
     if option is not None:
         return {name: Scale(float(option), {"from": "--mm-per-px"}) for name in headers}, {}
     scales = {name: file_scale(photos[name], header) for name, header in headers.items()}
-    tell_scale_notes({name: scale.note for name, scale in scales.items() if scale.note})
+    tell_scale_notes({name: scale.notes for name, scale in scales.items()})
     return scales, {}
 
 
@@ -59,8 +62,8 @@ def file_scale(file: Path, header: Header) -> Scale:
     georeference = read_georeference(file)
     if georeference is None:
         return Scale(None, {"from": None})
-    size, note = map_scale(georeference, header.height, header.width)
-    return Scale(size, {"from": "georeference" if size else None}, note)
+    size, note = map_scale(georeference, header.height, header.width, geo_keys(file))
+    return Scale(size, {"from": "georeference" if size else None}, (note,) if note else ())
 
 
 def check_all_have_scales(sizes: Mapping[str, float | None]) -> None:
@@ -73,11 +76,25 @@ def check_all_have_scales(sizes: Mapping[str, float | None]) -> None:
         )
 
 
-def tell_scale_notes(notes: Mapping[str, str]) -> None:
+def class_notes(width_classes: Sequence[float], mm_per_px: float | None) -> tuple[str, ...]:
+    """A note if a class of width is too narrow for the results, with `mm_per_px` of theirs."""
+    if not width_classes or not mm_per_px:
+        return ()
+    narrowest = min(round(high - low, 6) for low, high in pairwise((0.0, *width_classes)))
+    if narrowest >= SURE_WIDTH * mm_per_px:
+        return ()
+    return (
+        f"its narrowest class of width, {narrowest:g} mm, is below {SURE_WIDTH} px of the results; "
+        "widths are not that exact",
+    )
+
+
+def tell_scale_notes(notes: Mapping[str, Sequence[str]]) -> None:
     """Tell notes, given by name of the photo; photos with the same one share a line."""
     names = defaultdict(list)
-    for name, note in notes.items():
-        names[note].append(name)
+    for name, own in notes.items():
+        for note in own:
+            names[note].append(name)
     for note, those in names.items():
         click.echo(f"note: {listed(those)}: {note}", err=True)
 
@@ -88,15 +105,16 @@ def _camera_scales(
     scales, failed = {}, {}
     for name, header in headers.items():
         try:
-            size, read = camera_scale(photos[name], header.height, header.width)
+            size, read, notes = camera_scale(photos[name], header.height, header.width)
         except PhotoError as error:
-            failed[name] = f"no scale: {error}"
+            failed[name] = f"no scale: {error}; --mm-per-px takes a number or a CSV file too"
         else:
-            scales[name] = Scale(size, {"from": EXIF, **read})
+            scales[name] = Scale(size, {"from": EXIF, **read}, notes)
     if not scales:
         name, reason = next(iter(failed.items()))
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise ValueError(f"{name}: {reason}{more}")
     for name, reason in failed.items():
         click.echo(skipped_line(photos[name], reason), err=True)
+    tell_scale_notes({name: scale.notes for name, scale in scales.items()})
     return scales, failed

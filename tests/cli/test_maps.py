@@ -110,7 +110,9 @@ def test_degrees_are_no_scale_but_a_place(tmp_path):
     mask[20:24, 10:60] = 255
     write(tmp_path / "mask.tif", mask, "EPSG:4326", Affine(1e-6, 0, 9, 0, -1e-6, 48))
     done = run_here("cssr measure mask.tif --out out", tmp_path)
-    assert done.stderr == "note: mask.tif: no scale: its coordinates are degrees\n"
+    assert done.stderr == (
+        "note: mask.tif: no scale: its coordinates are degrees; give --mm-per-px\n"
+    )
     ((line,),) = lines(tmp_path / "out/mask.tif.gpkg")
     np.testing.assert_allclose(line.mean(axis=0), (9.000035, 47.999978), atol=1e-6)
     assert "length_mm" not in pd.read_csv(tmp_path / "out/cracks.csv")

@@ -53,7 +53,12 @@ def test_a_photo_whose_exif_tells_no_scale_is_named_and_has_its_row(folder, scen
     table = pd.read_csv(folder / "by_exif/photos.csv").set_index("photo")
     assert table.mm_per_px["a.jpg"] == pytest.approx(45.069, rel=1e-4)
     assert table.error["b.jpg"].startswith("no scale: no distance in EXIF")
-    summary = json.loads((folder / "by_exif/a.jpg/photo.json").read_text())["mm_per_px_from"]
+    skipped, note = done.stderr.splitlines()
+    assert skipped.endswith("; --mm-per-px takes a number or a CSV file too; skipped")
+    described = json.loads((folder / "by_exif/a.jpg/photo.json").read_text())
+    assert [note] == [f"note: a.jpg: {text}" for text in described["notes"]]
+    assert "cropping or resizing would not be seen" in note
+    summary = described["mm_per_px_from"]
     assert summary["from"] == "exif"
     assert "43.27 mm" in summary["formula"]
     assert (summary["distance_m"], summary["FocalLengthIn35mmFilm_mm"]) == (2, 24)
@@ -126,6 +131,18 @@ def test_widths_are_put_in_classes_and_lengths_summed_by_them(folder, scenes):
     assert measured == (folder / "classes/cracks.csv").read_text()
     assert "2 of 2 photos are done" in run_here(f"{command} 0.15,0.3 --resume", folder).stdout
     assert "are done" not in run_here(f"{command} 0.15,0.4 --resume", folder).stdout
+
+
+def test_classes_narrower_than_two_px_of_the_results_are_noted(folder, scenes):
+    command = "cssr segment scenes/a.jpg --model model --out fine --mm-per-px 0.5 --width-classes"
+    note = "its narrowest class of width, 0.1 mm, is below 2 px of the results"
+    for classes in ("0.1,0.3", "0.3,0.4"):
+        done = run_here(f"{command} {classes}", folder)
+        assert done.stderr.startswith(f"note: a.jpg: {note}")
+        assert note in json.loads((folder / "fine/a.jpg/photo.json").read_text())["notes"][0]
+    assert run_here("cssr measure fine -r", folder).stderr.startswith(f"note: a.jpg: {note}")
+    assert run_here(f"{command} 0.25,0.5", folder).stderr == ""
+    assert json.loads((folder / "fine/a.jpg/photo.json").read_text())["notes"] == []
 
 
 def test_results_of_an_older_version_are_measured_shown_and_made_anew(folder, scenes):
