@@ -124,6 +124,11 @@ def read_metadata(file: Path) -> tuple[Mapping[int, Any], Mapping[str, Any]]:
         raise PhotoError(f"its EXIF or XMP cannot be read ({message(error)})") from None
 
 
+def orientation_of(value: Any) -> int:
+    """An EXIF orientation, from 1 (as stored) to 8; 1 where the value is none."""
+    return int(value) if value in range(1, 9) else 1
+
+
 def message(error: Exception) -> str:
     """What an error, or the one that it came from, says, on one line."""
     return " ".join(str(error.__cause__ or error).split())
@@ -134,7 +139,7 @@ def _pillow_header(file: Path, *, clean: bool = False) -> Header:
         warnings.catch_warnings(action="ignore"),
         open_with_pillow(file, clean=clean) as image,
     ):
-        orientation = _exif(image, file).get(ORIENTATION, 1)
+        orientation = orientation_of(_exif(image, file).get(ORIENTATION))
         width, height = image.size[::-1] if orientation >= 5 else image.size
         return Header(height, width, orientation, DRIVERS.get(image.format))
 
@@ -152,7 +157,7 @@ def _tiff_header(file: Path) -> Header:
             first = tiff.pages.first
             kind = "DNG" if DNG_VERSION in first.tags else None
             is_raw = kind or _holds_sensor_pixels(tiff, first)
-            orientation = int(first.tags.valueof(ORIENTATION, 1))
+            orientation = orientation_of(first.tags.valueof(ORIENTATION))
             height, width = first.imagelength, first.imagewidth
     except OSError:
         raise

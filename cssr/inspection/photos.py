@@ -13,7 +13,7 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from cssr.inspection.array_photos import ArrayPhoto, pillow_photo
+from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
 from cssr.inspection.bands import Bands, find_bands, row_windows
 from cssr.inspection.depth import bits_for, depth_note, to_eight_bits
 from cssr.inspection.georeference import georeference_of
@@ -156,7 +156,7 @@ def open_photo(file: Path, *, as_mask: bool = False) -> Iterator[ArrayPhoto | Fi
                 photo = _with_facts_of(photo, source, header.orientation, as_mask=as_mask)
             else:
                 photo = FilePhoto(source, bands, as_mask=as_mask)
-                if 2 <= header.orientation <= 8:
+                if header.orientation > 1:
                     photo = _turned(photo, header.orientation)
             photo.notes += _warning_notes(warning)
             yield photo
@@ -201,8 +201,10 @@ def _page_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
 def _read_whole(file: Path, header: Header, *, as_mask: bool) -> ArrayPhoto:
     try:
         with open_with_pillow(file, clean=True) as image:
-            return pillow_photo(image, as_mask=as_mask)
-    except (OSError, SyntaxError) as error:
+            return pillow_photo(image, header.orientation, as_mask=as_mask)
+    except PhotoError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:
         raise PhotoError(f"not a readable image ({message(error)})") from None
 
 
@@ -212,7 +214,7 @@ def _with_facts_of(
     """A photo that Pillow read, with the mask, georeference and pages that GDAL finds."""
     valid = photo.valid(0, photo.height)
     if _has_mask(source, as_mask=as_mask):
-        valid = valid & _turn(source.dataset_mask() > 0, orientation)
+        valid = valid & turned(source.dataset_mask() > 0, orientation)
     return ArrayPhoto(
         photo.pixels,
         valid,
@@ -224,19 +226,8 @@ def _with_facts_of(
 def _turned(photo: FilePhoto, orientation: int) -> ArrayPhoto:
     """A photo in an EXIF orientation from 2 to 8, turned upright."""
     return ArrayPhoto(
-        _turn(photo.rows(0, photo.height), orientation),
-        _turn(photo.valid(0, photo.height), orientation) if photo.has_gaps else None,
+        turned(photo.rows(0, photo.height), orientation),
+        turned(photo.valid(0, photo.height), orientation) if photo.has_gaps else None,
         notes=photo.notes,
         georeference=georeference_of(photo.source, orientation),
     )
-
-
-def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels (H, W, …) in an EXIF orientation, turned upright."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
