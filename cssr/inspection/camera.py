@@ -68,10 +68,10 @@ def camera_scale(file: Path, height: int, width: int) -> tuple[float, dict[str, 
 
 def _check_whole(exif: Mapping[int, Any], height: int, width: int) -> None:
     """Refuse photos that show less than the lens, or in other pixels."""
-    sides = [exif.get(tag) for tag in (Base.ExifImageWidth, Base.ExifImageHeight)]
+    sides = [_number(exif, tag) for tag in (Base.ExifImageWidth, Base.ExifImageHeight)]
     if all(sides) and sorted(sides) != sorted((height, width)):
         raise PhotoError(
-            f"its EXIF is of {sides[0]} × {sides[1]} px; it was cropped or resized since"
+            f"its EXIF is of {sides[0]:.0f} × {sides[1]:.0f} px; it was cropped or resized since"
         )
     zoom = _positive(exif, Base.DigitalZoomRatio)
     if zoom and zoom > 1:

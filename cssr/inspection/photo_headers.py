@@ -30,6 +30,7 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how such a file begins; the l
 ORIENTATION = 274  # EXIF tags
 DNG_VERSION = 50706
 SENSOR_PIXELS = (32803, 34892)  # photometric interpretations: filter mosaic, linear raw
+REDUCED_OR_MASK = 1 | 4  # bits of a TIFF's NewSubfileType
 START = 64  # bytes of a file that show its kind
 
 # tifffile reports damaged tags to this logger; they are no matter if the image can be read
@@ -157,6 +158,7 @@ def _tiff_header(file: Path) -> Header:
             first = tiff.pages.first
             kind = "DNG" if DNG_VERSION in first.tags else None
             is_raw = kind or _holds_sensor_pixels(tiff, first)
+            whole = None if is_raw else _whole_behind_preview(tiff, first)
             orientation = orientation_of(first.tags.valueof(ORIENTATION))
             height, width = first.imagelength, first.imagewidth
     except OSError:
@@ -165,6 +167,11 @@ def _tiff_header(file: Path) -> Header:
         raise PhotoError(f"cannot be read ({message(error)})") from None
     if is_raw:
         raise PhotoError(_raw(file, kind))
+    if whole:
+        raise PhotoError(
+            "its first image is a reduced preview; to read the whole one: "
+            f"gdal_translate GTIFF_DIR:off:{whole}:FILE whole.tif"
+        )
     if orientation >= 5:
         height, width = width, height
     return Header(height, width, orientation, "GTiff")
@@ -176,6 +183,14 @@ def _holds_sensor_pixels(tiff: TiffFile, first: TiffPage) -> bool:
     if first.is_reduced:  # a preview
         pages += tiff.pages[1:]
     return any(page.photometric in SENSOR_PIXELS for page in pages)
+
+
+def _whole_behind_preview(tiff: TiffFile, first: TiffPage) -> int | None:
+    """Where in the file the whole image stands whose preview comes first; None if none does."""
+    if not first.is_reduced:
+        return None
+    others = [*(first.pages or ()), *tiff.pages[1:]]
+    return next((page.offset for page in others if not page.subfiletype & REDUCED_OR_MASK), None)
 
 
 def _exif(image: Image.Image, file: Path) -> Image.Exif:

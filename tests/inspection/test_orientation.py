@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from cssr.inspection.array_photos import as_photo
-from cssr.inspection.photo_headers import PhotoError, read_header, read_metadata
+from cssr.inspection.camera import camera_scale
+from cssr.inspection.photo_headers import PhotoError, read_header
 from cssr.inspection.photos import open_photo
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
@@ -23,7 +24,7 @@ def tags():
     known = Image.Exif()
     known.endian = "<"
     known[271], known[274], known[282] = "camera", 6, 3.5
-    known.get_ifd(34665)[37386] = 4.5
+    known.get_ifd(34665).update({37386: 4.5, 37382: 2.0, 41989: 28, 40962: 24, 40963: 16})
     return known.tobytes()
 
 
@@ -70,7 +71,7 @@ def test_of_damaged_exif_data_only_photo_errors_come(tmp_path, suffix):
         for at in rng.integers(6, len(TAGS), 3):
             damaged[at] = rng.choice([0, 2, 255, rng.integers(256)])
         file = save(tmp_path / f"a{suffix}", bytes(damaged))
-        for read in (size_and_rows, read_metadata):
+        for read in (size_and_rows, scale_of):
             with suppress(PhotoError):
                 read(file)
 
@@ -80,3 +81,7 @@ def size_and_rows(file):
     with open_photo(file) as photo:
         assert (photo.height, photo.width) == (header.height, header.width)
         assert photo.rows(0, photo.height).shape == (header.height, header.width, 3)
+
+
+def scale_of(file):
+    camera_scale(file, 16, 24)
