@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from cssr.inspection.depth import bits_for, depth_note, to_eight_bits
+from cssr.inspection.depth import Depth, count_values, find_depth, upper_bits
 from cssr.inspection.georeference import Georeference
 from cssr.inspection.photo_headers import ORIENTATION, PhotoError, message, orientation_of
 
@@ -115,6 +115,6 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 def _of_16_bits(values: np.ndarray, *, as_mask: bool) -> ArrayPhoto:
     """A photo from gray values, (H, W) uint16."""
-    bits = 16 if as_mask else bits_for(int(values.max(initial=0)))
-    pixels = np.repeat(to_eight_bits(values, bits)[..., None], 3, axis=2)
-    return ArrayPhoto(pixels, notes=depth_note(bits))
+    depth = Depth(upper_bits(16), ()) if as_mask else find_depth(count_values(values))
+    pixels = np.repeat(depth.levels[values][..., None], 3, axis=2)
+    return ArrayPhoto(pixels, notes=depth.notes)

@@ -15,7 +15,7 @@ from rasterio.windows import Window
 
 from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
 from cssr.inspection.bands import Bands, find_bands, row_windows
-from cssr.inspection.depth import bits_for, depth_note, to_eight_bits
+from cssr.inspection.depth import VALUES, Depth, count_values, find_depth, upper_bits
 from cssr.inspection.georeference import georeference_of
 from cssr.inspection.photo_headers import (
     Header,
@@ -41,8 +41,8 @@ class FilePhoto:
     Args:
         source: opened by rasterio, 8 or 16 bits.
         bands: which of its bands are read.
-        as_mask: take values as they are, and 0 as data; of a photo, take the bits that values of 16
-            bits fill, instead of the upper 8. What is above 0 stays above 0.
+        as_mask: take the upper 8 of 16 bits, where what is above 0 stays above 0, and 0 as data;
+            of a photo, take the range that values of 16 bits have.
 
     Attributes:
         has_gaps: whether there may be pixels without data.
@@ -59,10 +59,10 @@ class FilePhoto:
         self.has_mask = _has_mask(source, as_mask=as_mask)
         self.has_gaps = self.has_mask or bands.alpha is not None
         self.georeference = georeference_of(source)
-        self.bits, depth_notes = bands.bits or 16, []
-        if not (as_mask or bands.bits):
-            self.bits, depth_notes = self._depth()
-        self.notes = (*bands.notes, *depth_notes, *_page_notes(source))
+        self.depth = Depth(upper_bits(bands.bits or 16), ())
+        if self.source.dtypes[0] == "uint16" and not (as_mask or bands.bits):
+            self.depth = self._depth()
+        self.notes = (*bands.notes, *self.depth.notes, *_page_notes(source))
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Rows start … stop − 1, (rows, W, 3) uint8.
@@ -72,7 +72,7 @@ class FilePhoto:
         """
         pixels = self._read(self._window(start, stop))
         if pixels.dtype == np.uint16:
-            pixels = to_eight_bits(pixels, self.bits)
+            pixels = self.depth.levels[pixels]
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
     def valid(self, start: int, stop: int) -> np.ndarray:
@@ -104,19 +104,15 @@ class FilePhoto:
         except RasterioError as error:
             raise PhotoError(f"damaged ({message(error)})") from None
 
-    def _depth(self) -> tuple[int, list[str]]:
-        """The bits that values of 16 bits fill, of pixels with data, and a note on it."""
-        if self.source.dtypes[self.bands.colours[0] - 1] != "uint16":
-            return 16, []
-        greatest = 0
+    def _depth(self) -> Depth:
+        """The range of 16 bits that pixels with data have."""
+        counts = np.zeros(VALUES, np.int64)
+        bands = len(set(self.bands.colours))  # 1 of gray
         for window in row_windows(self.source):
             pixels = self._read(window)
             valid = self.valid(window.row_off, window.row_off + window.height)
-            greatest = max(greatest, int(pixels.max(initial=0, where=valid)))
-            if bits_for(greatest) == 16 and greatest:
-                return 16, []
-        bits = bits_for(greatest)
-        return bits, depth_note(bits)
+            counts += count_values(pixels[:bands, valid])
+        return find_depth(counts)
 
 
 @contextmanager

@@ -178,10 +178,31 @@ def test_values_of_16_bits_are_scaled_by_the_bits_that_they_fill(tmp_path, bits,
 
 def test_the_range_of_16_bits_is_that_of_all_rows(tmp_path):
     tall = np.full((1, 2000, 8), 900, np.uint16)
-    tall[0, -1, -1] = 40_000
+    tall[0, 1990:] = 40_000
     with open_photo(write(tmp_path / "a.tif", tall)) as photo:
         assert photo.notes == ()
         assert (photo.rows(0, 10) == 900 >> 8).all()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_hot_pixels_do_not_change_the_range_of_16_bits(tmp_path, count):
+    bands = LIGHT[:count].astype(np.uint16) << 4
+    bands[0, 3, 3], bands[-1, 9, 9] = 65535, 40_000
+    pixels, _, notes = read(write(tmp_path / "a.tif", bands))
+    assert pixels[3, 3, 0] == pixels[9, 9, -1] == 255
+    pixels[3, 3], pixels[9, 9] = LIGHT[:count, 3, 3], LIGHT[:count, 9, 9]
+    assert (pixels == LIGHT[:count].transpose(1, 2, 0)).all()
+    assert notes == ("values fill 12 of 16 bits, but for 2 that are cut off; scaled",)
+
+
+@pytest.mark.parametrize("border", [0, 65535])
+def test_a_border_that_is_not_declared_does_not_change_the_range_of_16_bits(tmp_path, border):
+    bands = LIGHT[:1].astype(np.uint16) << 4
+    bands[:, GAP] = border
+    pixels, _, notes = read(write(tmp_path / "a.tif", bands))
+    assert np.array_equal(pixels[~GAP][:, 0], LIGHT[0][~GAP])
+    assert (pixels[GAP] == (255 if border else 0)).all()
+    assert notes[0].startswith("values fill 12 of 16 bits")
 
 
 def test_the_range_of_16_bits_is_that_of_the_pixels_with_data(tmp_path):
