@@ -31,6 +31,7 @@ ORIENTATION = 274  # EXIF tags
 DNG_VERSION = 50706
 SENSOR_PIXELS = (32803, 34892)  # photometric interpretations: filter mosaic, linear raw
 REDUCED_OR_MASK = 1 | 4  # bits of a TIFF's NewSubfileType
+LAB = (8, 9, 10)  # photometric interpretations: CIELab, ICCLab, ITULab
 START = 64  # bytes of a file that show its kind
 
 # tifffile reports damaged tags to this logger; they are no matter if the image can be read
@@ -160,7 +161,7 @@ def _tiff_header(file: Path) -> Header:
             is_raw = kind or _holds_sensor_pixels(tiff, first)
             whole = None if is_raw else _whole_behind_preview(tiff, first)
             orientation = orientation_of(first.tags.valueof(ORIENTATION))
-            height, width = first.imagelength, first.imagewidth
+            height, width, colours = first.imagelength, first.imagewidth, first.photometric
     except OSError:
         raise
     except Exception as error:  # those of tifffile for a damaged file have no class in common
@@ -172,6 +173,8 @@ def _tiff_header(file: Path) -> Header:
             "its first image is a reduced preview; to read the whole one: "
             f"gdal_translate GTIFF_DIR:off:{whole}:FILE whole.tif"
         )
+    if colours in LAB:
+        raise PhotoError("CIELab colours; convert it to RGB")
     if orientation >= 5:
         height, width = width, height
     return Header(height, width, orientation, "GTiff")

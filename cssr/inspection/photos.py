@@ -14,7 +14,7 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from rasterio.windows import Window
 
 from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
-from cssr.inspection.bands import Bands, find_bands, row_windows
+from cssr.inspection.bands import Bands, find_bands, min_is_white, row_windows
 from cssr.inspection.depth import VALUES, Depth, count_values, find_depth, upper_bits
 from cssr.inspection.georeference import georeference_of
 from cssr.inspection.photo_headers import (
@@ -100,9 +100,13 @@ class FilePhoto:
 
     def _read(self, window: Window) -> np.ndarray:
         try:
-            return self.source.read(self.bands.colours, window=window)
+            pixels = self.source.read(self.bands.colours, window=window)
         except RasterioError as error:
             raise PhotoError(f"damaged ({message(error)})") from None
+        if not self.bands.min_is_white:
+            return pixels
+        bits = self.bands.bits or 8 * pixels.itemsize
+        return np.subtract((1 << bits) - 1, pixels, dtype=pixels.dtype)
 
     def _depth(self) -> Depth:
         """The range of 16 bits that pixels with data have."""
@@ -179,12 +183,13 @@ def _has_mask(source: rasterio.DatasetReader, *, as_mask: bool) -> bool:
     """Whether a no-data value or a stored mask tells where there are data."""
     if as_mask and source.nodata is not None:
         greatest = np.iinfo(source.dtypes[0]).max
-        if greatest < 2 * source.nodata <= 2 * greatest:
+        nodata = greatest - source.nodata if min_is_white(source) else source.nodata
+        if greatest < 2 * nodata <= 2 * greatest:
             raise PhotoError(
                 f"its no-data value, {source.nodata:g}, is one of crack; "
                 "gdal_edit.py -unsetnodata removes it"
             )
-        if source.nodata == 0:
+        if nodata == 0:
             return False
     return any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
 

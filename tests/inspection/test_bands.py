@@ -239,6 +239,44 @@ def test_further_pages_are_told_but_masks_and_overviews_are_none(tmp_path):
     assert read(file)[2] == ()
 
 
+@pytest.mark.parametrize("as_mask", [False, True])
+@pytest.mark.parametrize(("dtype", "bits"), [("uint8", 8), ("uint16", 16), ("uint16", 12)])
+def test_where_0_is_white_light_is_turned_round(tmp_path, dtype, bits, as_mask):
+    light = LIGHT[:1].astype(dtype) << (bits - 8)
+    options = {"nbits": bits} if bits == 12 else {}
+    stored = (1 << bits) - 1 - light
+    file = write(tmp_path / "a.tif", stored, photometric="miniswhite", **options)
+    with open_photo(file, as_mask=as_mask) as photo:
+        assert np.array_equal(photo.rows(0, 40)[..., 1], LIGHT[0])
+        assert photo.notes == ()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_where_0_is_white_it_is_crack_in_a_mask(tmp_path, dtype):
+    mask = np.where(GAP, 0, np.iinfo(dtype).max).astype(dtype)[None]
+    file = write(tmp_path / "a.tif", mask, photometric="miniswhite", nodata=np.iinfo(dtype).max)
+    with open_photo(file, as_mask=True) as opened:
+        assert np.array_equal(opened.rows(0, 40)[..., 0], GAP * 255)
+        assert opened.valid(0, 40).all()
+    file = write(tmp_path / "b.tif", mask, photometric="miniswhite", nodata=0)
+    with (
+        pytest.raises(PhotoError, match="its no-data value, 0, is one of crack"),
+        open_photo(file, as_mask=True),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("as_mask", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_of_lab_are_refused_by_name(tmp_path, dtype, as_mask):
+    tifffile.imwrite(tmp_path / "a.tif", np.full((8, 8, 3), 90, dtype), photometric="cielab")
+    with (
+        pytest.raises(PhotoError, match="CIELab colours; convert it to RGB"),
+        open_photo(tmp_path / "a.tif", as_mask=as_mask),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int32", "float64", "complex64"])
 def test_values_of_other_kinds_are_refused(tmp_path, dtype):
     file = write(tmp_path / "a.tif", np.ones((3, 8, 8), dtype))
