@@ -7,6 +7,7 @@ from PIL import Image
 
 from cssr.inspection.depth import Depth, count_values, find_depth, upper_bits
 from cssr.inspection.georeference import Georeference
+from cssr.inspection.no_data import least_alpha
 from cssr.inspection.photo_headers import ORIENTATION, PhotoError, message, orientation_of
 
 WANTED = "an image is a file, a PIL image, or an array of uint8, (H, W, 3) or (H, W)"
@@ -49,7 +50,9 @@ class ArrayPhoto:
 
 
 def as_photo(image: np.ndarray | Image.Image) -> ArrayPhoto:
-    """A photo from an array, or from a PIL image: upright as its EXIF says, alpha 0 as no data.
+    """A photo from an array, or from a PIL image: upright as its EXIF says.
+
+    Where alpha is below half of its greatest value, there are no data.
 
     Args:
         image: an array of uint8, RGB (H, W, 3) or gray (H, W); or a PIL image of any mode of 8 or
@@ -75,12 +78,14 @@ def as_photo(image: np.ndarray | Image.Image) -> ArrayPhoto:
 
 
 def pillow_photo(image: Image.Image, orientation: int, *, as_mask: bool = False) -> ArrayPhoto:
-    """A photo from a PIL image: turned upright, alpha 0 as no data.
+    """A photo from a PIL image: turned upright.
+
+    Where alpha is below half of its greatest value, there are no data.
 
     Args:
         image: of any mode of 8 or 16 bits.
         orientation: of EXIF, from 1 to 8.
-        as_mask: take the upper 8 of 16 bits; of a photo, those that its values fill.
+        as_mask: take the upper 8 of 16 bits, and any alpha above 0 as data.
 
     Raises:
         PhotoError: if it is of another mode, or cannot be decoded.
@@ -95,7 +100,9 @@ def pillow_photo(image: Image.Image, orientation: int, *, as_mask: bool = False)
         if not image.has_transparency_data:
             return ArrayPhoto(turned(np.asarray(image.convert("RGB")), orientation))
         pixels = turned(np.asarray(image.convert("RGBA")), orientation)
-        return ArrayPhoto(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3] > 0)
+        alpha = pixels[..., 3]
+        least = 1 if as_mask else least_alpha(int(alpha.max(initial=0)))
+        return ArrayPhoto(np.ascontiguousarray(pixels[..., :3]), alpha >= least)
     except PhotoError:
         raise
     except (OSError, SyntaxError, ValueError) as error:

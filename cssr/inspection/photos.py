@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.enums import MaskFlags
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
-from cssr.inspection.bands import Bands, find_bands, min_is_white, row_windows
+from cssr.inspection.bands import Bands, find_bands, row_windows
 from cssr.inspection.depth import VALUES, Depth, count_values, find_depth, upper_bits
 from cssr.inspection.georeference import georeference_of
+from cssr.inspection.no_data import DataMask, has_mask
 from cssr.inspection.photo_headers import (
     Header,
     PhotoError,
@@ -56,8 +56,8 @@ class FilePhoto:
         self.source = source
         self.bands = bands
         self.height, self.width = source.height, source.width
-        self.has_mask = _has_mask(source, as_mask=as_mask)
-        self.has_gaps = self.has_mask or bands.alpha is not None
+        self.data = DataMask(source, bands.colours, bands.alpha, as_mask=as_mask)
+        self.has_gaps = self.data.has_gaps
         self.georeference = georeference_of(source)
         self.depth = Depth(upper_bits(bands.bits or 16), ())
         if self.source.dtypes[0] == "uint16" and not (as_mask or bands.bits):
@@ -78,22 +78,16 @@ class FilePhoto:
     def valid(self, start: int, stop: int) -> np.ndarray:
         """Where rows start … stop − 1 hold data, (rows, W) bool.
 
-        There are none where alpha is 0, where all bands have the file's no-data value, and where
-        its mask says so.
+        There are none where alpha is below half of its greatest value, where all bands have the
+        file's no-data value, and where its mask says so.
 
         Raises:
             PhotoError: if the file is damaged there.
         """
-        window = self._window(start, stop)
-        valid = np.ones((stop - start, self.width), bool)
         try:
-            if self.has_mask:
-                valid &= self.source.dataset_mask(window=window) > 0
-            if self.bands.alpha is not None:
-                valid &= self.source.read(self.bands.alpha, window=window) > 0
+            return self.data.rows(start, stop)
         except RasterioError as error:
             raise PhotoError(f"damaged ({message(error)})") from None
-        return valid
 
     def _window(self, start: int, stop: int) -> Window:
         return Window(0, start, self.width, stop - start)
@@ -179,21 +173,6 @@ def _warning_notes(warning: str | None) -> tuple[str, ...]:
     return (f"decoded with a warning, but all pixels are there: {warning}",) if warning else ()
 
 
-def _has_mask(source: rasterio.DatasetReader, *, as_mask: bool) -> bool:
-    """Whether a no-data value or a stored mask tells where there are data."""
-    if as_mask and source.nodata is not None:
-        greatest = np.iinfo(source.dtypes[0]).max
-        nodata = greatest - source.nodata if min_is_white(source) else source.nodata
-        if greatest < 2 * nodata <= 2 * greatest:
-            raise PhotoError(
-                f"its no-data value, {source.nodata:g}, is one of crack; "
-                "gdal_edit.py -unsetnodata removes it"
-            )
-        if nodata == 0:
-            return False
-    return any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
-
-
 def _page_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
     pages = len(source.subdatasets)  # overviews and masks are none
     return (f"the first of {pages} pages; the others are not read",) if pages > 1 else ()
@@ -214,7 +193,7 @@ def _with_facts_of(
 ) -> ArrayPhoto:
     """A photo that Pillow read, with the mask, georeference and pages that GDAL finds."""
     valid = photo.valid(0, photo.height)
-    if _has_mask(source, as_mask=as_mask):
+    if has_mask(source, as_mask=as_mask):
         valid = valid & turned(source.dataset_mask() > 0, orientation)
     return ArrayPhoto(
         photo.pixels,

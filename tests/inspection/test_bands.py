@@ -73,6 +73,7 @@ def test_another_fourth_band_is_left_out_with_a_note(tmp_path, fourth):
 
 def test_a_band_that_is_called_alpha_is_alpha_whatever_it_holds(tmp_path):
     bands = LIGHT[:4].copy()
+    bands[3] = np.maximum(bands[3], 128)
     bands[3][GAP] = 0
     _, valid, _ = read(write(tmp_path / "a.tif", bands, photometric="rgb", alpha="yes"))
     assert np.array_equal(valid, ~GAP)
