@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
 from cssr.inspection.bands import Bands, find_bands, row_windows
 from cssr.inspection.depth import VALUES, Depth, count_values, find_depth, upper_bits
-from cssr.inspection.georeference import georeference_of
+from cssr.inspection.georeference import georeference_of, place_notes
 from cssr.inspection.no_data import DataMask, has_mask
 from cssr.inspection.photo_headers import (
     Header,
@@ -62,7 +62,7 @@ class FilePhoto:
         self.depth = Depth(upper_bits(bands.bits or 16), ())
         if self.source.dtypes[0] == "uint16" and not (as_mask or bands.bits):
             self.depth = self._depth()
-        self.notes = (*bands.notes, *self.depth.notes, *_page_notes(source))
+        self.notes = (*bands.notes, *self.depth.notes, *_page_notes(source), *place_notes(source))
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Rows start … stop − 1, (rows, W, 3) uint8.
@@ -198,7 +198,7 @@ def _with_facts_of(
     return ArrayPhoto(
         photo.pixels,
         valid,
-        notes=(*photo.notes, *_page_notes(source)),
+        notes=(*photo.notes, *_page_notes(source), *place_notes(source)),
         georeference=georeference_of(source, orientation),
     )
 
