@@ -34,6 +34,16 @@ def read_georeference(file: Path) -> Georeference | None:
             return None
 
 
+def files_beside(file: Path) -> list[Path]:
+    """The files that GDAL reads with a photo: its world file, `.aux.xml` and `.msk`."""
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+        try:
+            with rasterio.open(file) as source:
+                return sorted(map(Path, source.files[1:]))
+        except RasterioError:
+            return []
+
+
 def georeference_of(source: rasterio.DatasetReader, orientation: int = 1) -> Georeference | None:
     """The georeference of an open file.
 
