@@ -20,6 +20,7 @@ class ArrayPhoto:
         pixels: RGB, (H, W, 3) uint8.
         mask: where there are data, (H, W) bool; None for everywhere.
         notes: how it was read, for its user.
+        no_data: the value of pixels without data, if the file had one.
         georeference: where it lies on a map.
     """
 
@@ -29,6 +30,7 @@ class ArrayPhoto:
         mask: np.ndarray | None = None,
         *,
         notes: Sequence[str] = (),
+        no_data: float | None = None,
         georeference: Georeference | None = None,
     ) -> None:
         self.pixels = pixels
@@ -36,6 +38,7 @@ class ArrayPhoto:
         self.mask = None if mask is None or mask.all() else mask
         self.has_gaps = self.mask is not None
         self.notes = tuple(notes)
+        self.no_data = no_data
         self.georeference = georeference
 
     def rows(self, start: int, stop: int) -> np.ndarray:

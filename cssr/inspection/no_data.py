@@ -28,6 +28,7 @@ class DataMask:
 
     Attributes:
         has_gaps: whether there may be pixels without data.
+        value: the no-data value; None if there is none that counts.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class DataMask:
         self.source, self.colours, self.alpha = source, colours, alpha
         self.has_mask = has_mask(source, as_mask=as_mask)
         self.has_gaps = self.has_mask or alpha is not None
+        self.value = source.nodata if self.has_mask else None
         self.least_alpha = 1
         if alpha is not None and not as_mask:
             self.least_alpha = least_alpha(_greatest(source, alpha))
@@ -80,6 +82,18 @@ def has_mask(source: rasterio.DatasetReader, *, as_mask: bool) -> bool:
         if nodata == 0:
             return False
     return any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
+
+
+def no_data_note(value: float | None, share: float) -> tuple[str, ...]:
+    """What the user is told where a no-data value leaves out pixels: it may be one of light too.
+
+    Args:
+        value: the file's no-data value, if there is one that counts.
+        share: of the pixels without data, in [0, 1].
+    """
+    if value is None or not share:
+        return ()
+    return (f"{100 * share:.2g} % of its pixels are left out; its no-data value is {value:g}",)
 
 
 def least_alpha(greatest: int) -> int:

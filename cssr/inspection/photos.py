@@ -46,6 +46,7 @@ class FilePhoto:
 
     Attributes:
         has_gaps: whether there may be pixels without data.
+        no_data: the value of such pixels, if the file has one.
         notes: how it is read, for its user.
         georeference: where it lies on a map; None if the file does not say.
     """
@@ -57,7 +58,7 @@ class FilePhoto:
         self.bands = bands
         self.height, self.width = source.height, source.width
         self.data = DataMask(source, bands.colours, bands.alpha, as_mask=as_mask)
-        self.has_gaps = self.data.has_gaps
+        self.has_gaps, self.no_data = self.data.has_gaps, self.data.value
         self.georeference = georeference_of(source)
         self.depth = Depth(upper_bits(bands.bits or 16), ())
         if self.source.dtypes[0] == "uint16" and not (as_mask or bands.bits):
@@ -193,12 +194,14 @@ def _with_facts_of(
 ) -> ArrayPhoto:
     """A photo that Pillow read, with the mask, georeference and pages that GDAL finds."""
     valid = photo.valid(0, photo.height)
-    if has_mask(source, as_mask=as_mask):
+    is_masked = has_mask(source, as_mask=as_mask)
+    if is_masked:
         valid = valid & turned(source.dataset_mask() > 0, orientation)
     return ArrayPhoto(
         photo.pixels,
         valid,
         notes=(*photo.notes, *_page_notes(source), *place_notes(source)),
+        no_data=source.nodata if is_masked else None,
         georeference=georeference_of(source, orientation),
     )
 
@@ -209,5 +212,6 @@ def _turned(photo: FilePhoto, orientation: int) -> ArrayPhoto:
         turned(photo.rows(0, photo.height), orientation),
         turned(photo.valid(0, photo.height), orientation) if photo.has_gaps else None,
         notes=photo.notes,
+        no_data=photo.no_data,
         georeference=georeference_of(photo.source, orientation),
     )
