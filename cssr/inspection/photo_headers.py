@@ -32,6 +32,7 @@ DNG_VERSION = 50706
 SENSOR_PIXELS = (32803, 34892)  # photometric interpretations: filter mosaic, linear raw
 REDUCED_OR_MASK = 1 | 4  # bits of a TIFF's NewSubfileType
 LAB = (8, 9, 10)  # photometric interpretations: CIELab, ICCLab, ITULab
+ASSOCIATED_ALPHA = 1  # of a TIFF's ExtraSamples
 START = 64  # bytes of a file that show its kind
 
 # tifffile reports damaged tags to this logger; they are no matter if the image can be read
@@ -45,6 +46,7 @@ class Header(NamedTuple):
     width: int
     orientation: int  # of EXIF, from 1 (as stored) to 8
     driver: str | None  # GDAL's name of the format; None for those that Pillow alone reads
+    premultiplied: bool = False  # whether its colours are stored times alpha, as TIFFs may say
 
 
 class PhotoError(ValueError):
@@ -162,6 +164,7 @@ def _tiff_header(file: Path) -> Header:
             whole = None if is_raw else _whole_behind_preview(tiff, first)
             orientation = orientation_of(first.tags.valueof(ORIENTATION))
             height, width, colours = first.imagelength, first.imagewidth, first.photometric
+            premultiplied = ASSOCIATED_ALPHA in first.extrasamples
     except OSError:
         raise
     except Exception as error:  # those of tifffile for a damaged file have no class in common
@@ -177,7 +180,7 @@ def _tiff_header(file: Path) -> Header:
         raise PhotoError("CIELab colours; convert it to RGB")
     if orientation >= 5:
         height, width = width, height
-    return Header(height, width, orientation, "GTiff")
+    return Header(height, width, orientation, "GTiff", premultiplied)
 
 
 def _holds_sensor_pixels(tiff: TiffFile, first: TiffPage) -> bool:

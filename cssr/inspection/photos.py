@@ -41,6 +41,7 @@ class FilePhoto:
     Args:
         source: opened by rasterio, 8 or 16 bits.
         bands: which of its bands are read.
+        times_alpha: whether the colours are stored times alpha, which is divided out.
         as_mask: take the upper 8 of 16 bits, where what is above 0 stays above 0, and 0 as data;
             of a photo, take the range that values of 16 bits have.
 
@@ -52,10 +53,15 @@ class FilePhoto:
     """
 
     def __init__(
-        self, source: rasterio.DatasetReader, bands: Bands, *, as_mask: bool = False
+        self,
+        source: rasterio.DatasetReader,
+        bands: Bands,
+        *,
+        times_alpha: bool = False,
+        as_mask: bool = False,
     ) -> None:
         self.source = source
-        self.bands = bands
+        self.bands, self.times_alpha = bands, times_alpha
         self.height, self.width = source.height, source.width
         self.data = DataMask(source, bands.colours, bands.alpha, as_mask=as_mask)
         self.has_gaps, self.no_data = self.data.has_gaps, self.data.value
@@ -96,12 +102,16 @@ class FilePhoto:
     def _read(self, window: Window) -> np.ndarray:
         try:
             pixels = self.source.read(self.bands.colours, window=window)
+            alpha = self.source.read(self.bands.alpha, window=window) if self.times_alpha else None
         except RasterioError as error:
             raise PhotoError(f"damaged ({message(error)})") from None
-        if not self.bands.min_is_white:
-            return pixels
-        bits = self.bands.bits or 8 * pixels.itemsize
-        return np.subtract((1 << bits) - 1, pixels, dtype=pixels.dtype)
+        greatest = (1 << (self.bands.bits or 8 * pixels.itemsize)) - 1
+        if alpha is not None:
+            divided = pixels * np.uint64(greatest) // np.maximum(alpha, 1)
+            pixels = np.minimum(divided, greatest).astype(pixels.dtype)
+        if self.bands.min_is_white:
+            pixels = np.subtract(greatest, pixels, dtype=pixels.dtype)
+        return pixels
 
     def _depth(self) -> Depth:
         """The range of 16 bits that pixels with data have."""
@@ -150,7 +160,8 @@ def open_photo(file: Path, *, as_mask: bool = False) -> Iterator[ArrayPhoto | Fi
                 photo = _read_whole(file, header, as_mask=as_mask)
                 photo = _with_facts_of(photo, source, header.orientation, as_mask=as_mask)
             else:
-                photo = FilePhoto(source, bands, as_mask=as_mask)
+                times_alpha = header.premultiplied and bands.alpha is not None and not as_mask
+                photo = FilePhoto(source, bands, times_alpha=times_alpha, as_mask=as_mask)
                 if header.orientation > 1:
                     photo = _turned(photo, header.orientation)
             photo.notes += _warning_notes(warning)

@@ -38,6 +38,22 @@ def test_from_half_of_the_alpha_on_there_are_data(tmp_path, dtype, alpha):
     assert np.array_equal(valid_of(file, as_mask=True), RAMP > 0)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_alpha_is_divided_out_of_colours_that_are_stored_times_alpha(tmp_path, dtype):
+    top = np.iinfo(dtype).max
+    alpha = RAMP.astype(dtype) * dtype(top // 255)
+    light = np.array([200, 150, 100], np.float64)[:, None, None] * (top // 255)
+    stored = np.concatenate([np.rint(light * (alpha / top)).astype(dtype), alpha[None]])
+    file = write(tmp_path / "a.tif", stored, photometric="rgb", alpha="premultiplied")
+    with open_photo(file) as photo:
+        found = photo.rows(0, 40)[photo.valid(0, 40)]
+    assert np.abs(found.astype(int) - [200, 150, 100]).max() <= 1
+    other = write(tmp_path / "b.tif", stored, photometric="rgb", alpha="non-premultiplied")
+    for each, as_mask in ((file, True), (other, False)):
+        with open_photo(each, as_mask=as_mask) as photo:
+            assert np.abs(photo.rows(0, 40)[0, :, 0] - stored[0, 0] / (top // 255)).max() <= 1
+
+
 def test_half_is_that_of_the_greatest_alpha_of_the_photo(tmp_path):
     bands = np.stack([np.full_like(RAMP, 90)] * 3 + [RAMP // 64])
     file = write(tmp_path / "a.tif", bands, photometric="rgb", alpha="yes")
