@@ -7,7 +7,7 @@ from rasterio.enums import Compression, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from cssr.inspection.bands import min_is_white, row_windows
+from cssr.inspection.bands import min_is_white, row_windows, stored_bits
 from cssr.inspection.photo_headers import PhotoError, message
 
 LOSSY = (Compression.jpeg, Compression.webp)
@@ -72,7 +72,8 @@ def has_mask(source: rasterio.DatasetReader, *, as_mask: bool) -> bool:
         PhotoError: if the no-data value of a mask of cracks is one of crack.
     """
     if as_mask and source.nodata is not None:
-        greatest = np.iinfo(source.dtypes[0]).max
+        bits = stored_bits(source)
+        greatest = (1 << bits) - 1 if bits else np.iinfo(source.dtypes[0]).max
         nodata = greatest - source.nodata if min_is_white(source) else source.nodata
         if greatest < 2 * nodata <= 2 * greatest:
             raise PhotoError(

@@ -267,6 +267,22 @@ def test_where_0_is_white_it_is_crack_in_a_mask(tmp_path, dtype):
         pass
 
 
+def test_of_a_mask_of_one_bit_the_no_data_value_is_that_of_crack_or_not(tmp_path):
+    mask = GAP[None].astype(np.uint8)
+    for photometric, crack in (("minisblack", 1), ("miniswhite", 0)):
+        file, options = tmp_path / f"{photometric}.tif", {"nbits": 1, "photometric": photometric}
+        write(file, mask if crack else 1 - mask, **options, nodata=crack)
+        with (
+            pytest.raises(PhotoError, match="is one of crack"),
+            open_photo(file, as_mask=True),
+        ):
+            pass
+        write(file, mask if crack else 1 - mask, **options, nodata=1 - crack)
+        with open_photo(file, as_mask=True) as opened:
+            assert np.array_equal(opened.rows(0, 40)[..., 0], GAP * 255)
+            assert opened.valid(0, 40).all()
+
+
 @pytest.mark.parametrize("as_mask", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_colours_of_lab_are_refused_by_name(tmp_path, dtype, as_mask):
