@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from cssr.inspection.depth import bits_for, depth_note, to_eight_bits
+from cssr.inspection.depth import Depth, count_values, find_depth, upper_bits
 from cssr.inspection.georeference import Georeference
-from cssr.inspection.photo_headers import PhotoError, message
+from cssr.inspection.no_data import least_alpha
+from cssr.inspection.photo_headers import ORIENTATION, PhotoError, message, orientation_of
 
 WANTED = "an image is a file, a PIL image, or an array of uint8, (H, W, 3) or (H, W)"
 
@@ -19,6 +20,7 @@ class ArrayPhoto:
         pixels: RGB, (H, W, 3) uint8.
         mask: where there are data, (H, W) bool; None for everywhere.
         notes: how it was read, for its user.
+        no_data: the value of pixels without data, if the file had one.
         georeference: where it lies on a map.
     """
 
@@ -28,6 +30,7 @@ class ArrayPhoto:
         mask: np.ndarray | None = None,
         *,
         notes: Sequence[str] = (),
+        no_data: float | None = None,
         georeference: Georeference | None = None,
     ) -> None:
         self.pixels = pixels
@@ -35,6 +38,7 @@ class ArrayPhoto:
         self.mask = None if mask is None or mask.all() else mask
         self.has_gaps = self.mask is not None
         self.notes = tuple(notes)
+        self.no_data = no_data
         self.georeference = georeference
 
     def rows(self, start: int, stop: int) -> np.ndarray:
@@ -49,7 +53,9 @@ class ArrayPhoto:
 
 
 def as_photo(image: np.ndarray | Image.Image) -> ArrayPhoto:
-    """A photo from an array, or from a PIL image: upright as its EXIF says, alpha 0 as no data.
+    """A photo from an array, or from a PIL image: upright as its EXIF says.
+
+    Where alpha is below half of its greatest value, there are no data.
 
     Args:
         image: an array of uint8, RGB (H, W, 3) or gray (H, W); or a PIL image of any mode of 8 or
@@ -61,7 +67,8 @@ def as_photo(image: np.ndarray | Image.Image) -> ArrayPhoto:
     if isinstance(image, Image.Image):
         if 0 in image.size:
             raise ValueError(f"{WANTED}, not an empty one")
-        return pillow_photo(image)
+        image.load()  # of a PNG, EXIF data may stand behind the pixels
+        return pillow_photo(image, orientation_of(image.getexif().get(ORIENTATION)))
     if not isinstance(image, np.ndarray):
         raise ValueError(f"{WANTED}, not {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
@@ -73,35 +80,51 @@ def as_photo(image: np.ndarray | Image.Image) -> ArrayPhoto:
     return ArrayPhoto(image)
 
 
-def pillow_photo(image: Image.Image, *, as_mask: bool = False) -> ArrayPhoto:
-    """A photo from a PIL image: upright as its EXIF says, alpha 0 as no data.
+def pillow_photo(image: Image.Image, orientation: int, *, as_mask: bool = False) -> ArrayPhoto:
+    """A photo from a PIL image: turned upright.
+
+    Where alpha is below half of its greatest value, there are no data.
 
     Args:
         image: of any mode of 8 or 16 bits.
-        as_mask: take the upper 8 of 16 bits; of a photo, those that its values fill.
+        orientation: of EXIF, from 1 to 8.
+        as_mask: take the upper 8 of 16 bits, and any alpha above 0 as data.
 
     Raises:
         PhotoError: if it is of another mode, or cannot be decoded.
     """
     try:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I;16"):
-            return _of_16_bits(np.asarray(upright).astype(np.uint16), as_mask=as_mask)
-        if upright.mode in ("I", "F"):
-            kind = {"I": "int32", "F": "float32"}[upright.mode]
+        if image.mode.startswith("I;16"):
+            values = turned(np.asarray(image), orientation).astype(np.uint16)
+            return _of_16_bits(values, as_mask=as_mask)
+        if image.mode in ("I", "F"):
+            kind = {"I": "int32", "F": "float32"}[image.mode]
             raise PhotoError(f"{kind} pixels; 8 or 16 bits are read")
-        if not upright.has_transparency_data:
-            return ArrayPhoto(np.asarray(upright.convert("RGB")))
-        pixels = np.asarray(upright.convert("RGBA"))
-        return ArrayPhoto(np.ascontiguousarray(pixels[..., :3]), pixels[..., 3] > 0)
+        if not image.has_transparency_data:
+            return ArrayPhoto(turned(np.asarray(image.convert("RGB")), orientation))
+        pixels = turned(np.asarray(image.convert("RGBA")), orientation)
+        alpha = pixels[..., 3]
+        least = 1 if as_mask else least_alpha(int(alpha.max(initial=0)))
+        return ArrayPhoto(np.ascontiguousarray(pixels[..., :3]), alpha >= least)
     except PhotoError:
         raise
     except (OSError, SyntaxError, ValueError) as error:
         raise PhotoError(f"not a readable image ({message(error)})") from None
 
 
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels (H, W, …) in an EXIF orientation, turned upright."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
 def _of_16_bits(values: np.ndarray, *, as_mask: bool) -> ArrayPhoto:
     """A photo from gray values, (H, W) uint16."""
-    bits = 16 if as_mask else bits_for(int(values.max(initial=0)))
-    pixels = np.repeat(to_eight_bits(values, bits)[..., None], 3, axis=2)
-    return ArrayPhoto(pixels, notes=depth_note(bits))
+    depth = Depth(upper_bits(16), ()) if as_mask else find_depth(count_values(values))
+    pixels = np.repeat(depth.levels[values][..., None], 3, axis=2)
+    return ArrayPhoto(pixels, notes=depth.notes)

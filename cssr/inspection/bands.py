@@ -21,6 +21,7 @@ class Bands(NamedTuple):
     colours: tuple[int, int, int]  # red, green and blue; three times the same if gray
     alpha: int | None
     bits: int | None  # that the file says its values of 16 bits have
+    min_is_white: bool  # and the greatest value black
     notes: tuple[str, ...]
 
 
@@ -43,8 +44,9 @@ def find_bands(source: rasterio.DatasetReader) -> Bands | None:
         kinds = list(source.colorinterp)
     except Exception as error:  # those of GDAL have no public class in common
         raise PhotoError(f"not a readable image ({message(error)})") from None
-    bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
-    if not set(kinds[:3]) <= set(PLAIN) or (bits and int(bits) < 8):
+    bits = stored_bits(source)
+    inverted = min_is_white(source)  # which GDAL calls a palette
+    if not (inverted or set(kinds[:3]) <= set(PLAIN)) or (bits and bits < 8):
         return None
     has_alpha = ColorInterp.alpha in kinds[1:]
     alpha = kinds.index(ColorInterp.alpha, 1) + 1 if has_alpha else None
@@ -56,7 +58,18 @@ def find_bands(source: rasterio.DatasetReader) -> Bands | None:
     rest = [band for band in light if band not in colours]
     if alpha is None and len(rest) == 1 and _is_mask(source, rest[0]):
         alpha, rest = rest[0], []
-    return Bands(colours, alpha, int(bits) if bits else None, _notes(colours, rest))
+    return Bands(colours, alpha, bits, inverted, _notes(colours, rest))
+
+
+def min_is_white(source: rasterio.DatasetReader) -> bool:
+    """Whether 0 is white, as in scans of drawings."""
+    return source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
+
+
+def stored_bits(source: rasterio.DatasetReader) -> int | None:
+    """The bits of a value, where the file says that they are fewer than those of its type."""
+    bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
+    return int(bits) if bits else None
 
 
 def row_windows(source: rasterio.DatasetReader) -> Iterator[Window]:

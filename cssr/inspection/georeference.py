@@ -1,14 +1,19 @@
 """Where photos lie on maps: from GeoTIFFs, and from world files beside photos."""
 
 import warnings
+from collections.abc import Sequence
+from math import hypot
 from pathlib import Path
 from typing import NamedTuple
 
 import rasterio
 from rasterio import Affine
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.transform import from_gcps
 
+FIT = 1.0  # px by which a transform may miss a ground control point
 PRJ = (".prj", ".PRJ")  # ESRI's, beside a world file
 
 
@@ -29,6 +34,16 @@ def read_georeference(file: Path) -> Georeference | None:
             return None
 
 
+def files_beside(file: Path) -> list[Path]:
+    """The files that GDAL reads with a photo: its world file, `.aux.xml` and `.msk`."""
+    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
+        try:
+            with rasterio.open(file) as source:
+                return sorted(map(Path, source.files[1:]))
+        except RasterioError:
+            return []
+
+
 def georeference_of(source: rasterio.DatasetReader, orientation: int = 1) -> Georeference | None:
     """The georeference of an open file.
 
@@ -37,12 +52,36 @@ def georeference_of(source: rasterio.DatasetReader, orientation: int = 1) -> Geo
         orientation: of EXIF, in which the photo is turned upright.
 
     Returns:
-        None if the file has none that is a transform.
+        None if the file has none that is a transform, or that ground control points fit.
     """
-    if source.transform == Affine.identity():
+    crs, transform = source.crs or _crs_beside(Path(source.name)), source.transform
+    if transform == Affine.identity():
+        points, crs = source.gcps
+        transform = _fitted(points)
+    return transform and Georeference(crs, transform @ _from_upright(source, orientation))
+
+
+def place_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
+    """What an open file says of its place that is not used."""
+    if georeference_of(source) is not None:
+        return ()
+    if points := source.gcps[0]:
+        why = f"no affine transform meets all {len(points)} of them within {FIT:g} px"
+        return (f"its ground control points are not used: {why}",)
+    if source.crs:
+        return ("its coordinate system is not used: no transform says where in it the photo lies",)
+    return ()
+
+
+def _fitted(points: Sequence[GroundControlPoint]) -> Affine | None:
+    """The transform of ground control points; None if they are too few, or it misses one."""
+    transform = from_gcps(points) if len(points) >= 3 else Affine(0, 0, 0, 0, 0, 0)
+    if transform.is_degenerate:
         return None
-    crs = source.crs or _crs_beside(Path(source.name))
-    return Georeference(crs, source.transform @ _from_upright(source, orientation))
+    back = ~transform
+    met = (back @ (point.x, point.y) for point in points)
+    misses = [hypot(x - p.col, y - p.row) for (x, y), p in zip(met, points, strict=True)]
+    return transform if max(misses) < FIT else None
 
 
 def _crs_beside(file: Path) -> CRS | None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cssr.files import new_files
 from cssr.inspection.georeference import Georeference
+from cssr.inspection.no_data import no_data_note
 from cssr.inspection.output_folder import output_folder
 from cssr.inspection.photo_files import read_headers, skipped_line, tell_notes
 from cssr.inspection.photo_headers import Header, PhotoError
@@ -31,6 +32,7 @@ from cssr.inspection.tables import (
     crack_share,
     join,
     mm_per_result_px,
+    no_data_share,
     photo_table,
     totals,
 )
@@ -142,9 +144,13 @@ def _measure_mask(file: Path, known: Mapping[str, Any], *, min_area: int) -> Mea
             yield values >= CRACK
 
     with open_photo(file, as_mask=True) as mask:
-        tell_notes(file, mask)
+        tell_notes(file, mask.notes)
         cracks = measure_bands(crack_pixels(mask), min_area=min_area)
-        share = crack_share(cracks, pixels)
+        shares = {
+            "crack_share": crack_share(cracks, pixels),
+            "no_data_share": no_data_share(pixels, mask.height * mask.width),
+        }
+        tell_notes(file, no_data_note(mask.no_data, shares["no_data_share"]))
         place = mask.georeference
     if 0 < greatest < CRACK:
         raise PhotoError(f"values up to {greatest}; those of crack are {CRACK} to 255")
@@ -152,7 +158,7 @@ def _measure_mask(file: Path, known: Mapping[str, Any], *, min_area: int) -> Mea
     table = crack_rows(cracks, known, classes)
     size = mm_per_result_px(known)
     found = totals(cracks, table, mm_per_px=size, width_classes=classes)
-    return Measured(cracks, place, {**known, **found, "crack_share": share}, table)
+    return Measured(cracks, place, {**known, **found, **shares}, table)
 
 
 def _write_files(

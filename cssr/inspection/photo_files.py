@@ -11,7 +11,7 @@ from tqdm import tqdm
 from cssr.inspection.photo_folders import left_out_line, photos_in
 from cssr.inspection.photo_headers import Header, PhotoError, read_header
 from cssr.inspection.photo_kinds import photo_suffixes
-from cssr.inspection.photos import ArrayPhoto, FilePhoto, printable
+from cssr.inspection.photos import printable
 from cssr.inspection.summary import MASK, SUMMARY
 
 
@@ -82,9 +82,9 @@ def skipped_line(file: Path, reason: str) -> str:
     return f"{printable(file)}: {reason}; skipped"
 
 
-def tell_notes(file: Path, photo: ArrayPhoto | FilePhoto) -> None:
+def tell_notes(file: Path, notes: Sequence[str]) -> None:
     """Tell the user how a photo was read, beside a progress bar if there is one."""
-    for note in photo.notes:
+    for note in notes:
         tqdm.write(f"note: {printable(file)}: {note}", file=sys.stderr)
 
 

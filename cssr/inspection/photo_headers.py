@@ -30,6 +30,9 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how such a file begins; the l
 ORIENTATION = 274  # EXIF tags
 DNG_VERSION = 50706
 SENSOR_PIXELS = (32803, 34892)  # photometric interpretations: filter mosaic, linear raw
+REDUCED_OR_MASK = 1 | 4  # bits of a TIFF's NewSubfileType
+LAB = (8, 9, 10)  # photometric interpretations: CIELab, ICCLab, ITULab
+ASSOCIATED_ALPHA = 1  # of a TIFF's ExtraSamples
 START = 64  # bytes of a file that show its kind
 
 # tifffile reports damaged tags to this logger; they are no matter if the image can be read
@@ -43,6 +46,7 @@ class Header(NamedTuple):
     width: int
     orientation: int  # of EXIF, from 1 (as stored) to 8
     driver: str | None  # GDAL's name of the format; None for those that Pillow alone reads
+    premultiplied: bool = False  # whether its colours are stored times alpha, as TIFFs may say
 
 
 class PhotoError(ValueError):
@@ -124,6 +128,11 @@ def read_metadata(file: Path) -> tuple[Mapping[int, Any], Mapping[str, Any]]:
         raise PhotoError(f"its EXIF or XMP cannot be read ({message(error)})") from None
 
 
+def orientation_of(value: Any) -> int:
+    """An EXIF orientation, from 1 (as stored) to 8; 1 where the value is none."""
+    return int(value) if value in range(1, 9) else 1
+
+
 def message(error: Exception) -> str:
     """What an error, or the one that it came from, says, on one line."""
     return " ".join(str(error.__cause__ or error).split())
@@ -134,7 +143,7 @@ def _pillow_header(file: Path, *, clean: bool = False) -> Header:
         warnings.catch_warnings(action="ignore"),
         open_with_pillow(file, clean=clean) as image,
     ):
-        orientation = _exif(image, file).get(ORIENTATION, 1)
+        orientation = orientation_of(_exif(image, file).get(ORIENTATION))
         width, height = image.size[::-1] if orientation >= 5 else image.size
         return Header(height, width, orientation, DRIVERS.get(image.format))
 
@@ -152,17 +161,26 @@ def _tiff_header(file: Path) -> Header:
             first = tiff.pages.first
             kind = "DNG" if DNG_VERSION in first.tags else None
             is_raw = kind or _holds_sensor_pixels(tiff, first)
-            orientation = int(first.tags.valueof(ORIENTATION, 1))
-            height, width = first.imagelength, first.imagewidth
+            whole = None if is_raw else _whole_behind_preview(tiff, first)
+            orientation = orientation_of(first.tags.valueof(ORIENTATION))
+            height, width, colours = first.imagelength, first.imagewidth, first.photometric
+            premultiplied = ASSOCIATED_ALPHA in first.extrasamples
     except OSError:
         raise
     except Exception as error:  # those of tifffile for a damaged file have no class in common
         raise PhotoError(f"cannot be read ({message(error)})") from None
     if is_raw:
         raise PhotoError(_raw(file, kind))
+    if whole:
+        raise PhotoError(
+            "its first image is a reduced preview; to read the whole one: "
+            f"gdal_translate GTIFF_DIR:off:{whole}:FILE whole.tif"
+        )
+    if colours in LAB:
+        raise PhotoError("CIELab colours; convert it to RGB")
     if orientation >= 5:
         height, width = width, height
-    return Header(height, width, orientation, "GTiff")
+    return Header(height, width, orientation, "GTiff", premultiplied)
 
 
 def _holds_sensor_pixels(tiff: TiffFile, first: TiffPage) -> bool:
@@ -171,6 +189,14 @@ def _holds_sensor_pixels(tiff: TiffFile, first: TiffPage) -> bool:
     if first.is_reduced:  # a preview
         pages += tiff.pages[1:]
     return any(page.photometric in SENSOR_PIXELS for page in pages)
+
+
+def _whole_behind_preview(tiff: TiffFile, first: TiffPage) -> int | None:
+    """Where in the file the whole image stands whose preview comes first; None if none does."""
+    if not first.is_reduced:
+        return None
+    others = [*(first.pages or ()), *tiff.pages[1:]]
+    return next((page.offset for page in others if not page.subfiletype & REDUCED_OR_MASK), None)
 
 
 def _exif(image: Image.Image, file: Path) -> Image.Exif:

@@ -21,6 +21,7 @@ from cssr.inspection.backends import model_hash
 from cssr.inspection.gallery import write_gallery
 from cssr.inspection.georeference import Georeference
 from cssr.inspection.maps import result_georeference
+from cssr.inspection.no_data import no_data_note
 from cssr.inspection.output_folder import check_replaceable, output_folder
 from cssr.inspection.overlay import Overlay, write_pictures
 from cssr.inspection.photo_files import read_headers, skipped_line, tell_notes
@@ -37,7 +38,14 @@ from cssr.inspection.scales import (
 )
 from cssr.inspection.segmenter import Band, Segmenter, load
 from cssr.inspection.summary import ON_MAP, Settings, facts, headline, is_done, write_summary
-from cssr.inspection.tables import CRACKS, crack_rows, crack_share, mm_per_result_px, totals
+from cssr.inspection.tables import (
+    CRACKS,
+    crack_rows,
+    crack_share,
+    mm_per_result_px,
+    no_data_share,
+    totals,
+)
 from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.measurement.cracks import Crack, measure_bands
 
@@ -148,7 +156,7 @@ def _inspect_photo(
             yield band
 
     with open_photo(job.file) as photo, new_folder(folder) as out:
-        tell_notes(job.file, photo)
+        tell_notes(job.file, photo.notes)
         overlay = Overlay(photo.height, photo.width, scale)
         size = photo.height * scale, photo.width * scale
         place = result_georeference(photo.georeference, scale)
@@ -161,8 +169,11 @@ def _inspect_photo(
         write_pictures(out, overlay)
         found = _write_cracks(out, cracks, job, scale, place)
         found["crack_share"] = crack_share(cracks, with_data * scale**2)
+        found["no_data_share"] = no_data_share(with_data, photo.height * photo.width)
+        gaps = no_data_note(photo.no_data, found["no_data_share"])
+        tell_notes(job.file, gaps)
         found["mm_per_px_from"] = job.scale.origin
-        found["notes"] = [*job.scale.notes, *photo.notes]
+        found["notes"] = [*job.scale.notes, *photo.notes, *gaps]
         return write_summary(out, job.file, photo, found=found, scale=scale, settings=settings)
 
 

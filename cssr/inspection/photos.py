@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.enums import MaskFlags
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from cssr.inspection.array_photos import ArrayPhoto, pillow_photo
+from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
 from cssr.inspection.bands import Bands, find_bands, row_windows
-from cssr.inspection.depth import bits_for, depth_note, to_eight_bits
-from cssr.inspection.georeference import georeference_of
+from cssr.inspection.depth import VALUES, Depth, count_values, find_depth, upper_bits
+from cssr.inspection.georeference import georeference_of, place_notes
+from cssr.inspection.no_data import DataMask, has_mask
 from cssr.inspection.photo_headers import (
     Header,
     PhotoError,
@@ -41,28 +41,35 @@ class FilePhoto:
     Args:
         source: opened by rasterio, 8 or 16 bits.
         bands: which of its bands are read.
-        as_mask: take values as they are, and 0 as data; of a photo, take the bits that values of 16
-            bits fill, instead of the upper 8. What is above 0 stays above 0.
+        times_alpha: whether the colours are stored times alpha, which is divided out.
+        as_mask: take the upper 8 of 16 bits, where what is above 0 stays above 0, and 0 as data;
+            of a photo, take the range that values of 16 bits have.
 
     Attributes:
         has_gaps: whether there may be pixels without data.
+        no_data: the value of such pixels, if the file has one.
         notes: how it is read, for its user.
         georeference: where it lies on a map; None if the file does not say.
     """
 
     def __init__(
-        self, source: rasterio.DatasetReader, bands: Bands, *, as_mask: bool = False
+        self,
+        source: rasterio.DatasetReader,
+        bands: Bands,
+        *,
+        times_alpha: bool = False,
+        as_mask: bool = False,
     ) -> None:
         self.source = source
-        self.bands = bands
+        self.bands, self.times_alpha = bands, times_alpha
         self.height, self.width = source.height, source.width
-        self.has_mask = _has_mask(source, as_mask=as_mask)
-        self.has_gaps = self.has_mask or bands.alpha is not None
+        self.data = DataMask(source, bands.colours, bands.alpha, as_mask=as_mask)
+        self.has_gaps, self.no_data = self.data.has_gaps, self.data.value
         self.georeference = georeference_of(source)
-        self.bits, depth_notes = bands.bits or 16, []
-        if not (as_mask or bands.bits):
-            self.bits, depth_notes = self._depth()
-        self.notes = (*bands.notes, *depth_notes, *_page_notes(source))
+        self.depth = Depth(upper_bits(bands.bits or 16), ())
+        if self.source.dtypes[0] == "uint16" and not (as_mask or bands.bits):
+            self.depth = self._depth()
+        self.notes = (*bands.notes, *self.depth.notes, *_page_notes(source), *place_notes(source))
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Rows start … stop − 1, (rows, W, 3) uint8.
@@ -72,51 +79,49 @@ class FilePhoto:
         """
         pixels = self._read(self._window(start, stop))
         if pixels.dtype == np.uint16:
-            pixels = to_eight_bits(pixels, self.bits)
+            pixels = self.depth.levels[pixels]
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
     def valid(self, start: int, stop: int) -> np.ndarray:
         """Where rows start … stop − 1 hold data, (rows, W) bool.
 
-        There are none where alpha is 0, where all bands have the file's no-data value, and where
-        its mask says so.
+        There are none where alpha is below half of its greatest value, where all bands have the
+        file's no-data value, and where its mask says so.
 
         Raises:
             PhotoError: if the file is damaged there.
         """
-        window = self._window(start, stop)
-        valid = np.ones((stop - start, self.width), bool)
         try:
-            if self.has_mask:
-                valid &= self.source.dataset_mask(window=window) > 0
-            if self.bands.alpha is not None:
-                valid &= self.source.read(self.bands.alpha, window=window) > 0
+            return self.data.rows(start, stop)
         except RasterioError as error:
             raise PhotoError(f"damaged ({message(error)})") from None
-        return valid
 
     def _window(self, start: int, stop: int) -> Window:
         return Window(0, start, self.width, stop - start)
 
     def _read(self, window: Window) -> np.ndarray:
         try:
-            return self.source.read(self.bands.colours, window=window)
+            pixels = self.source.read(self.bands.colours, window=window)
+            alpha = self.source.read(self.bands.alpha, window=window) if self.times_alpha else None
         except RasterioError as error:
             raise PhotoError(f"damaged ({message(error)})") from None
+        greatest = (1 << (self.bands.bits or 8 * pixels.itemsize)) - 1
+        if alpha is not None:
+            divided = pixels * np.uint64(greatest) // np.maximum(alpha, 1)
+            pixels = np.minimum(divided, greatest).astype(pixels.dtype)
+        if self.bands.min_is_white:
+            pixels = np.subtract(greatest, pixels, dtype=pixels.dtype)
+        return pixels
 
-    def _depth(self) -> tuple[int, list[str]]:
-        """The bits that values of 16 bits fill, of pixels with data, and a note on it."""
-        if self.source.dtypes[self.bands.colours[0] - 1] != "uint16":
-            return 16, []
-        greatest = 0
+    def _depth(self) -> Depth:
+        """The range of 16 bits that pixels with data have."""
+        counts = np.zeros(VALUES, np.int64)
+        bands = len(set(self.bands.colours))  # 1 of gray
         for window in row_windows(self.source):
             pixels = self._read(window)
             valid = self.valid(window.row_off, window.row_off + window.height)
-            greatest = max(greatest, int(pixels.max(initial=0, where=valid)))
-            if bits_for(greatest) == 16 and greatest:
-                return 16, []
-        bits = bits_for(greatest)
-        return bits, depth_note(bits)
+            counts += count_values(pixels[:bands, valid])
+        return find_depth(counts)
 
 
 @contextmanager
@@ -155,8 +160,9 @@ def open_photo(file: Path, *, as_mask: bool = False) -> Iterator[ArrayPhoto | Fi
                 photo = _read_whole(file, header, as_mask=as_mask)
                 photo = _with_facts_of(photo, source, header.orientation, as_mask=as_mask)
             else:
-                photo = FilePhoto(source, bands, as_mask=as_mask)
-                if 2 <= header.orientation <= 8:
+                times_alpha = header.premultiplied and bands.alpha is not None and not as_mask
+                photo = FilePhoto(source, bands, times_alpha=times_alpha, as_mask=as_mask)
+                if header.orientation > 1:
                     photo = _turned(photo, header.orientation)
             photo.notes += _warning_notes(warning)
             yield photo
@@ -179,20 +185,6 @@ def _warning_notes(warning: str | None) -> tuple[str, ...]:
     return (f"decoded with a warning, but all pixels are there: {warning}",) if warning else ()
 
 
-def _has_mask(source: rasterio.DatasetReader, *, as_mask: bool) -> bool:
-    """Whether a no-data value or a stored mask tells where there are data."""
-    if as_mask and source.nodata is not None:
-        greatest = np.iinfo(source.dtypes[0]).max
-        if greatest < 2 * source.nodata <= 2 * greatest:
-            raise PhotoError(
-                f"its no-data value, {source.nodata:g}, is one of crack; "
-                "gdal_edit.py -unsetnodata removes it"
-            )
-        if source.nodata == 0:
-            return False
-    return any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
-
-
 def _page_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
     pages = len(source.subdatasets)  # overviews and masks are none
     return (f"the first of {pages} pages; the others are not read",) if pages > 1 else ()
@@ -201,8 +193,10 @@ def _page_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
 def _read_whole(file: Path, header: Header, *, as_mask: bool) -> ArrayPhoto:
     try:
         with open_with_pillow(file, clean=True) as image:
-            return pillow_photo(image, as_mask=as_mask)
-    except (OSError, SyntaxError) as error:
+            return pillow_photo(image, header.orientation, as_mask=as_mask)
+    except PhotoError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:
         raise PhotoError(f"not a readable image ({message(error)})") from None
 
 
@@ -211,12 +205,14 @@ def _with_facts_of(
 ) -> ArrayPhoto:
     """A photo that Pillow read, with the mask, georeference and pages that GDAL finds."""
     valid = photo.valid(0, photo.height)
-    if _has_mask(source, as_mask=as_mask):
-        valid = valid & _turn(source.dataset_mask() > 0, orientation)
+    is_masked = has_mask(source, as_mask=as_mask)
+    if is_masked:
+        valid = valid & turned(source.dataset_mask() > 0, orientation)
     return ArrayPhoto(
         photo.pixels,
         valid,
-        notes=(*photo.notes, *_page_notes(source)),
+        notes=(*photo.notes, *_page_notes(source), *place_notes(source)),
+        no_data=source.nodata if is_masked else None,
         georeference=georeference_of(source, orientation),
     )
 
@@ -224,19 +220,9 @@ def _with_facts_of(
 def _turned(photo: FilePhoto, orientation: int) -> ArrayPhoto:
     """A photo in an EXIF orientation from 2 to 8, turned upright."""
     return ArrayPhoto(
-        _turn(photo.rows(0, photo.height), orientation),
-        _turn(photo.valid(0, photo.height), orientation) if photo.has_gaps else None,
+        turned(photo.rows(0, photo.height), orientation),
+        turned(photo.valid(0, photo.height), orientation) if photo.has_gaps else None,
         notes=photo.notes,
+        no_data=photo.no_data,
         georeference=georeference_of(photo.source, orientation),
     )
-
-
-def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels (H, W, …) in an EXIF orientation, turned upright."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)

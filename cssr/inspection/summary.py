@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cssr.inspection.georeference import read_georeference
+from cssr.inspection.georeference import files_beside, read_georeference
 from cssr.inspection.maps import describe
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, printable
 from cssr.inspection.tables import CRACKS
@@ -53,6 +53,7 @@ def write_summary(
     summary = {
         "photo": _identity(file),
         "path": printable(file.absolute()),
+        "beside": _beside(file),
         "georeference": describe(read_georeference(file)),
         "height": photo.height,
         "width": photo.width,
@@ -86,6 +87,7 @@ def is_done(folder: Path, file: Path, settings: Settings) -> bool:
         and (not settings.sr or (folder / SR).is_file())
         and summary.get("settings") == json.loads(json.dumps(asdict(settings)))
         and summary.get("photo") == _identity(file)
+        and summary.get("beside", []) == _beside(file)
         and "georeference" in summary
         and summary["georeference"] == describe(read_georeference(file))
         and (summary["georeference"] is None or (folder / ON_MAP).is_file())
@@ -117,7 +119,12 @@ def facts(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
     return {**summary, **summary["settings"], "photo": name}
 
 
+def _beside(file: Path) -> list[dict[str, Any]]:
+    """The identities of the files that are read with a photo."""
+    return [_identity(other) for other in files_beside(file)]
+
+
 def _identity(file: Path) -> dict[str, Any]:
-    """Name, size and time of change of a photo, by which it is recognised."""
+    """Name, size and time of change of a file, by which it is recognised."""
     status = file.stat()
     return {"file": file.name, "bytes": status.st_size, "changed_ns": status.st_mtime_ns}

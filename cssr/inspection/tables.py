@@ -14,6 +14,7 @@ PHOTOS = "photos.csv"
 HASH_DIGITS = 12  # of a model
 UNITS = ("px", "mm")
 TOTALS = [f"{name}_{unit}" for unit in UNITS for name in ("length", "width_mean", "width_max")]
+SHARES = ("crack_share", "no_data_share")
 WHOLE = ("cracks", "photo_height", "photo_width", "scale")  # numbers, where there are any
 
 Facts = Mapping[str, Any]  # about a photo and its cracks, by name
@@ -84,19 +85,24 @@ def crack_share(cracks: Iterable[Crack], pixels: int) -> float:
     return float(f"{sum(crack.area for crack in cracks) / max(pixels, 1):.4g}")
 
 
+def no_data_share(with_data: int, pixels: int) -> float:
+    """Share of a photo's pixels that hold no data, in [0, 1]."""
+    return float(f"{1 - with_data / pixels:.4g}")
+
+
 def photo_table(photos: Iterable[Facts], failed: Mapping[str, str]) -> pd.DataFrame:
     """A row for each photo: what was found there, or the error for which it was not read.
 
     Args:
-        photos: with `photo`, `height`, `width`, `crack_share`, what `crack_rows` takes and
-            `totals` gives.
+        photos: with `photo`, `height`, `width`, `crack_share`, `no_data_share`, what `crack_rows`
+            takes and `totals` gives.
         failed: errors by name.
     """
     rows = [_photo_row(facts) for facts in photos]
     rows += [{"photo": name, "error": error} for name, error in failed.items()]
     rows.sort(key=lambda row: row["photo"])
     by_width = [name for row in rows for name in row if name.startswith("length_mm_")]
-    end = ("crack_share", "photo_height", "photo_width", *_run_columns({}), "error")
+    end = (*SHARES, "photo_height", "photo_width", *_run_columns({}), "error")
     columns = list(dict.fromkeys(("photo", "cracks", *TOTALS, *by_width, *end)))
     table = pd.DataFrame(rows, columns=columns)
     return table.astype(dict.fromkeys(WHOLE, "Int64"))
@@ -126,7 +132,7 @@ def _run_columns(facts: Facts) -> dict[str, Any]:
 
 
 def _photo_row(facts: Facts) -> dict[str, Any]:
-    row = {name: facts.get(name) for name in ("photo", "cracks", *TOTALS, "crack_share")}
+    row = {name: facts.get(name) for name in ("photo", "cracks", *TOTALS, *SHARES)}
     by_width = facts.get("length_mm_by_width") or {}
     row |= {f"length_mm_{name.replace(' ', '_')}": value for name, value in by_width.items()}
     row |= {"photo_height": facts["height"], "photo_width": facts["width"]}

@@ -54,6 +54,14 @@ def test_a_pil_image_of_16_bits_is_scaled_by_the_bits_that_it_fills():
     assert photo.notes == ("values fill 12 of 16 bits; scaled",)
 
 
+def test_a_hot_pixel_does_not_change_the_range_of_a_pil_image():
+    values = PIXELS[..., 0].astype(np.uint16) << 4
+    values[3, 3] = 65535
+    photo = as_photo(Image.fromarray(values))
+    assert np.array_equal(photo.rows(0, 3)[..., 1], PIXELS[:3, :, 0])
+    assert photo.notes == ("values fill 12 of 16 bits, but for 1 that are cut off; scaled",)
+
+
 @pytest.mark.parametrize(
     ("image", "named"),
     [

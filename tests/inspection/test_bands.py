@@ -73,6 +73,7 @@ def test_another_fourth_band_is_left_out_with_a_note(tmp_path, fourth):
 
 def test_a_band_that_is_called_alpha_is_alpha_whatever_it_holds(tmp_path):
     bands = LIGHT[:4].copy()
+    bands[3] = np.maximum(bands[3], 128)
     bands[3][GAP] = 0
     _, valid, _ = read(write(tmp_path / "a.tif", bands, photometric="rgb", alpha="yes"))
     assert np.array_equal(valid, ~GAP)
@@ -178,10 +179,31 @@ def test_values_of_16_bits_are_scaled_by_the_bits_that_they_fill(tmp_path, bits,
 
 def test_the_range_of_16_bits_is_that_of_all_rows(tmp_path):
     tall = np.full((1, 2000, 8), 900, np.uint16)
-    tall[0, -1, -1] = 40_000
+    tall[0, 1990:] = 40_000
     with open_photo(write(tmp_path / "a.tif", tall)) as photo:
         assert photo.notes == ()
         assert (photo.rows(0, 10) == 900 >> 8).all()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_hot_pixels_do_not_change_the_range_of_16_bits(tmp_path, count):
+    bands = LIGHT[:count].astype(np.uint16) << 4
+    bands[0, 3, 3], bands[-1, 9, 9] = 65535, 40_000
+    pixels, _, notes = read(write(tmp_path / "a.tif", bands))
+    assert pixels[3, 3, 0] == pixels[9, 9, -1] == 255
+    pixels[3, 3], pixels[9, 9] = LIGHT[:count, 3, 3], LIGHT[:count, 9, 9]
+    assert (pixels == LIGHT[:count].transpose(1, 2, 0)).all()
+    assert notes == ("values fill 12 of 16 bits, but for 2 that are cut off; scaled",)
+
+
+@pytest.mark.parametrize("border", [0, 65535])
+def test_a_border_that_is_not_declared_does_not_change_the_range_of_16_bits(tmp_path, border):
+    bands = LIGHT[:1].astype(np.uint16) << 4
+    bands[:, GAP] = border
+    pixels, _, notes = read(write(tmp_path / "a.tif", bands))
+    assert np.array_equal(pixels[~GAP][:, 0], LIGHT[0][~GAP])
+    assert (pixels[GAP] == (255 if border else 0)).all()
+    assert notes[0].startswith("values fill 12 of 16 bits")
 
 
 def test_the_range_of_16_bits_is_that_of_the_pixels_with_data(tmp_path):
@@ -216,6 +238,60 @@ def test_further_pages_are_told_but_masks_and_overviews_are_none(tmp_path):
     with rasterio.open(file, "r+") as opened:
         opened.build_overviews([2, 4])
     assert read(file)[2] == ()
+
+
+@pytest.mark.parametrize("as_mask", [False, True])
+@pytest.mark.parametrize(("dtype", "bits"), [("uint8", 8), ("uint16", 16), ("uint16", 12)])
+def test_where_0_is_white_light_is_turned_round(tmp_path, dtype, bits, as_mask):
+    light = LIGHT[:1].astype(dtype) << (bits - 8)
+    options = {"nbits": bits} if bits == 12 else {}
+    stored = (1 << bits) - 1 - light
+    file = write(tmp_path / "a.tif", stored, photometric="miniswhite", **options)
+    with open_photo(file, as_mask=as_mask) as photo:
+        assert np.array_equal(photo.rows(0, 40)[..., 1], LIGHT[0])
+        assert photo.notes == ()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_where_0_is_white_it_is_crack_in_a_mask(tmp_path, dtype):
+    mask = np.where(GAP, 0, np.iinfo(dtype).max).astype(dtype)[None]
+    file = write(tmp_path / "a.tif", mask, photometric="miniswhite", nodata=np.iinfo(dtype).max)
+    with open_photo(file, as_mask=True) as opened:
+        assert np.array_equal(opened.rows(0, 40)[..., 0], GAP * 255)
+        assert opened.valid(0, 40).all()
+    file = write(tmp_path / "b.tif", mask, photometric="miniswhite", nodata=0)
+    with (
+        pytest.raises(PhotoError, match="its no-data value, 0, is one of crack"),
+        open_photo(file, as_mask=True),
+    ):
+        pass
+
+
+def test_of_a_mask_of_one_bit_the_no_data_value_is_that_of_crack_or_not(tmp_path):
+    mask = GAP[None].astype(np.uint8)
+    for photometric, crack in (("minisblack", 1), ("miniswhite", 0)):
+        file, options = tmp_path / f"{photometric}.tif", {"nbits": 1, "photometric": photometric}
+        write(file, mask if crack else 1 - mask, **options, nodata=crack)
+        with (
+            pytest.raises(PhotoError, match="is one of crack"),
+            open_photo(file, as_mask=True),
+        ):
+            pass
+        write(file, mask if crack else 1 - mask, **options, nodata=1 - crack)
+        with open_photo(file, as_mask=True) as opened:
+            assert np.array_equal(opened.rows(0, 40)[..., 0], GAP * 255)
+            assert opened.valid(0, 40).all()
+
+
+@pytest.mark.parametrize("as_mask", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_of_lab_are_refused_by_name(tmp_path, dtype, as_mask):
+    tifffile.imwrite(tmp_path / "a.tif", np.full((8, 8, 3), 90, dtype), photometric="cielab")
+    with (
+        pytest.raises(PhotoError, match="CIELab colours; convert it to RGB"),
+        open_photo(tmp_path / "a.tif", as_mask=as_mask),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int32", "float64", "complex64"])

@@ -3,13 +3,17 @@ import pytest
 import rasterio
 from PIL import Image
 from rasterio import Affine
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
+from cssr.inspection.georeference import read_georeference
 from cssr.inspection.photos import open_photo
 
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
 UTM = CRS.from_epsg(32632)
 PLACE = Affine(0.5, 0, 100, 0, -0.5, 200)
+FAR = Affine(0.02, 0.003, 512_345.6, 0.003, -0.02, 5_412_345.6)
 WORLD = "0.5\n0\n0\n-0.5\n100.25\n199.75\n"  # the middle of the first pixel
 
 
@@ -86,3 +90,41 @@ def test_a_pixel_of_a_turned_photo_lies_where_it_lay(tmp_path, orientation):
         (row, column), *others = np.argwhere((upright == PIXELS[y, x]).all(axis=2))
         assert not others
         assert transform @ (column + 0.5, row + 0.5) == pytest.approx(PLACE @ (x + 0.5, y + 0.5))
+
+
+def with_points(file, off=0.0, count=5):
+    """A GeoTIFF with ground control points, the first of them some px off."""
+    at = [(0, 0), (0, 56), (40, 0), (40, 56), (20, 28)][:count]
+    points = [GroundControlPoint(row, col, *(FAR @ (col, row))) for row, col in at]
+    points[0].x, points[0].y = FAR @ (off, 0)
+    profile = {"driver": "GTiff", "height": 40, "width": 56, "count": 3, "dtype": "uint8"}
+    with rasterio.open(file, "w", **profile) as out:
+        out.write(PIXELS.transpose(2, 0, 1))
+        out.gcps = points, UTM
+    return file
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_ground_control_points_tell_the_place(tmp_path, count):
+    file = with_points(tmp_path / "a.tif", count=count)
+    with open_photo(file) as photo:
+        assert photo.notes == ()
+        assert photo.georeference.crs == UTM
+        assert photo.georeference.transform.almost_equals(FAR, precision=1e-6)
+    assert read_georeference(file) == photo.georeference
+
+
+@pytest.mark.parametrize("options", [{"off": 9.0}, {"count": 2}], ids=str)
+def test_ground_control_points_that_no_transform_meets_are_told(tmp_path, options):
+    with open_photo(with_points(tmp_path / "a.tif", **options)) as photo:
+        assert photo.georeference is None
+        assert "its ground control points are not used: no affine" in photo.notes[0]
+
+
+def test_a_coordinate_system_without_a_transform_is_told(tmp_path):
+    profile = {"driver": "GTiff", "height": 40, "width": 56, "count": 3, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "a.tif", "w", **profile, crs=UTM) as out:
+        out.write(PIXELS.transpose(2, 0, 1))
+    with open_photo(tmp_path / "a.tif") as photo:
+        assert photo.georeference is None
+        assert "its coordinate system is not used" in photo.notes[0]

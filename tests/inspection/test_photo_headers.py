@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import rasterio
 import tifffile
 from PIL import Image
 
@@ -9,6 +10,7 @@ from cssr.inspection.photos import open_photo
 
 PIXELS = np.zeros((40, 56, 3), np.uint8)
 PIXELS[:8, :16] = (250, 20, 20)
+WHOLE = np.repeat(np.repeat(PIXELS, 2, axis=0), 2, axis=1)
 SENSOR = np.zeros((80, 112), np.uint16)
 
 
@@ -35,6 +37,30 @@ def test_the_preview_of_a_raw_file_that_is_a_tiff_is_not_read(tmp_path, subifds)
     (tmp_path / "a.tif").rename(tmp_path / "a.NEF")
     with pytest.raises(PhotoError, match=r"raw file \(NEF\)"):
         read_header(tmp_path / "a.NEF")
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("subifds", [0, 1])
+def test_a_preview_before_its_whole_image_is_not_read_for_it(tmp_path, subifds):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(PIXELS, photometric="rgb", subfiletype=1, subifds=subifds)
+        tiff.write(WHOLE, photometric="rgb")
+    with pytest.raises(PhotoError, match="is a reduced preview; to read") as error:
+        read_header(tmp_path / "a.tif")
+    named = str(error.value).split()[-2].replace("FILE", str(tmp_path / "a.tif"))
+    with rasterio.open(named, driver="GTiff") as source:
+        assert np.array_equal(source.read().transpose(1, 2, 0), WHOLE)
+
+
+def test_a_reduced_image_that_is_alone_or_comes_later_is_no_preview(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", subfiletype=1)
+    assert read_header(tmp_path / "a.tif")[:2] == (40, 56)
+    with tifffile.TiffWriter(tmp_path / "b.tif") as tiff:
+        for pixels, kind in ((WHOLE, 0), (PIXELS, 1), (WHOLE, 0)):
+            tiff.write(pixels, photometric="rgb", subfiletype=kind)
+    with open_photo(tmp_path / "b.tif") as photo:
+        assert photo.height == 80
+        assert photo.notes == ("the first of 2 pages; the others are not read",)
 
 
 @pytest.mark.parametrize(
