@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cssr.files import new_files
+from cssr.inspection.crack_tables import CRACKS, PHOTOS, join, photo_table, with_run
 from cssr.inspection.overlay import PREVIEW_SIDE
 from cssr.inspection.summary import (
     FILES,
@@ -24,7 +25,6 @@ from cssr.inspection.summary import (
     read_summary,
     unit_of,
 )
-from cssr.inspection.tables import CRACKS, PHOTOS, join, photo_table, with_run
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE_BYTES = 50_000_000  # of pictures in a page; of many photos they are smaller

@@ -10,6 +10,17 @@ import numpy as np
 import pandas as pd
 
 from cssr.files import new_files
+from cssr.inspection.crack_tables import (
+    CRACKS,
+    PHOTOS,
+    crack_rows,
+    crack_share,
+    join,
+    mm_per_result_px,
+    no_data_share,
+    photo_table,
+    totals,
+)
 from cssr.inspection.georeference import Georeference
 from cssr.inspection.no_data import no_data_note
 from cssr.inspection.output_folder import output_folder
@@ -25,17 +36,6 @@ from cssr.inspection.scales import (
     tell_scale_notes,
 )
 from cssr.inspection.summary import facts, read_summary
-from cssr.inspection.tables import (
-    CRACKS,
-    PHOTOS,
-    crack_rows,
-    crack_share,
-    join,
-    mm_per_result_px,
-    no_data_share,
-    photo_table,
-    totals,
-)
 from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.masks import CRACK
 from cssr.measurement.cracks import Crack, measure_bands

@@ -7,7 +7,7 @@ from rasterio.enums import Compression, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from cssr.inspection.bands import min_is_white, row_windows, stored_bits
+from cssr.inspection.colour_bands import min_is_white, row_windows, stored_bits
 from cssr.inspection.photo_headers import PhotoError, message
 
 LOSSY = (Compression.jpeg, Compression.webp)

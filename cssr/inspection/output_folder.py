@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cssr.errors import os_error_line
+from cssr.inspection.crack_tables import CRACKS, PHOTOS
 from cssr.inspection.summary import SUMMARY, is_of_another, read_summary
-from cssr.inspection.tables import CRACKS, PHOTOS
 
 SHARED = ("index.html", CRACKS, PHOTOS)  # files of all photos together
 

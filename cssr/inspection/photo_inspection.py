@@ -18,6 +18,14 @@ from tqdm import tqdm
 from cssr.errors import os_error_line
 from cssr.files import new_folder
 from cssr.inspection.backends import model_hash
+from cssr.inspection.crack_tables import (
+    CRACKS,
+    crack_rows,
+    crack_share,
+    mm_per_result_px,
+    no_data_share,
+    totals,
+)
 from cssr.inspection.gallery import write_gallery
 from cssr.inspection.georeference import Georeference
 from cssr.inspection.maps import result_georeference
@@ -38,14 +46,6 @@ from cssr.inspection.scales import (
 )
 from cssr.inspection.segmenter import Band, Segmenter, load
 from cssr.inspection.summary import ON_MAP, Settings, facts, headline, is_done, write_summary
-from cssr.inspection.tables import (
-    CRACKS,
-    crack_rows,
-    crack_share,
-    mm_per_result_px,
-    no_data_share,
-    totals,
-)
 from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.measurement.cracks import Crack, measure_bands
 

@@ -13,7 +13,7 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from rasterio.windows import Window
 
 from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
-from cssr.inspection.bands import Bands, find_bands, row_windows
+from cssr.inspection.colour_bands import Bands, find_bands, row_windows
 from cssr.inspection.depth import VALUES, Depth, count_values, find_depth, upper_bits
 from cssr.inspection.georeference import georeference_of, place_notes
 from cssr.inspection.no_data import DataMask, has_mask

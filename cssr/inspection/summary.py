@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cssr.inspection.crack_tables import CRACKS
 from cssr.inspection.georeference import files_beside, read_georeference
 from cssr.inspection.maps import describe
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, printable
-from cssr.inspection.tables import CRACKS
 
 SUMMARY = "photo.json"
 MASK = "mask.tif"
