@@ -107,23 +107,6 @@ def test_where_all_bands_have_the_no_data_value_there_is_none(tmp_path):
     assert np.array_equal(valid, ~GAP)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_mask_whose_no_data_value_is_its_background_has_data_everywhere(tmp_path, dtype):
-    file = write(tmp_path / "a.tif", (GAP * np.iinfo(dtype).max).astype(dtype)[None], nodata=0)
-    with open_photo(file, as_mask=True) as mask:
-        assert mask.valid(0, 40).all()
-        assert np.array_equal(mask.rows(0, 40)[..., 0] > 0, GAP)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_mask_whose_no_data_value_is_that_of_crack_is_refused(tmp_path, dtype):
-    top = np.iinfo(dtype).max
-    file = write(tmp_path / "a.tif", (GAP * top).astype(dtype)[None], nodata=top)
-    says = f"its no-data value, {top}, is one of crack; gdal_edit.py -unsetnodata removes it"
-    with pytest.raises(PhotoError, match=says), open_photo(file, as_mask=True):
-        pass
-
-
 def test_the_no_data_value_and_alpha_count_together(tmp_path):
     bands = LIGHT[:4].copy()
     bands[3] = 255
@@ -250,37 +233,6 @@ def test_where_0_is_white_light_is_turned_round(tmp_path, dtype, bits, as_mask):
     with open_photo(file, as_mask=as_mask) as photo:
         assert np.array_equal(photo.rows(0, 40)[..., 1], LIGHT[0])
         assert photo.notes == ()
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_where_0_is_white_it_is_crack_in_a_mask(tmp_path, dtype):
-    mask = np.where(GAP, 0, np.iinfo(dtype).max).astype(dtype)[None]
-    file = write(tmp_path / "a.tif", mask, photometric="miniswhite", nodata=np.iinfo(dtype).max)
-    with open_photo(file, as_mask=True) as opened:
-        assert np.array_equal(opened.rows(0, 40)[..., 0], GAP * 255)
-        assert opened.valid(0, 40).all()
-    file = write(tmp_path / "b.tif", mask, photometric="miniswhite", nodata=0)
-    with (
-        pytest.raises(PhotoError, match="its no-data value, 0, is one of crack"),
-        open_photo(file, as_mask=True),
-    ):
-        pass
-
-
-def test_of_a_mask_of_one_bit_the_no_data_value_is_that_of_crack_or_not(tmp_path):
-    mask = GAP[None].astype(np.uint8)
-    for photometric, crack in (("minisblack", 1), ("miniswhite", 0)):
-        file, options = tmp_path / f"{photometric}.tif", {"nbits": 1, "photometric": photometric}
-        write(file, mask if crack else 1 - mask, **options, nodata=crack)
-        with (
-            pytest.raises(PhotoError, match="is one of crack"),
-            open_photo(file, as_mask=True),
-        ):
-            pass
-        write(file, mask if crack else 1 - mask, **options, nodata=1 - crack)
-        with open_photo(file, as_mask=True) as opened:
-            assert np.array_equal(opened.rows(0, 40)[..., 0], GAP * 255)
-            assert opened.valid(0, 40).all()
 
 
 @pytest.mark.parametrize("as_mask", [False, True])

@@ -6,9 +6,11 @@ from PIL import Image
 
 from cssr.inspection.array_photos import as_photo
 from cssr.inspection.no_data import rims
-from cssr.inspection.photos import open_photo
+from cssr.inspection.photos import PhotoError, open_photo
 
 RNG = np.random.default_rng(0)
+GAP = np.zeros((40, 56), bool)
+GAP[:, :10] = True
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (40, 1))
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -108,3 +110,51 @@ def test_a_rim_is_near_the_value_and_near_a_gap_wider_than_a_crack():
     expected[:, 20:36] = True
     expected[30] = False
     assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_mask_whose_no_data_value_is_its_background_has_data_everywhere(tmp_path, dtype):
+    file = write(tmp_path / "a.tif", (GAP * np.iinfo(dtype).max).astype(dtype)[None], nodata=0)
+    with open_photo(file, as_mask=True) as mask:
+        assert mask.valid(0, 40).all()
+        assert np.array_equal(mask.rows(0, 40)[..., 0] > 0, GAP)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_mask_whose_no_data_value_is_that_of_crack_is_refused(tmp_path, dtype):
+    top = np.iinfo(dtype).max
+    file = write(tmp_path / "a.tif", (GAP * top).astype(dtype)[None], nodata=top)
+    says = f"its no-data value, {top}, is one of crack; gdal_edit.py -unsetnodata removes it"
+    with pytest.raises(PhotoError, match=says), open_photo(file, as_mask=True):
+        pass
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_where_0_is_white_it_is_crack_in_a_mask(tmp_path, dtype):
+    mask = np.where(GAP, 0, np.iinfo(dtype).max).astype(dtype)[None]
+    file = write(tmp_path / "a.tif", mask, photometric="miniswhite", nodata=np.iinfo(dtype).max)
+    with open_photo(file, as_mask=True) as opened:
+        assert np.array_equal(opened.rows(0, 40)[..., 0], GAP * 255)
+        assert opened.valid(0, 40).all()
+    file = write(tmp_path / "b.tif", mask, photometric="miniswhite", nodata=0)
+    with (
+        pytest.raises(PhotoError, match="its no-data value, 0, is one of crack"),
+        open_photo(file, as_mask=True),
+    ):
+        pass
+
+
+def test_of_a_mask_of_one_bit_the_no_data_value_is_that_of_crack_or_not(tmp_path):
+    mask = GAP[None].astype(np.uint8)
+    for photometric, crack in (("minisblack", 1), ("miniswhite", 0)):
+        file, options = tmp_path / f"{photometric}.tif", {"nbits": 1, "photometric": photometric}
+        write(file, mask if crack else 1 - mask, **options, nodata=crack)
+        with (
+            pytest.raises(PhotoError, match="is one of crack"),
+            open_photo(file, as_mask=True),
+        ):
+            pass
+        write(file, mask if crack else 1 - mask, **options, nodata=1 - crack)
+        with open_photo(file, as_mask=True) as opened:
+            assert np.array_equal(opened.rows(0, 40)[..., 0], GAP * 255)
+            assert opened.valid(0, 40).all()
