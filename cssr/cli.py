@@ -22,12 +22,17 @@ def _check_unit(context: click.Context, option: click.Parameter, value: float | 
     return value
 
 
+def _number(text: str) -> float:
+    """A number, without the underscores that Python allows in one; ValueError if it is none."""
+    return float(text.replace("_", "?"))
+
+
 def _read_scale(context: click.Context, option: click.Parameter, value: str | None) -> Any:
     """A number, a CSV file or EXIF."""
     if value is None or (value == EXIF and context.command.name == "segment"):
         return value
     try:
-        size = float(value)
+        size = _number(value)
     except ValueError:
         if not Path(value).is_file():
             raise click.BadParameter(f"{value} is neither a number nor a file") from None
@@ -42,7 +47,7 @@ def _read_bounds(context: click.Context, option: click.Parameter, value: str | N
     if value is None:
         return ()
     try:
-        bounds = tuple(float(bound) for bound in value.split(","))
+        bounds = tuple(_number(bound) for bound in value.split(","))
     except ValueError:
         bounds = ()
     ascend = all(low < high for low, high in zip((0.0, *bounds), bounds, strict=False))

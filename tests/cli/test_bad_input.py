@@ -37,6 +37,7 @@ def test_the_command_alone_shows_its_help(tmp_path):
         ("segment photos --tile 16", "a tile of 16 px is too small"),
         ("segment photos --mm-per-px 0", "0 is not in (0, 1e+06]"),
         ("segment photos --mm-per-px 1e300", "1e+300 is not in (0, 1e+06]"),
+        ("segment photos --mm-per-px 1_0", "1_0 is neither a number nor a file"),
         ("segment photos --mm-per-px 0.5mm", "0.5mm is neither a number nor a file"),
         ("segment photos/a.png --mm-per-px mm.csv", "mm.csv: no size of a.png"),
         ("segment photos/a.png --mm-per-px exif", "a.png: no scale: no distance in EXIF"),

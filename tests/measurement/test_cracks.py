@@ -296,6 +296,5 @@ def test_geojsons_lines_are_inside_the_boxes():
         assert feature["geometry"]["type"] == "MultiLineString"
         box = feature["properties"]
         for line in feature["geometry"]["coordinates"]:
-            x, y = np.array(line).T
-            assert box["left"] - 1 <= x.min() <= x.max() <= box["right"] + 1
-            assert box["top"] - 1 <= y.min() <= y.max() <= box["bottom"] + 1
+            assert np.all(np.min(line, axis=0) >= [box["left"] - 1, box["top"] - 1])
+            assert np.all(np.max(line, axis=0) <= [box["right"] + 1, box["bottom"] + 1])
