@@ -120,7 +120,9 @@ def copy_runs(stage: Stage, *, up: bool) -> None:
     remote.fs.ls(remote.fs.join(remote.path, "files"))  # an error if the remote is gone
     src, dst = (cache, remote) if up else (remote, cache)
     for file in src.fs.find(src.fs.join(src.path, "runs", key[:2], key)):
-        generic.copy(src.fs, file, dst.fs, dst.fs.join(dst.path, *src.fs.relparts(file, src.path)))
+        *folders, name = src.fs.relparts(file, src.path)
+        if "." not in name:  # not what a full disk or a kill has cut off
+            generic.copy(src.fs, file, dst.fs, dst.fs.join(dst.path, *folders, name))
 
 
 if __name__ == "__main__":

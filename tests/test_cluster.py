@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from machines import Machines
 from made import contents
 from shell import run, set_params
@@ -102,6 +103,24 @@ def test_what_is_in_the_run_cache_is_not_sent(reproduced, tmp_path):
     run("python -m cluster", repo)
     assert begun(repo) == []
     assert contents(repo / "reports") == contents(reproduced / "reports")
+
+
+def test_what_a_full_disk_has_cut_off_beside_a_result_hides_it_not(computed, machines, tmp_path):
+    repo = copied(computed[0], tmp_path)
+    remote = Path(run("dvc remote list", repo).stdout.split()[1])
+    lock = yaml.safe_load((repo / "dvc.lock").read_text())
+    command = lock["stages"].pop("train_ss@0-ss_hr")["cmd"]
+    (repo / "dvc.lock").write_text(yaml.safe_dump(lock))
+    results = remote.glob("runs/*/*/*")
+    entry = next(file for file in results if yaml.safe_load(file.read_text())["cmd"] == command)
+    (entry.parent / ".x.tmp").write_text("cmd: pyth")
+    run("rm -r .dvc/cache/runs runs/seed-0/ss_hr", repo)
+    process = machines.popen(repo, "train_ss@0-ss_hr")
+    printed = process.communicate(timeout=300)[0]
+    (entry.parent / ".x.tmp").unlink()
+    assert process.returncode == 0, printed
+    assert begun(repo) == []
+    assert not list(repo.glob(".dvc/cache/runs/*/*/*.tmp"))
 
 
 def test_what_dvc_lock_has_from_elsewhere_is_made_here(reproduced, tmp_path):
