@@ -46,7 +46,7 @@ class Head:
     """Stages as they stand, `targets` with what they need: here first, away, and here last."""
 
     def __init__(self, targets: list[str], remote: dict) -> None:
-        self.repo, self.started = Repo(**remote), time.monotonic()
+        self.repo, self.started = Repo(**remote, _wait_for_lock=True), time.monotonic()
         self.needs = {stage: set(needs) for stage, needs in self.repo.index.graph.adj.items()}
         self.first, self.away, self.last = [], [], []
         for stage in plan_repro(self.repo.index.graph, collect_stages(self.repo, targets)):

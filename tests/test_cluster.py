@@ -2,10 +2,13 @@
 
 import re
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 from machines import Machines
 from made import contents
 from shell import run, set_params
@@ -151,6 +154,15 @@ def test_a_mistake_is_told_in_one_line(reproduced, tmp_path, change, arguments, 
     done = run(f"python -m cluster {arguments}", repo, check=False)
     assert done.returncode == 1
     assert re.fullmatch(f"error: {says}\n", done.stderr)
+
+
+def test_a_head_waits_for_another_dvc(reproduced, tmp_path):
+    repo = copied(reproduced, tmp_path)
+    with ThreadPoolExecutor() as beside, Repo(repo).lock:
+        head = beside.submit(run, "python -m cluster", repo, check=False)
+        time.sleep(20)  # DVC by itself waits for three seconds
+        assert not head.done()
+    assert head.result().returncode == 0, head.result().stderr
 
 
 def test_a_second_head_is_refused(reproduced, tmp_path):
