@@ -134,10 +134,11 @@ def reproduce(args: argparse.Namespace) -> None:
     head = Head(targets, remote)
     if head.first:
         head.repo.reproduce([stage.addressing for stage in head.first])
-    ray.init(args.address or "local", log_to_driver=False)  # it names its dashboard
+    ray.init(args.address or "local", log_to_driver=False)
     here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
     logs = Logs.options(label_selector=here).remote(), LOGS.absolute()
-    share = args.gpus if params.device != "cpu" and ray.cluster_resources().get("GPU") else 0
+    bound = {"auto": ray.cluster_resources().get("GPU"), "cuda": True}  # by Ray to GPUs
+    share = args.gpus if bound.get(params.device) else 0
     how = {"tries": 3 if args.address else 1, "gpus": (share * params.train.devices, share)}
     Head(targets, remote).run(cpus=args.cpus, places=places, remote=remote, logs=logs, **how)
     head = Head(targets, remote)

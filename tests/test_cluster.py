@@ -17,7 +17,10 @@ from cssr.files import locked
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'cssr[cluster]'")
-FAILS = '    if args.variant == "ss_hr":\n        raise ValueError("no luck")\n'
+FAILS = """    import os
+    if args.variant == "ss_hr":
+        raise ValueError(f"no luck on GPU {os.environ['CUDA_VISIBLE_DEVICES']}")
+"""
 
 
 def begun(repo: Path) -> list[str]:
@@ -92,7 +95,7 @@ def test_a_stage_that_fails_is_tried_on_each_machine_and_leaves_the_others_to_ru
     tries = re.findall(r"train_ss@0-ss_hr  \d+ s on (\S+); failed \(\d+\):$", printed, re.M)
     assert len(tries) == 3
     assert {*tries[:2]} == {"10.77.0.2", "10.77.0.3"}
-    assert printed.count("error: no luck\n") == 3
+    assert printed.count("error: no luck on GPU 0\n") == 3
     ends = r"error: not up to date: train_ss@0-ss_hr, evaluate@0-ss_hr; logs are in \S+"
     assert re.fullmatch(ends, printed.splitlines()[-1])
     assert "Traceback" not in printed
