@@ -16,7 +16,7 @@ setup: .venv/installed
 
 # With JOBS=2, each stage has half of the cores
 repro: setup
-	$(if $(filter-out 1,$(JOBS)),python -m cluster --cpus $$(( ($$(nproc) + $(JOBS) - 1) / $(JOBS) )),dvc repro)
+	$(if $(filter-out 1,$(JOBS)),python -m cluster --cpus $$(( $$(nproc) > $(JOBS) ? $$(nproc) / $(JOBS) : 1 )),dvc repro)
 
 # Files of tests run side by side, so that each process has one thread: make test JOBS=4
 # Trainings are killed 6 times, other stages 3 times: make test-long KILLS=24 for more.

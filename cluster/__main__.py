@@ -1,35 +1,32 @@
 """Run the stages of dvc.yaml on a Ray cluster, or several at a time on this machine."""
 
 import argparse
-import json
-import logging
 import re
-import subprocess
 import sys
 import time
-from collections import ChainMap
+from collections import ChainMap, Counter
 from pathlib import Path
+from subprocess import check_output
 
 import ray
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, plan_repro
-from dvc.stage import Stage
+from dvc.stage import Stage, cache
 from dvc.stage.serialize import to_lockfile
-from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import dumps_yaml
 
 from cluster import node
 from cssr.files import locked, write_whole
-from stages.common import LOCK, STATE, load_params, run_stage, say
+from stages.common import LOCK, PARAMS_FILE, STATE, load_params, run_stage, say
 
 LOGS = STATE / "logs"
 AWAY = ("python -m stages.train ", "python -m stages.evaluate ")  # what machines run
 CODE = """git ls-files -zco --exclude-standard ':!docs' ':!reports' ':!tests' ':!dvc.lock' |
 tar --create --gzip --null --ignore-failed-read --files-from -"""
 
-ray.cloudpickle.register_pickle_by_value(node)
-logging.getLogger("dvc.stage.cache").setLevel("WARNING")  # what is taken up is told here
+ray.cloudpickle.register_pickle_by_value(node)  # or machines would have to have it
+cache.logger.setLevel("WARNING")  # what is taken up is told here
 
 
 @ray.remote(num_cpus=0)
@@ -46,7 +43,7 @@ class Head:
     """Stages as they stand, `targets` with what they need: here first, away, and here last."""
 
     def __init__(self, targets: list[str], remote: dict) -> None:
-        self.repo, self.started = Repo(**remote), time.monotonic()
+        self.repo, self.ran, self.started = Repo(**remote, _wait_for_lock=True), 0, time.monotonic()
         self.needs = {stage: set(needs) for stage, needs in self.repo.index.graph.adj.items()}
         self.first, self.away, self.last = [], [], []
         for stage in plan_repro(self.repo.index.graph, collect_stages(self.repo, targets)):
@@ -55,36 +52,41 @@ class Head:
             (self.away if away else self.last if after else self.first).append(stage)
         self.left = {stage: [] for stage in self.away}  # not done, and the machines that tried
 
-    def run(self, tries: int, gpus: tuple[float, float], **options: object) -> None:
+    def run(self, tries: int, takes: Counter, gpus: float, **options: object) -> None:
         """Run what is not up to date of `away` by `node.work`, on up to `tries` machines each."""
-        options["code"] = ray.put(subprocess.check_output(CODE, shell=True))
-        work, running = ray.remote(max_retries=-1, num_cpus=options["cpus"])(node.work), {}
-        kind = "GPU" if gpus[0] else "CPU"  # that a machine must have
+        options |= {"cpus": takes["CPU"], "code": ray.put(check_output(CODE, shell=True))}
+        work = ray.remote(max_retries=-1, num_cpus=takes["CPU"])(node.work)
+        sent, ended = {}, []  # stages, and the machines that they were kept from
         node.patiently(self.repo.push)([stage.addressing for stage in self.first])
         try:
             while True:
-                able = {m["NodeID"] for m in ray.nodes() if m["Alive"] and m["Resources"].get(kind)}
-                for stage in self.ready(tries, {*running.values()}):
+                able = {m["NodeID"] for m in ray.nodes() if takes <= Counter(m["Resources"])}
+                for ref in [r for r, (_, tried) in sent.items() if tried and not able - {*tried}]:
+                    ray.cancel(ref)  # or it might wait for ever: no other machine is left
+                    del sent[ref]
+                for stage in self.ready(tries, {stage for stage, _ in sent.values()}):
                     tried = self.left[stage] if able - {*self.left[stage]} else []
-                    how = {"name": stage.addressing, "num_gpus": gpus[AWAY[1] in stage.cmd]}
-                    how["label_selector"] = {"ray.io/node-id": f"!in({','.join(tried) or 'none'})"}
-                    entries = dict(ChainMap(*map(to_lockfile, self.needs[stage])))
-                    lock = json.dumps({"schema": "2.0", "stages": entries})
-                    running[work.options(**how).remote(stage.addressing, lock, **options)] = stage
-                if not running:
+                    share = gpus if stage.cmd.startswith(AWAY[1]) else takes["GPU"]
+                    apart = {"ray.io/node-id": f"!in({','.join(tried) or 'none'})"}
+                    at = work.options(name=stage.addressing, num_gpus=share, label_selector=apart)
+                    lock = dict(ChainMap(*map(to_lockfile, self.needs[stage])))
+                    sent[at.remote(stage.addressing, lock, **options)] = stage, tried
+                if not sent:
                     return
-                ray.wait(list(running))
-                ended, _ = ray.wait(list(running), num_returns=len(running), timeout=0)
-                self.receive({running.pop(ref): ray.get(ref) for ref in ended})
+                if not (able or ended):
+                    say(f"waiting for a machine with {dict(takes)}, for a training", sys.stderr)
+                ray.wait(list(sent), timeout=60)
+                ended, _ = ray.wait(list(sent), num_returns=len(sent), timeout=0)
+                self.receive({sent.pop(ref)[0]: ref.future() for ref in ended})
         finally:
-            for ref in running:
+            for ref in sent:
                 ray.cancel(ref)  # a training saves its state
-            ray.wait(list(running), num_returns=len(running) or 1, timeout=60)
+            ray.wait(list(sent), num_returns=len(sent) or 1, timeout=60)
 
-    def ready(self, tries: int, running: set[Stage]) -> list[Stage]:
+    def ready(self, tries: int, sent: set[Stage]) -> list[Stage]:
         """Stages to send: not up to date, with all that they need done, and that in the remote."""
         while True:
-            free = [s for s in self.left if not (s in running or self.needs[s] & self.left.keys())]
+            free = [s for s in self.left if not (s in sent or self.needs[s] & self.left.keys())]
             if not (done := self.take_up(free)):
                 return [stage for stage in free if len(self.left[stage]) < tries]
             for stage in done:
@@ -101,53 +103,61 @@ class Head:
                 write_whole(LOCK, "".join(lock.values()).encode())  # which no kill cuts off
         return {stage: self.left.pop(stage) for stage in done}
 
-    def receive(self, outcomes: dict[Stage, tuple]) -> None:
+    def receive(self, ended: dict) -> None:
         """Take up what has been made; say what is done, and what has failed."""
-        done = self.take_up([stage for stage, (status, *_) in outcomes.items() if not status])
-        pace = (time.monotonic() - self.started) / max(1, len(self.away) - len(self.left))  # s
+        done = self.take_up(list(ended))
+        self.ran += len(done)
+        pace = (time.monotonic() - self.started) / max(1, self.ran)  # s
         rest = f"{len(self.left)} left, about {len(self.left) * pace / 60:.0f} min"
-        for stage, (status, log, machine, address, seconds) in outcomes.items():
+        for stage, future in ended.items():
+            lost = 1, f"{future.exception()}\n", "none", "an unknown machine", 0  # Ray has ended it
+            status, log, machine, host, seconds = lost if future.exception() else future.result()
             self.left.get(stage, []).append(machine)
-            where = f"{time.strftime('%T')}  {stage.addressing}  {seconds:.0f} s on {address}"
-            end = rest if stage in done else f"failed ({status}):\n{log}"
-            say(f"{where}; {end}", sys.stdout if stage in done else sys.stderr)
+            end, to = (f"failed ({status}):\n{log}", sys.stderr) if status else (rest, sys.stdout)
+            say(f"{time.strftime('%T')}  {stage.addressing}  {seconds:.0f} s on {host}; {end}", to)
+            if not (status or stage in done):
+                raise ValueError("the code or the parameters here are not those that were sent")
 
 
+@locked(LOGS, "`python -m cluster` runs here already")
 def reproduce(args: argparse.Namespace) -> None:
     """Run what is not up to date: what comes first here, the rest away, and the report here."""
-    for file, overrides in to_path_overrides(args.set_param).items():
-        apply_overrides(file, overrides)
+    if args.set_param:
+        apply_overrides(PARAMS_FILE, args.set_param)
     params, targets = load_params(), args.stages or ["dvc.yaml"]
     if ":" in params.device:
         raise ValueError(f"params.yaml: device: {params.device} is for Ray to choose; write cuda")
-    places = [args.scratch, args.state or f"{args.scratch}/state"]
+    if args.gpus < 1 < params.train.devices:
+        raise ValueError(f"--gpus {args.gpus}: on train.devices: {params.train.devices} write 1")
+    state = args.state and args.state.expanduser().absolute()
+    places = [args.scratch, str(state or f"{args.scratch}/state")]
     with Repo() as repo:
         name = repo.config["core"].get("remote")
-        url = name and repo.config["remote"][name]["url"]
+        url = repo.config["remote"].get(name, {}).get("url")
         if not args.address:  # DVC's cache is that of the workspaces, and the remote: no copies
             name, url = "cache", repo.cache.legacy.path
             places = [repo.dvc_dir, str(STATE.absolute())]
             ray._private.ray_constants.ENABLE_RAY_CLUSTER = False  # binds its ports to loopback
-    if not name:
+    if not url:
         raise ValueError("results travel by DVC's remote: dvc remote add --default NAME URL")
     remote = {"remote": name, "remote_config": {"url": url}}
     head = Head(targets, remote)
-    if head.first:
-        head.repo.reproduce([stage.addressing for stage in head.first])
-    ray.init(args.address or "local", log_to_driver=False)  # it names its dashboard
+    head.repo.reproduce([stage.addressing for stage in head.first])
+    ray.init(args.address or "local", log_to_driver=False)
     here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
     logs = Logs.options(label_selector=here).remote(), LOGS.absolute()
-    share = args.gpus if params.device != "cpu" and ray.cluster_resources().get("GPU") else 0
-    how = {"tries": 3 if args.address else 1, "gpus": (share * params.train.devices, share)}
-    Head(targets, remote).run(cpus=args.cpus, places=places, remote=remote, logs=logs, **how)
-    head = Head(targets, remote)
-    with head.repo.lock:
-        changed = [stage.addressing for stage in head.away if stage.changed()]
-    if changed:
-        raise ValueError(f"not up to date: {', '.join(changed)}; logs are in {LOGS}")
+    have = Counter(ray.cluster_resources())
+    gpus = args.gpus if {"auto": have["GPU"], "cuda": True}.get(params.device) else 0
+    takes = Counter(CPU=args.cpus, GPU=gpus * params.train.devices)
+    if not (args.address or takes <= have):
+        raise ValueError(f"a training takes {dict(takes)}; Ray finds fewer on this machine")
+    tries, head = 3 if args.address else 1, Head(targets, remote)
+    head.run(tries, takes, gpus, places=places, remote=remote, logs=logs)
+    if left := ", ".join(stage.addressing for stage in head.left):
+        raise ValueError(f"not up to date: {left}; logs are in {LOGS}")
     if head.last:
         head.repo.reproduce([stage.addressing for stage in head.last], single_item=True)
-    if args.set_param:
+    if args.set_param or args.name:
         head.repo.experiments.save(name=args.name)
 
 
@@ -160,13 +170,10 @@ def main() -> None:
     add("--cpus", type=int, default=1, help="that a stage takes (%(default)s)")
     add("--gpus", type=float, default=1, help="that a device takes, such as 0.25 (%(default)s)")
     add("--scratch", default="~/.cache/cssr", help="folder of each machine (%(default)s)")
-    add("--state", help="folder for unfinished trainings, on storage that all machines share")
+    add("--state", type=Path, help="of unfinished trainings, on storage that all machines share")
     add("-S", "--set-param", action="append", default=[], help="as `dvc exp run -S`")
-    add("-n", "--name", help="of the experiment, with -S")
-    args = parser.parse_args()
-    with locked(LOGS, "`python -m cluster` runs here already"):
-        reproduce(args)
+    add("-n", "--name", help="of the experiment; without -S, too")
+    reproduce(parser.parse_args())
 
 
-if __name__ == "__main__":
-    run_stage(main)
+run_stage(main)

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,46 +20,39 @@ from funcy import retry, suppress
 
 from stages.common import forget_finished, run_stage
 
-# it still runs where it was sent before, or was asked to end by somebody else than the head
 AGAIN = re.compile(r"(is in use: the same training runs already.*\n.*|exited with (143|-15))\n$")
 patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be gone for a minute
 
 
-def work(name: str, lock: str, code: bytes, remote: dict, cpus: int, places: list, logs: tuple):
-    """Run a stage in a workspace of its own. Ray carries this function to machines, by value.
-
-    It takes what the stage needs of dvc.lock, the code as a tar file, DVC's remote, threads, places
-    for work and states (`~` and variables are the machine's), an actor for logs and its folder; it
-    gives exit code, the log's end, Ray's name of the machine, its address, seconds.
-    """
+def work(name: str, lock: dict, code: bytes, remote: dict, cpus: int, places: list, logs: tuple):
+    """Run a stage in a workspace of its own; exit code, log's end, machine, address, seconds."""
     import ray  # slow, and `main` does without
 
     where = ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address()
-    started, status, tail = time.monotonic(), 1, deque(maxlen=20)
+    started, status, lines = time.monotonic(), 1, []
 
     def log(line: str) -> None:
-        tail.append(line)
+        lines.append(line)
         logs[0].add.remote(f"{logs[1]}/{name}.txt", line)
 
     log(f"--- on {where[1]}, {time.strftime('%F %T')}\n")
     try:
         scratch, state = (Path(os.path.expandvars(place)).expanduser() for place in places)
-        for folder in state, scratch / "tmp":
+        for folder in state, scratch / "tmp":  # `~` and variables in their names are the machine's
             folder.mkdir(parents=True, exist_ok=True)
         cache = {"dir": f"{scratch}/cache", "type": "reflink,hardlink,symlink,copy"}
-        repo = json.dumps(remote | {"config": {"cache": cache}})
+        repo = json.dumps(remote | {"config": {"cache": cache, "core": {"no_scm": True}}})
         env = {"DVC_STAGE": name, "DVC_SITE_CACHE_DIR": ".dvc/site", "OMP_NUM_THREADS": str(cpus)}
         env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with TemporaryDirectory(dir=folder) as folder:
             subprocess.run(["tar", "xz"], cwd=folder, input=code, check=True)
-            Path(folder, "dvc.lock").write_text(lock)
-            Path(folder, ".dvc/config.local").write_text("[core]\nno_scm = true\n")
+            Path(folder, "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": lock}))
             Path(folder, "state").symlink_to(state)
-            while (status := run([name, repo], folder, env, log)) and AGAIN.search("".join(tail)):
-                time.sleep(10)
+            while (status := run([name, repo], folder, env, log)) and AGAIN.search("".join(lines)):
+                time.sleep(10)  # it runs elsewhere, or somebody else than the head has ended it
     except (OSError, subprocess.CalledProcessError) as error:
         log(f"error: {error}\n")
-    return status, "".join(tail), *where, time.monotonic() - started
+    return status, "".join(lines[-20:]), *where, time.monotonic() - started
 
 
 def run(args: list[str], folder: str, env: dict[str, str], log: Callable[[str], None]) -> int:
@@ -119,7 +111,8 @@ def copy_runs(stage: Stage, *, up: bool) -> None:
     remote = stage.repo.cloud.get_remote_odb(hash_name=cache.hash_name)
     remote.fs.ls(remote.fs.join(remote.path, "files"))  # an error if the remote is gone
     src, dst = (cache, remote) if up else (remote, cache)
-    for file in src.fs.find(src.fs.join(src.path, "runs", key[:2], key)):
+    files = src.fs.find(src.fs.join(src.path, "runs", key[:2], key))
+    for file in (file for file in files if not file.endswith(".tmp")):  # a full disk cut those off
         generic.copy(src.fs, file, dst.fs, dst.fs.join(dst.path, *src.fs.relparts(file, src.path)))
 
 

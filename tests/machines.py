@@ -100,7 +100,8 @@ class Machines:
         if k:  # processes that end with the first of them, and a session folder of its own
             own = "unshare --mount --pid --fork --kill-child --mount-proc"
             mount = f"mount --bind {home}/ray {self.tmp}"
-            ray = f"{own} sh -c '{mount} && exec {ray} --address={HEAD}:6379 --num-cpus=1'"
+            has = "--num-cpus=1 --num-gpus=1"  # it pretends to have a GPU, which Ray binds
+            ray = f"{own} sh -c '{mount} && exec {ray} --address={HEAD}:6379 {has}'"
         else:
             ray += " --head --port=6379 --num-cpus=0 --include-dashboard=false"
         for _ in range(5):  # two at once get in each other's way

@@ -2,18 +2,38 @@
 
 import re
 import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
+import yaml
+from dvc.repo import Repo
 from machines import Machines
 from made import contents
-from shell import run, set_params
+from shell import environment, run
 
 from cssr.files import locked
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'cssr[cluster]'")
-FAILS = '    if args.variant == "ss_hr":\n        raise ValueError("no luck")\n'
+MARK = "    variant = VARIANTS[args.variant]\n"  # in stages.train
+FAILS = """    import os
+    if args.variant == "ss_hr":
+        raise ValueError(f"no luck on GPU {os.environ['CUDA_VISIBLE_DEVICES']}")
+"""
+HANGS_LATER = """    import time
+    with Path({file!r}).open("a") as tries:
+        tries.write("x")
+    if Path({file!r}).read_text() == "x":
+        raise ValueError("no luck")
+    if Path({file!r}).read_text() == "xx":
+        time.sleep(600)
+"""
 
 
 def begun(repo: Path) -> list[str]:
@@ -27,6 +47,32 @@ def copied(repo: Path, folder: Path) -> Path:
     """A copy of a clone, in which nothing was begun yet."""
     unfinished = shutil.ignore_patterns("state")
     return Path(shutil.copytree(repo, folder / "clone", symlinks=True, ignore=unfinished))
+
+
+def insert(file: Path, code: str, before: str) -> None:
+    """Put some code before a line, which has to be there."""
+    assert before in file.read_text()
+    file.write_text(file.read_text().replace(before, code + before, 1))
+
+
+def start(repo: Path, *args: str) -> subprocess.Popen:
+    """Start `python -m cluster` on this machine."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cluster", *args],
+        cwd=repo,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(text: str, file: Path) -> None:
+    """Wait until a file is there and has a text."""
+    ends = time.monotonic() + 120
+    while not file.exists() or text not in file.read_text():
+        assert time.monotonic() < ends, f"{file} has no {text}"
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +109,10 @@ def test_an_experiment_runs_the_joint_models_their_evaluations_and_the_report(
     computed, machines, tmp_path
 ):
     repo = copied(computed[0], tmp_path)
-    process = machines.popen(repo, "-S", "beta=0.7", "-n", "warmer")
+    process = machines.popen(repo, "-S", "beta=0.7", "-n", "warmer", "--state", "unfinished")
     printed = process.communicate(timeout=600)[0]
     assert process.returncode == 0, printed
+    assert list((repo / "unfinished").iterdir()) == []
     models = "cssr", "inverse"
     joint = [f"{stage}@0-{model}" for stage in ("evaluate", "train_joint") for model in models]
     assert begun(repo) == joint
@@ -78,17 +125,14 @@ def test_a_stage_that_fails_is_tried_on_each_machine_and_leaves_the_others_to_ru
     computed, machines, tmp_path
 ):
     repo = copied(computed[0], tmp_path)
-    train = repo / "stages/train.py"
-    mark = "    variant = VARIANTS[args.variant]\n"
-    assert mark in train.read_text()
-    train.write_text(train.read_text().replace(mark, FAILS + mark, 1))
+    insert(repo / "stages/train.py", FAILS, MARK)
     process = machines.popen(repo, "evaluate@0-ss_hr", "evaluate@0-bicubic_ss")
     printed = process.communicate(timeout=600)[0]
     assert process.returncode == 1
     tries = re.findall(r"train_ss@0-ss_hr  \d+ s on (\S+); failed \(\d+\):$", printed, re.M)
     assert len(tries) == 3
     assert {*tries[:2]} == {"10.77.0.2", "10.77.0.3"}
-    assert printed.count("error: no luck\n") == 3
+    assert printed.count("error: no luck on GPU 0\n") == 3
     ends = r"error: not up to date: train_ss@0-ss_hr, evaluate@0-ss_hr; logs are in \S+"
     assert re.fullmatch(ends, printed.splitlines()[-1])
     assert "Traceback" not in printed
@@ -102,6 +146,24 @@ def test_what_is_in_the_run_cache_is_not_sent(reproduced, tmp_path):
     run("python -m cluster", repo)
     assert begun(repo) == []
     assert contents(repo / "reports") == contents(reproduced / "reports")
+
+
+def test_what_a_full_disk_has_cut_off_beside_a_result_hides_it_not(computed, machines, tmp_path):
+    repo = copied(computed[0], tmp_path)
+    remote = Path(run("dvc remote list", repo).stdout.split()[1])
+    lock = yaml.safe_load((repo / "dvc.lock").read_text())
+    command = lock["stages"].pop("train_ss@0-ss_hr")["cmd"]
+    (repo / "dvc.lock").write_text(yaml.safe_dump(lock))
+    results = remote.glob("runs/*/*/*")
+    entry = next(file for file in results if yaml.safe_load(file.read_text())["cmd"] == command)
+    (entry.parent / ".x.tmp").write_text("cmd: pyth")
+    run("rm -r .dvc/cache/runs runs/seed-0/ss_hr", repo)
+    process = machines.popen(repo, "train_ss@0-ss_hr")
+    printed = process.communicate(timeout=300)[0]
+    (entry.parent / ".x.tmp").unlink()
+    assert process.returncode == 0, printed
+    assert begun(repo) == []
+    assert not list(repo.glob(".dvc/cache/runs/*/*/*.tmp"))
 
 
 def test_what_dvc_lock_has_from_elsewhere_is_made_here(reproduced, tmp_path):
@@ -118,20 +180,109 @@ def test_what_dvc_lock_has_from_elsewhere_is_made_here(reproduced, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "arguments", "says"),
+    ("before", "arguments", "says"),
     [
-        ("device: auto", "", "params.yaml: device: cuda:0 is for Ray to choose; write cuda"),
-        (None, "--address 192.0.2.1:6379", "results travel by DVC's remote: dvc remote add .*"),
-        (None, "nothing@here", "Stage 'nothing@here' not found inside 'dvc.yaml' file"),
+        (
+            "sed -i 's/device: auto/device: cuda:0/' params.yaml",
+            "",
+            "params.yaml: device: cuda:0 is for Ray to choose; write cuda",
+        ),
+        (
+            "sed -i 's/devices: 1/devices: 2/' params.yaml",
+            "--gpus 0.25",
+            "--gpus 0.25: on train.devices: 2 write 1",
+        ),
+        ("", "--address 192.0.2.1:6379", "results travel by DVC's remote: dvc remote add .*"),
+        (
+            "dvc config core.remote nowhere",
+            "--address 192.0.2.1:6379",
+            "results travel by DVC's remote: dvc remote add .*",
+        ),
+        ("", "nothing@here", "Stage 'nothing@here' not found inside 'dvc.yaml' file"),
+        (
+            "",
+            "--cpus 999",
+            "a training takes {'CPU': 999, 'GPU': 0}; Ray finds fewer on this machine",
+        ),
+        (
+            "sed -i 's/device: auto/device: cuda/' params.yaml",
+            "",
+            "a training takes {'CPU': 1, 'GPU': 1}; Ray finds fewer on this machine",
+        ),
     ],
 )
-def test_a_mistake_is_told_in_one_line(reproduced, tmp_path, change, arguments, says):
+def test_a_mistake_is_told_in_one_line(reproduced, tmp_path, before, arguments, says):
     repo = copied(reproduced, tmp_path)
-    if change:
-        set_params(repo, (change, "device: cuda:0"))
+    run(before, repo)
     done = run(f"python -m cluster {arguments}", repo, check=False)
     assert done.returncode == 1
-    assert re.fullmatch(f"error: {says}\n", done.stderr)
+    told = re.sub(r"(?m)^\d{4}-.*\n", "", done.stderr)  # by Ray, that it has started
+    assert re.fullmatch(f"error: {says}\n", told)
+
+
+def test_where_no_other_machine_is_left_a_stage_is_tried_again_on_the_same(
+    computed, machines, tmp_path
+):
+    repo = copied(computed[0], tmp_path)
+    tries = tmp_path / "tries"
+    insert(repo / "stages/train.py", HANGS_LATER.format(file=str(tries)), MARK)
+    log = repo / "state/logs/train_ss@0-ss_hr.txt"
+    process = machines.popen(repo, "train_ss@0-ss_hr")
+    wait_for("xx", tries)
+    hosts = re.compile(r"--- on 10\.77\.0\.(\d)")
+    first, second = hosts.findall(log.read_text())
+    machines.kill(int(second) - 1)
+    printed = process.communicate(timeout=300)[0]
+    machines.start(int(second) - 1)
+    assert process.returncode == 0, printed
+    assert hosts.findall(log.read_text()) == [first, second, first]
+
+
+def test_a_bug_or_ray_ends_only_the_stage(reproduced, tmp_path):
+    repo = copied(reproduced, tmp_path)
+    code = '    if name == "train_ss@0-ss_hr":\n        raise RuntimeError("a bug")\n'
+    insert(repo / "cluster/node.py", code, "    import ray  # slow")
+    run("rm -r .dvc/cache/runs runs results dvc.lock", repo)
+    done = run("python -m cluster evaluate@0-ss_hr train_ss@0-bicubic_ss", repo, check=False)
+    assert done.returncode == 1
+    assert "train_ss@0-ss_hr  0 s on an unknown machine; failed (1):\n" in done.stderr
+    assert "RuntimeError: a bug\n" in done.stderr
+    assert begun(repo) == ["train_ss@0-bicubic_ss"]
+
+
+def test_an_edit_of_the_code_during_a_run_is_told(reproduced, tmp_path):
+    repo = copied(reproduced, tmp_path)
+    run("rm -r .dvc/cache/runs runs results dvc.lock", repo)
+    head = start(repo, "train_ss@0-ss_hr")
+    wait_for("Running stage", repo / "state/logs/train_ss@0-ss_hr.txt")
+    insert(repo / "stages/train.py", "    # an edit\n", MARK)
+    printed = head.communicate(timeout=300)[0]
+    assert head.returncode == 1
+    ends = "error: the code or the parameters here are not those that were sent"
+    assert printed.splitlines()[-1] == ends
+
+
+def test_ray_on_this_machine_alone_is_reached_from_here_alone(reproduced, tmp_path):
+    repo = copied(reproduced, tmp_path)
+    run("rm -r .dvc/cache/runs runs results dvc.lock", repo)
+    head, listening = start(repo, "train_ss@0-ss_hr"), set()
+    while head.poll() is None:
+        for process in psutil.Process(head.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                found = process.net_connections("tcp")
+                listening |= {one.laddr.ip for one in found if one.status == psutil.CONN_LISTEN}
+        time.sleep(0.5)
+    assert head.returncode == 0, head.communicate()[0]
+    assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+
+
+def test_a_head_waits_for_another_dvc(reproduced, tmp_path):
+    repo = copied(reproduced, tmp_path)
+    with ThreadPoolExecutor() as beside, Repo(repo).lock:
+        head = beside.submit(run, "python -m cluster", repo, check=False)
+        time.sleep(20)  # DVC by itself waits for three seconds
+        assert not head.done()
+    assert head.result().returncode == 0, head.result().stderr
 
 
 def test_a_second_head_is_refused(reproduced, tmp_path):

@@ -79,8 +79,9 @@ def estimates(results: Results, one: Result, other: Result | None = None) -> lis
     show = shown if other is None else judged
     fields = [show(found[metric], decimals=digits) for metric, (_, digits) in MEASURES.items()]
     sign = "" if other is None else "+"
-    seeds = ", ".join(f"{value:{sign}.3f}" for value in found["aiu"].seeds).replace("-", "−")
-    return [fields[0], seeds, *fields[1:]]
+    values = found["aiu"].seeds if found["aiu"] else ()
+    seeds = ", ".join(f"{value:{sign}.3f}" for value in values).replace("-", "−")
+    return [fields[0], seeds or ABSENT, *fields[1:]]
 
 
 def shown(found: Estimate | None, *, sign: str = "", decimals: int = 3) -> str:

@@ -164,12 +164,12 @@ class Results:
             other: what is subtracted.
 
         Returns:
-            The estimate; None if one of them does not have the metric.
+            The estimate; None if one of them does not have the metric, or they share no seed.
         """
         pair = [result for result in (one, other) if result]
-        if any(metric not in result.test for result in pair):
-            return None
         seeds = [seed for seed in one.seeds if all(seed in result.seeds for result in pair)]
+        if not seeds or any(metric not in result.test for result in pair):
+            return None
         values = [[result.seeds[k].test[metric] for k in seeds] for result in pair]
         samples = [
             np.mean([self._resampled(metric, result.seeds[k]) for k in seeds], axis=0)

@@ -12,6 +12,7 @@ from benchmarks import publish_results
 from benchmarks.run_variations import variations
 from cssr.report.header import flatten
 from cssr.report.results import Result
+from cssr.report.tables import ABSENT
 from cssr.report.variations import Experiment, variations_page
 from stages import report
 from stages.preset import read_preset
@@ -49,6 +50,17 @@ def test_an_experiment_is_compared_with_the_same_of_the_baseline(of_three_seeds)
     ((*_, aiu),) = [row[:4] for row in rows_of(page, "CSSR less bicubic → SS in each experiment")]
     expected = models["cssr"].test["aiu"] - 0.1 - models["bicubic_ss"].test["aiu"]
     assert float(aiu.split()[0]) == pytest.approx(expected, abs=5e-4)
+
+
+def test_an_experiment_is_compared_on_the_seeds_that_both_have(of_three_seeds):
+    cssr = lower(of_three_seeds.models["cssr"], 0.1).seeds
+    results = [Result({1: cssr[1], 7: cssr[2]}), Result({7: cssr[0]})]
+    experiments = [Experiment("other seeds", [], {"cssr": result}) for result in results]
+    page = variations_page(of_three_seeds, experiments, header=[])
+    shared, apart = rows_of(page, "Less the baseline")
+    assert shared[3:5] == ["−0.100 [−0.100, −0.100] worse", "−0.100"]
+    assert set(apart[3:]) == {ABSENT}
+    assert set(rows_of(page, "CSSR less bicubic → SS in each experiment")[1][3:]) == {ABSENT}
 
 
 def test_what_is_printed_is_compared_with_what_it_is_printed_for(of_three_seeds):
