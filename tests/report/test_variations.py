@@ -57,7 +57,7 @@ def test_an_experiment_is_compared_on_the_seeds_that_both_have(of_three_seeds):
     results = [Result({1: cssr[1], 7: cssr[2]}), Result({7: cssr[0]})]
     experiments = [Experiment("other seeds", [], {"cssr": result}) for result in results]
     page = variations_page(of_three_seeds, experiments, header=[])
-    shared, apart = rows_of(page, "Less the baseline")
+    shared, apart = rows_of(page, "Difference from the baseline")
     assert shared[3:5] == ["−0.100 [−0.100, −0.100] worse", "−0.100"]
     assert set(apart[3:]) == {ABSENT}
     assert set(rows_of(page, "CSSR less bicubic → SS in each experiment")[1][3:]) == {ABSENT}
