@@ -61,10 +61,12 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def reproduced(clone: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which `dvc repro` has run on the smoke preset; not to be changed.
 
-    The processes of a parallel run share it: the first that needs it makes it, others wait.
+    The processes of a parallel run share it: the first that needs it makes it, others wait. Runs
+    one after the other do, too, where CSSR_SMOKE names a folder for it.
     """
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    shared = Path(os.environ.get("CSSR_SMOKE", base))
     with (shared / "reproduced.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "reproduced").exists():
