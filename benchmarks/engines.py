@@ -5,8 +5,6 @@ OpenVINO is no dependency: `pip install openvino` for its row.
 
 import statistics
 import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from benchmarks.options import at_least, existing_folder, parser_of
 from cssr.device import keep_freed_memory
 from cssr.inspection.backends import Network, TorchNetwork
 from cssr.inspection.onnx_model import OnnxNetwork, to_onnx
+from cssr.inspection.segmenter import in_threads
 from cssr.models.pipeline import normalise
 from cssr.models.saved import load_model
 from cssr.models.unet import NONE, Margins
@@ -56,13 +55,13 @@ class OpenVinoNetwork:
 
 def compute(network: Network, tiles: list[Tensor]) -> tuple[Tensor, float, float]:
     """Probabilities of the first tile; seconds of SR and of SS for all of them."""
-    with ThreadPoolExecutor(network.threads, initializer=partial(torch.set_num_threads, 1)) as pool:
+    with in_threads(network.threads) as each:
         started = time.perf_counter()
-        seen = list(pool.map(network.ss_input, tiles))
+        seen = list(each(network.ss_input, tiles))
         between = time.perf_counter()
-        normalised = [normalise(each).contiguous() for each in seen]
+        normalised = [normalise(image).contiguous() for image in seen]
         resumed = time.perf_counter()
-        probs = list(pool.map(lambda each: network.probs(each, NONE), normalised))
+        probs = list(each(lambda image: network.probs(image, NONE), normalised))
     return probs[0], between - started, time.perf_counter() - resumed
 
 

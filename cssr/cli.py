@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from cssr.errors import os_error_line, ran_out_of_memory
-from cssr.inspection.scale_table import EXIF, MM_MAX
+from cssr.inspection.scale_table import EXIF, MM_MAX, to_number
 
 BAD_INPUT = 2  # exit codes
 SOME_FAILED = 3
@@ -22,17 +22,12 @@ def _check_unit(context: click.Context, option: click.Parameter, value: float | 
     return value
 
 
-def _number(text: str) -> float:
-    """A number, without the underscores that Python allows in one; ValueError if it is none."""
-    return float(text.replace("_", "?"))
-
-
 def _read_scale(context: click.Context, option: click.Parameter, value: str | None) -> Any:
     """A number, a CSV file or EXIF."""
     if value is None or (value == EXIF and context.command.name == "segment"):
         return value
     try:
-        size = _number(value)
+        size = to_number(value)
     except ValueError:
         if not Path(value).is_file():
             raise click.BadParameter(f"{value} is neither a number nor a file") from None
@@ -47,7 +42,7 @@ def _read_bounds(context: click.Context, option: click.Parameter, value: str | N
     if value is None:
         return ()
     try:
-        bounds = tuple(_number(bound) for bound in value.split(","))
+        bounds = tuple(to_number(bound) for bound in value.split(","))
     except ValueError:
         bounds = ()
     ascend = all(low < high for low, high in zip((0.0, *bounds), bounds, strict=False))

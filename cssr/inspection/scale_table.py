@@ -58,6 +58,11 @@ def read_sizes(
     return {found[0]: rows[row] for row, found in meant.items() if found}
 
 
+def to_number(text: str) -> float:
+    """A number, without the underscores that Python allows in one; ValueError if it is none."""
+    return float(text.replace("_", "?"))
+
+
 def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -111,10 +116,10 @@ def _columns(file: Path, lines: list[Line], semicolons: bool) -> tuple[int, int,
 
 def _size(text: str, decimal_comma: bool) -> float | None:
     try:
-        size = float(text.replace(",", ".") if decimal_comma else text)
+        size = to_number(text.replace(",", ".") if decimal_comma else text)
     except ValueError:
         return None
-    return size if 0 < size <= MM_MAX and "_" not in text else None
+    return size if 0 < size <= MM_MAX else None
 
 
 def _refuse(file: Path, what: str, names: Sequence[str]) -> None:

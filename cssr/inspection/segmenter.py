@@ -173,7 +173,7 @@ class Segmenter:
             statistics=statistics,
             capacity=max(end - row.start for row, end in zip(rows, ends, strict=True)),
         )
-        with _threads(self.network.threads) as each:
+        with in_threads(self.network.threads) as each:
             for row, end in zip(rows, ends, strict=True):
                 seen.forget(row.start)
                 for _ in seen.read(end, each):
@@ -249,7 +249,7 @@ class Segmenter:
 
 
 @contextmanager
-def _threads(number: int) -> Iterator[Each]:
+def in_threads(number: int) -> Iterator[Each]:
     """`map` that many threads at a time, in each of which PyTorch takes no more than one."""
     if number == 1:
         yield map
