@@ -23,10 +23,12 @@ from stages.report import results_of, setting_of
 
 
 def revisions() -> dict[str, str]:
-    """The commits of all experiments by name, those of newer baselines last."""
+    """The commits of all experiments by name; where two share one, that of HEAD counts."""
     with Repo() as repo:
-        found = repo.experiments.ls(all_commits=True)
-    return {name: commit for experiments in found.values() for name, commit in experiments}
+        everywhere = repo.experiments.ls(all_commits=True)
+        here = repo.experiments.ls()
+    found = [*everywhere.values(), *here.values()]
+    return {name: commit for experiments in found for name, commit in experiments}
 
 
 def result_hashes(lock: Mapping[str, Any]) -> dict[str, str]:
@@ -64,7 +66,7 @@ def read_new_results(fs: DVCFileSystem, known: Mapping[str, str], copy: Path) ->
 def read_experiments(
     names: list[str], params: Params, baseline: Results, copies: Path
 ) -> Iterator[Experiment]:
-    """The experiments of these names, or all.
+    """The experiments of these names, or all in the order of their names.
 
     Args:
         names: DVC's.
@@ -78,7 +80,7 @@ def read_experiments(
     commits = revisions()
     known = result_hashes(yaml.safe_load(LOCK.read_text(encoding="utf-8")))
     images = list(baseline.all[0].images["name"])
-    for name in names or commits:
+    for name in names or sorted(commits):
         if name not in commits:
             raise ValueError(
                 f"{name} is not an experiment; `dvc exp list --all-commits` names them"
