@@ -15,10 +15,9 @@ from pydantic import (
 )
 
 from cssr.errors import shown, validation_line
-from cssr.paper import LOSSES, STRIDE, VGG16_WIDTHS
+from cssr.paper import LOSSES, SIDE, STRIDE, VGG16_WIDTHS
 
 Loss = Literal[tuple(LOSSES)]
-KHANHHA_SIDE = 448  # px
 DEVICE = r"auto|cpu|cuda(:(0|[1-9][0-9]?))?"
 
 
@@ -114,10 +113,9 @@ class Data(_Section):
                 f"data.synthetic.crack_width: {self.synthetic.crack_width} is not ≤ "
                 f"{self.image_size / 4:g} px (data.image_size / 4)"
             )
-        if self.source == "khanhha" and self.image_size != KHANHHA_SIDE:
+        if self.source == "khanhha" and self.image_size != SIDE:
             raise ValueError(
-                f"data.image_size: {self.image_size} is not {KHANHHA_SIDE}, the side of Khanhha's "
-                "images"
+                f"data.image_size: {self.image_size} is not {SIDE}, the side of Khanhha's images"
             )
         if self.size > self.image_size:
             raise ValueError(f"data.size: {self.size} is not ≤ data.image_size ({self.image_size})")

@@ -89,7 +89,8 @@ class Grid:
     """
 
     def __init__(self, kernel: int, stride: int, padding: int) -> None:
-        self.stride, self.padding = stride, padding
+        self.stride = stride
+        self.padding = padding
         self.taps = -(-kernel // stride)
         places = torch.arange(kernel)[:, None, None]
         within, tap = torch.arange(stride)[:, None], torch.arange(self.taps)
@@ -128,7 +129,8 @@ class Grid:
     def clear(self, blocks: Tensor, channels: int) -> Tensor:
         """Set pixels beyond the image to zero, as convolutions pad it."""
         pixels = self.split(blocks, channels)
-        s, before = self.stride, self.padding
+        s = self.stride
+        before = self.padding
         after = s * (self.taps - 1) - before
         for k in range(before):
             pixels[:, k // s, :, k % s] = 0
@@ -148,7 +150,8 @@ def _plain(layer: nn.Sequential) -> Step:
 def _reduction(layer: nn.Sequential, pixels: int) -> Callable[[list[Tensor]], Tensor]:
     """A 1×1 convolution of maps that stand side by side, with its PReLU; `pixels` of a block."""
     conv, prelu = layer
-    width, slope = conv.out_channels, prelu.weight.item()
+    width = conv.out_channels
+    slope = prelu.weight.item()
     kernels = conv.weight[:, :, 0, 0].split(width, dim=1)
 
     def run(maps: list[Tensor]) -> Tensor:
@@ -162,5 +165,6 @@ def _reduction(layer: nn.Sequential, pixels: int) -> Callable[[list[Tensor]], Te
 
 def _activated(weight: Tensor, bias: Tensor, prelu: nn.PReLU, padding: int = 0) -> Step:
     """A convolution, then a PReLU of one parameter."""
-    weight, slope = weight.contiguous(memory_format=torch.channels_last), prelu.weight.item()
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    slope = prelu.weight.item()
     return lambda x: F.leaky_relu_(F.conv2d(x, weight, bias, padding=padding), slope)

@@ -50,7 +50,8 @@ def camera_scale(file: Path, height: int, width: int) -> CameraScale:
     notes = _check_whole(exif, xmp, height, width)
     metres, distance = _distance(exif, xmp)
     mm = metres * 1000
-    focal, pitch = _positive(exif, Base.FocalLength), _pitch(exif)
+    focal = _positive(exif, Base.FocalLength)
+    pitch = _pitch(exif)
     film = _positive(exif, Base.FocalLengthIn35mmFilm)
     film = film if film and film < LONGEST else None
     by_film = film and mm * FILM_DIAGONAL / (film * hypot(height, width))
@@ -113,7 +114,8 @@ def _distance(exif: Mapping[int, Any], xmp: Mapping[str, str]) -> tuple[float, d
     measured = measured if xmp.get("LRFStatus", "Normal") == "Normal" else None
     focus = _positive(exif, Base.SubjectDistance)
     focus = focus if focus and focus < FARTHEST else None
-    altitude, pitch = _positive(xmp, "RelativeAltitude"), _number(xmp, "GimbalPitchDegree")
+    altitude = _positive(xmp, "RelativeAltitude")
+    pitch = _number(xmp, "GimbalPitchDegree")
     is_down = pitch is not None and abs(pitch + 90) <= STRAIGHT_DOWN
     others = {"LRFTargetDistance": measured, "RelativeAltitude": altitude if is_down else None}
     for name, other in others.items():

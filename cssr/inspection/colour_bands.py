@@ -57,7 +57,8 @@ def find_bands(source: rasterio.DatasetReader) -> Bands | None:
         colours = tuple(light[:3]) if len(light) >= 3 else (light[0],) * 3
     rest = [band for band in light if band not in colours]
     if alpha is None and len(rest) == 1 and _is_mask(source, rest[0]):
-        alpha, rest = rest[0], []
+        alpha = rest[0]
+        rest = []
     return Bands(colours, alpha, bits, inverted, _notes(colours, rest))
 
 

@@ -54,7 +54,8 @@ def georeference_of(source: rasterio.DatasetReader, orientation: int = 1) -> Geo
     Returns:
         None if the file has none that is a transform, or that ground control points fit.
     """
-    crs, transform = source.crs or _crs_beside(Path(source.name)), source.transform
+    crs = source.crs or _crs_beside(Path(source.name))
+    transform = source.transform
     if transform == Affine.identity():
         points, crs = source.gcps
         transform = _fitted(points)

@@ -110,7 +110,8 @@ def _known(
 ) -> dict[str, dict[str, Any]]:
     """What is known of each mask before it is measured; it may be among a photo's results."""
     given = {} if mm_per_px is None else photo_scales(masks, headers, mm_per_px)[0]
-    known, notes = {}, {}
+    known = {}
+    notes = {}
     for name, header in headers.items():
         size = {"height": header.height, "width": header.width}
         own = {"photo": name, "scale": 1, "mm_per_px": None, **size}
@@ -140,7 +141,8 @@ def _measure_mask(file: Path, known: Mapping[str, Any], *, min_area: int) -> Mea
             rows = start, min(start + ROWS, mask.height)
             valid = mask.valid(*rows)
             values = mask.rows(*rows).max(axis=2) * valid
-            greatest, pixels = max(greatest, int(values.max())), pixels + int(valid.sum())
+            greatest = max(greatest, int(values.max()))
+            pixels += int(valid.sum())
             yield values >= CRACK
 
     with open_photo(file, as_mask=True) as mask:

@@ -39,7 +39,9 @@ class DataMask:
         *,
         as_mask: bool = False,
     ) -> None:
-        self.source, self.colours, self.alpha = source, colours, alpha
+        self.source = source
+        self.colours = colours
+        self.alpha = alpha
         self.has_mask = has_mask(source, as_mask=as_mask)
         self.has_gaps = self.has_mask or alpha is not None
         self.value = source.nodata if self.has_mask else None
@@ -121,7 +123,8 @@ def rims(pixels: np.ndarray, valid: np.ndarray, nodata: float) -> np.ndarray:
 
 def _greatest(source: rasterio.DatasetReader, band: int) -> int:
     """The greatest value of a band."""
-    greatest, top = 0, np.iinfo(source.dtypes[band - 1]).max
+    greatest = 0
+    top = np.iinfo(source.dtypes[band - 1]).max
     for window in row_windows(source):
         try:
             greatest = max(greatest, int(source.read(band, window=window).max()))

@@ -24,7 +24,8 @@ def photos_in(folder: Path, *, recursive: bool, masks: bool) -> tuple[list[Path]
         Photos, sorted; and how many images of each kind are left out.
     """
     suffixes = photo_suffixes()
-    photos, left_out = [], Counter[str]()
+    photos = []
+    left_out = Counter[str]()
     for below in _folders(folder) if recursive else [folder]:
         is_result = (below / SUMMARY).exists()
         for file in below.iterdir():
@@ -49,7 +50,8 @@ def left_out_line(left_out: Counter[str]) -> str:
 def _folders(top: Path) -> Iterator[Path]:
     """A folder and all below it, once each; links are followed after all that is no link."""
     seen = set()
-    todo, links = [top], []
+    todo = [top]
+    links = []
     while todo or links:
         folder = todo.pop(0) if todo else links.pop(0)
         if folder.resolve() in seen:

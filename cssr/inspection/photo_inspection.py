@@ -15,7 +15,7 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from cssr.errors import os_error_line
+from cssr.errors import os_error_line, ran_out_of_memory
 from cssr.files import new_folder
 from cssr.inspection.backends import model_hash
 from cssr.inspection.crack_tables import (
@@ -50,6 +50,7 @@ from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.measurement.cracks import Crack, measure_bands
 
 NAME_ERRORS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)  # which concern one photo alone
+NO_MEMORY = "not enough memory for {0.width:,} × {0.height:,} px; try a smaller --tile"
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,11 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
     if options.width_classes:
         check_all_have_scales({name: scale.mm_per_px for name, scale in scales.items()})
     segmenter = load(options.model, device=options.device)
+    tell_notes(options.model, segmenter.notes)
     tile = segmenter.checked_tile(options.tile)
     settings = _settings(options, segmenter)
-    jobs, notes = {}, {}
+    jobs = {}
+    notes = {}
     for name, scale in scales.items():
         own = replace(settings, mm_per_px=scale.mm_per_px)
         size = mm_per_result_px({"mm_per_px": scale.mm_per_px, "scale": segmenter.scale})
@@ -147,7 +150,9 @@ def _inspect_photo(
     segmenter: Segmenter, job: Job, folder: Path, tile: int, advance: Callable[[], None]
 ) -> dict[str, Any]:
     """Write the folder of a photo, which is complete or absent; return its summary."""
-    scale, settings, with_data = segmenter.scale, job.settings, 0
+    scale = segmenter.scale
+    settings = job.settings
+    with_data = 0
 
     def counted(bands: Iterator[Band]) -> Iterator[Band]:
         nonlocal with_data
@@ -236,6 +241,10 @@ def _inspect_each(
                 if error.errno not in NAME_ERRORS:
                     raise
                 failed[name] = os_error_line(error)
+            except (MemoryError, RuntimeError) as error:
+                if not ran_out_of_memory(error):
+                    raise
+                failed[name] = NO_MEMORY.format(job.header)
             if name in failed:
                 bar.write(skipped_line(job.file, failed[name]), file=sys.stderr)
             bar.update(end - bar.n)

@@ -61,10 +61,13 @@ class FilePhoto:
         as_mask: bool = False,
     ) -> None:
         self.source = source
-        self.bands, self.times_alpha = bands, times_alpha
-        self.height, self.width = source.height, source.width
+        self.bands = bands
+        self.times_alpha = times_alpha
+        self.height = source.height
+        self.width = source.width
         self.data = DataMask(source, bands.colours, bands.alpha, as_mask=as_mask)
-        self.has_gaps, self.no_data = self.data.has_gaps, self.data.value
+        self.has_gaps = self.data.has_gaps
+        self.no_data = self.data.value
         self.georeference = georeference_of(source)
         self.depth = Depth(upper_bits(bands.bits or 16), ())
         if self.source.dtypes[0] == "uint16" and not (as_mask or bands.bits):

@@ -102,7 +102,8 @@ def tell_scale_notes(notes: Mapping[str, Sequence[str]]) -> None:
 def _camera_scales(
     photos: Mapping[str, Path], headers: Mapping[str, Header]
 ) -> tuple[dict[str, Scale], dict[str, str]]:
-    scales, failed = {}, {}
+    scales = {}
+    failed = {}
     for name, header in headers.items():
         try:
             size, read, notes = camera_scale(photos[name], header.height, header.width)

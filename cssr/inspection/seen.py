@@ -46,9 +46,14 @@ class SeenRows:
         statistics: LocalStatistics,
         capacity: int,
     ) -> None:
-        self.photo, self.network, self.scale = photo, network, scale
-        self.columns, self.overlap, self.statistics = columns, overlap, statistics
-        self.height, self.width = height, columns[-1].stop * scale
+        self.photo = photo
+        self.network = network
+        self.scale = scale
+        self.columns = columns
+        self.overlap = overlap
+        self.statistics = statistics
+        self.height = height
+        self.width = columns[-1].stop * scale
         self.real_width = photo.width * scale
         self._held = np.empty((capacity, self.width, 3), np.float32)
         self._valid = np.empty((capacity, self.width), bool)
@@ -56,7 +61,8 @@ class SeenRows:
 
     def read(self, stop: int, each: Each) -> Iterator[None]:
         """Read on until `stop`, one of the photo's tiles for each item."""
-        start, self._stop = self._stop, stop
+        start = self._stop
+        self._stop = stop
         if start == stop:
             return
         first, last = start // self.scale, stop // self.scale
@@ -109,7 +115,8 @@ class SeenRows:
 
     def _photo_rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (rows, W, 3) and which of them hold data (rows, W), of the photo and beyond it."""
-        end, height = min(stop, self.photo.height), self.photo.height
+        height = self.photo.height
+        end = min(stop, height)
         reach = self.overlap if self.photo.has_gaps else 0
         first, last = max(0, start - reach), min(end + reach, height)
         pixels, valid = self.photo.rows(first, last), self.photo.valid(first, last)

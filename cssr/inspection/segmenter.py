@@ -27,6 +27,9 @@ CORE = 704  # side of a tile without overlap by default, px of what SS sees
 BAND = 32 * 2**20  # px of what SS sees that a band holds by default
 TILE_MEMORY = 2**32  # bytes of activations that tiles may take by default, all threads together
 CUT_STEP = 64  # cores begin at multiples of it, px of what SS sees
+NO_SIDE = (
+    f"the side of its training images is not known; light is evened out over {SIDE} px, the paper's"
+)
 
 
 class Band(NamedTuple):
@@ -55,6 +58,8 @@ class Segmentation(NamedTuple):
     probs: np.ndarray  # crack probabilities in [0, 1], (scale·H, scale·W) float32
     mask: np.ndarray  # where they reach the threshold and there are data, (scale·H, scale·W) bool
     sr: np.ndarray | None  # super-resolved RGB, (scale·H, scale·W, 3) uint8
+    valid: np.ndarray  # where the photo holds data, (H, W) bool; elsewhere `probs` is 0
+    notes: tuple[str, ...]  # how the photo was read, such as the range of its 16 bits
 
 
 class Segmenter:
@@ -70,6 +75,7 @@ class Segmenter:
         has_sr: whether the results hold an SR image.
         threshold: of the probabilities, the best one on validation images; None if not stored.
         overlap: of tiles, px of what SS sees: its receptive field, so that no seam shows.
+        notes: what its user should know of the model.
         tile: greatest side of a tile by default, px of the photo.
     """
 
@@ -81,6 +87,7 @@ class Segmenter:
         self.has_sr = variant.has_sr
         self.threshold = description.get("threshold")
         self.enlarged = scale if variant.has_sr else 1  # what SS sees / the photo
+        self.notes = () if "side" in description else (NO_SIDE,)
         self.window = description.get("side", SIDE) // (self.scale // self.enlarged)
         fields = {"scale": scale, "stages": sr and sr["stages"]}
         before, after = variant.steps[: variant.has_sr], variant.steps[variant.has_sr :]
@@ -135,7 +142,8 @@ class Segmenter:
         probs = np.concatenate([band.probs for band in bands])
         sr = np.concatenate([band.sr for band in bands]) if self.has_sr else None
         mask = np.concatenate([band.mask(threshold) for band in bands])
-        return Segmentation(probs, mask, sr)
+        valid = np.concatenate([band.valid for band in bands])
+        return Segmentation(probs, mask, sr, valid, photo.notes)
 
     def bands(
         self,

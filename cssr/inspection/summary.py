@@ -115,7 +115,7 @@ def unit_of(summary: Mapping[str, Any]) -> str:
 
 
 def facts(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What a summary says of a photo, for the tables, by name; see `tables.py`."""
+    """What a summary says of a photo, for the tables, by name; see `crack_tables.py`."""
     return {**summary, **summary["settings"], "photo": name}
 
 

@@ -15,7 +15,7 @@ def folder(tmp_path_factory) -> Path:
     """A folder with a model, three photos, a broken one and a folder of one."""
     folder = tmp_path_factory.mktemp("inspection")
     (folder / "model").mkdir()
-    description = {"variant": "cssr", "scale": 4, "threshold": 0.06}
+    description = {"variant": "cssr", "scale": 4, "side": 448, "threshold": 0.06}
     save_model(folder / "model", pipeline("cssr"), description)
     (folder / "photos/more").mkdir(parents=True)
     for k, name in enumerate(("a.png", "b.jpg", "more/c.tif")):

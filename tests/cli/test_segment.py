@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import rasterio
 from PIL import Image
-from shell import environment, run_here
+from shell import environment, run, run_here
 
 from cssr.sources.synthetic import synthesize
 
@@ -161,6 +161,35 @@ def test_a_name_too_long_for_its_results_costs_that_photo_alone(folder, tmp_path
     assert (tmp_path / "out/z.png/photo.json").exists()
 
 
+def test_a_photo_that_memory_does_not_suffice_for_costs_that_photo_alone(folder, tmp_path):
+    (tmp_path / "photos").mkdir()
+    shutil.copy(folder / "photos/a.png", tmp_path / "photos/z.png")
+    Image.fromarray(np.full((600, 16000), 90, np.uint8)).save(tmp_path / "photos/wide.png")
+    code = f"""
+import resource, sys
+from pathlib import Path
+from cssr.cli import main
+from cssr.inspection import photo_inspection
+load = photo_inspection.load
+def limited(*given, **named):
+    model = load(*given, **named)
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 600 * 2**20,) * 2)
+    return model
+photo_inspection.load = limited
+sys.argv = "cssr segment photos --model {folder}/model".split()
+main()
+"""
+    done = run(f"python -c '{code}'", tmp_path, check=False)
+    assert (
+        "photos/wide.png: not enough memory for 16,000 × 600 px; try a smaller --tile; skipped"
+        in done.stderr.splitlines()
+    )
+    assert done.returncode == 3
+    assert not (tmp_path / "cracks/wide.png").exists()
+    assert (tmp_path / "cracks/z.png/photo.json").exists()
+
+
 def test_results_that_are_not_whole_are_made_again_and_cost_no_other_photo(folder, tmp_path):
     command = f"cssr segment {{}} --model {folder}/model --out out"
     run_here(command.format(folder / "photos/a.png"), tmp_path)
@@ -191,3 +220,16 @@ def test_what_is_left_out_and_how_photos_were_read_is_told(folder, tmp_path):
     left_out, note = done.stderr.splitlines()
     assert left_out.startswith("note: photos: left out: 1 DNG (raw files need developing")
     assert note.startswith("note: photos/b.jpg: decoded with a warning, but all pixels are there")
+
+
+def test_a_model_that_does_not_know_the_side_of_its_training_images_is_told(folder, tmp_path):
+    shutil.copytree(folder / "model", tmp_path / "model")
+    description = json.loads((tmp_path / "model/model.json").read_text())
+    del description["side"]
+    (tmp_path / "model/model.json").write_text(json.dumps(description))
+    done = run(f"cssr segment {folder}/photos/a.png --model model", tmp_path)
+    [note] = done.stderr.splitlines()
+    assert note == (
+        "note: model: the side of its training images is not known; light is evened out over "
+        "448 px, the paper's"
+    )

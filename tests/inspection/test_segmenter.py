@@ -161,6 +161,20 @@ def test_gray_and_files_are_taken_too(tmp_path):
     assert np.array_equal(model.segment(tmp_path / "gray.png").probs, expected)
 
 
+def test_the_result_says_how_the_photo_was_read_and_where_it_has_data(tmp_path):
+    gray = photo(48, 64)[..., 0].astype(np.uint16) << 2
+    Image.fromarray(gray).save(tmp_path / "deep.png")
+    found = segmenter("cssr").segment(tmp_path / "deep.png")
+    assert found.notes == ("values fill 10 of 16 bits; scaled",)
+    assert found.valid.shape == (48, 64)
+    assert found.valid.all()
+    alpha = np.full((48, 64), 255, np.uint8)
+    alpha[:, :20] = 0
+    found = segmenter("cssr").segment(Image.fromarray(np.dstack([photo(48, 64), alpha])))
+    assert np.array_equal(found.valid, alpha > 0)
+    assert found.notes == ()
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
