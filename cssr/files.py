@@ -77,7 +77,7 @@ def _workplace(folder: Path) -> Iterator[Path]:
                 shutil.rmtree(workplace / left, ignore_errors=True)
             yield workplace
         finally:
-            shutil.rmtree(workplace, ignore_errors=True)
+            _remove(workplace)
 
 
 @contextmanager
@@ -113,6 +113,15 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.filename is None and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; a signal that would end it half-way ends it afterwards."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

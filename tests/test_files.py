@@ -1,3 +1,4 @@
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,23 @@ def test_a_folder_takes_its_name_when_it_is_complete(tmp_path):
         (partial / "x").write_text("1")
         assert not (tmp_path / "a/out").exists()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["out"]
+
+
+def test_a_signal_while_its_workplace_is_removed_leaves_nothing(tmp_path, monkeypatch):
+    remove = shutil.rmtree
+
+    def interrupted(folder, **options):
+        remove(folder / "new", **options)
+        if Path(folder).name == ".out.partial":
+            monkeypatch.setattr(shutil, "rmtree", remove)
+            raise KeyboardInterrupt
+
+    folder = new_folder(tmp_path / "out")
+    folder.__enter__()
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        folder.__exit__(None, None, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_folder_that_fails_leaves_the_old_one(tmp_path):

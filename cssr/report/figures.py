@@ -150,8 +150,9 @@ def _write_over_threshold(
     titles: Mapping[str, str],
     footer: str,
 ) -> None:
+    maximum = "mean of maxima" if results.repeated else "max"
     labels = {
-        name: f"{titles[name]}\nmax {result.test['iou_max']:.3f} at "
+        name: f"{titles[name]}\n{maximum} {result.test['iou_max']:.3f} at "
         f"{result.test['threshold']:.2f}, AIU {result.test['aiu']:.3f}"
         for name, result in shown.items()
     }
