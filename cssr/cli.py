@@ -1,5 +1,7 @@
 """The console command `cssr`: photos in, crack maps and measurements out."""
 
+import atexit
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -180,6 +182,7 @@ def main() -> NoReturn:
     with 143 on SIGTERM.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    atexit.register(gc.freeze)  # or Python looks through all that is imported before it ends
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:

@@ -1,5 +1,7 @@
 """What every stage does: read its parameters, and end on bad input with one line."""
 
+import atexit
+import gc
 import os
 import platform
 import shutil
@@ -155,6 +157,7 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     """
     for number in ending_signals():
         signal.signal(number, _terminate)
+    atexit.register(gc.freeze)  # or Python looks through all that is imported before it ends
     if "DVC_STAGE" in os.environ:
         _end_with_dvc()
     try:
