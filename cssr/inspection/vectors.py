@@ -1,18 +1,17 @@
 """Centrelines of cracks as files: GeoJSON in px, and a GeoPackage on the map."""
 
 import json
-import struct
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import shapely
 
 from cssr.inspection.georeference import Georeference
 from cssr.measurement.cracks import Crack, geojson
 
-LINE, LINES = 2, 5  # types of well-known binary geometries
 LAYER = "cracks"
 
 
@@ -35,12 +34,17 @@ def write_geopackage(
     import pyogrio  # with a GDAL of its own: only where it is needed
 
     crs = georeference.crs
-    lines = [_multi_line([_on_map(line, georeference) for line in c.lines]) for c in cracks]
+    lines = [
+        shapely.multilinestrings(
+            [shapely.linestrings(_on_map(line, georeference)) for line in c.lines]
+        )
+        for c in cracks
+    ]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")
         pyogrio.raw.write(
             file,
-            geometry=np.array(lines, dtype=object),
+            geometry=shapely.to_wkb(np.array(lines, dtype=object)),
             field_data=[table[name].to_numpy() for name in table],
             fields=np.array(table.columns, dtype=object),
             layer=LAYER,
@@ -54,11 +58,3 @@ def _on_map(line: np.ndarray, georeference: Georeference) -> np.ndarray:
     """A line in px, (K, 2), in the coordinates of the map."""
     a, b, c, d, e, f = georeference.transform[:6]
     return line @ np.array([[a, d], [b, e]]) + [c, f]
-
-
-def _multi_line(lines: Sequence[np.ndarray]) -> bytes:
-    """Lines, (K, 2) each, as one well-known binary geometry, little-endian."""
-    parts = [
-        struct.pack("<BII", 1, LINE, len(line)) + line.astype("<f8").tobytes() for line in lines
-    ]
-    return struct.pack("<BII", 1, LINES, len(lines)) + b"".join(parts)

@@ -182,7 +182,7 @@ def tail_size(points: np.ndarray) -> int:
     A skeleton may run into a corner, whose distance from the middle is half the width times √2.
     """
     distance = np.hypot(*(points[:, :2] - points[0, :2]).T)
-    outside = distance > np.nan_to_num(points[:, 2], nan=np.inf) * np.sqrt(0.5) + 1
+    outside = distance > points[:, 2] * np.sqrt(0.5) + 1  # never, where the width is not known
     return int(outside.argmax()) if outside.any() else len(points)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import shapely
 from scipy.spatial import KDTree
 
 from cssr.measurement.centreline import Branch, find_branches, path_length
@@ -216,9 +217,8 @@ def _nearest_pixels(
 
 
 def _simplify(line: np.ndarray) -> np.ndarray:
-    from skimage.measure import approximate_polygon  # slow to import
-
-    return approximate_polygon(line, TOLERANCE)
+    simple = shapely.simplify(shapely.linestrings(line), TOLERANCE, preserve_topology=False)
+    return shapely.get_coordinates(simple)
 
 
 def _orientation(lines: Sequence[np.ndarray]) -> float:
