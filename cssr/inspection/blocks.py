@@ -39,7 +39,7 @@ class BlockDBPN(nn.Module):
         conv = network.reconstruct
         kernels = conv.weight.split(network.config["width"], dim=1)  # one for each of the maps
         self.reconstruct = [self.grid.same(kernel) for kernel in kernels]
-        self.bias = conv.bias.repeat(self.grid.stride**2)
+        self.bias = conv.bias.repeat(self.grid.stride)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Super-resolve (B, C, h, w) to (B, C, scale·h, scale·w), as the network itself."""
@@ -51,10 +51,10 @@ class BlockDBPN(nn.Module):
         for up, down in zip(self.ups[1:], self.downs, strict=True):
             low.insert(0, down(high))
             high.insert(0, up(low))
-        blocks = sum(F.conv2d(maps, w) for maps, w in zip(high, self.reconstruct, strict=True))
-        blocks += self.bias[:, None, None]
-        pixels = self.grid.split(blocks, self.channels).transpose(2, 3)  # (B, h, s, w, s, C)
-        return pixels.flatten(3, 4).flatten(1, 2).movedim(-1, 1)
+        rows = sum(step(maps) for maps, step in zip(high, self.reconstruct, strict=True))
+        rows += self.bias[:, None, None]
+        pixels = rows.movedim(1, -1).unflatten(-1, (-1, self.channels))  # (B, H, w, s, C)
+        return pixels.flatten(2, 3).movedim(-1, 1)
 
     def _projection(self, block: Projection, *, up: bool) -> Callable[[list[Tensor]], Tensor]:
         """Of `Projection.forward`, on maps that are not concatenated yet."""
@@ -115,11 +115,23 @@ class Grid:
         weight = torch.einsum("ockl,kqt,lru->oqrctu", conv.weight, place, place).flatten(1, 3)
         return _activated(weight, conv.bias, prelu)
 
-    def same(self, kernel: Tensor) -> Tensor:
-        """Weights that convolve blocks by (O, C, 3, 3) to blocks that begin with the image."""
+    def same(self, kernel: Tensor) -> Step:
+        """A convolution of blocks by (O, C, 3, 3) to rows of the image, (B, stride·O, H, w).
+
+        In a row, a block's pixels are channels. Whole blocks would be multiplied by more zeros.
+        """
         place = self.around  # (3, target, pixel, tap)
-        weight = torch.einsum("ocde,dQqt,eRru->QRoqrctu", kernel, place, place)
-        return weight.flatten(3, 5).flatten(0, 2).contiguous(memory_format=torch.channels_last)
+        weight = torch.einsum("ocde,eRru->Rorcdu", kernel, place).flatten(2, 3).flatten(0, 1)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        first = self.padding - 1
+        last = self.stride * (self.taps - 1) - self.padding - 1  # rows of the grid after these
+
+        def run(blocks: Tensor) -> Tensor:
+            pixels = self.split(blocks, kernel.shape[1]).transpose(2, 3)  # (B, h, s, w, s, C)
+            rows = pixels.flatten(4, 5).flatten(1, 2)
+            return F.conv2d(rows[:, first : len(rows[0]) - last].movedim(-1, 1), weight)
+
+        return run
 
     def split(self, blocks: Tensor, channels: int) -> Tensor:
         """Blocks (B, s²·C, h, w) as a view (B, h, w, s, s, C)."""
