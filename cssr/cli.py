@@ -182,7 +182,8 @@ def main() -> NoReturn:
     with 143 on SIGTERM.
     """
     signal.signal(signal.SIGTERM, _terminate)
-    atexit.register(gc.freeze)  # or Python looks through all that is imported before it ends
+    # or Python looks through all that is imported before it ends; ONNX reports what is left then
+    atexit.register(lambda: "onnx" in sys.modules or gc.freeze())
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:

@@ -1,9 +1,12 @@
 """The device that networks run on."""
 
 import ctypes
+import math
+import mmap
 import os
 import re
 
+import numpy as np
 import torch
 
 from cssr.params import DEVICE
@@ -35,6 +38,22 @@ def choose_device(name: str) -> torch.device:
 def device_name(device: torch.device) -> str:
     """What the device calls itself: `cpu`, or the GPU's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def empty_pages(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """An empty array in pages of its own, which go back to the system with it.
+
+    For the few large arrays of a process that keeps freed memory: else smaller ones, which live
+    longer, come to lie where large ones were, and the next large one needs more memory.
+
+    Raises:
+        MemoryError: if there are no such pages left.
+    """
+    try:
+        pages = mmap.mmap(-1, math.prod(shape) * np.dtype(dtype).itemsize)
+    except OSError as error:
+        raise MemoryError(*error.args) from None
+    return np.frombuffer(pages, dtype).reshape(shape)
 
 
 def keep_freed_memory() -> None:

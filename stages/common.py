@@ -157,7 +157,8 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     """
     for number in ending_signals():
         signal.signal(number, _terminate)
-    atexit.register(gc.freeze)  # or Python looks through all that is imported before it ends
+    # or Python looks through all that is imported before it ends; ONNX reports what is left then
+    atexit.register(lambda: "onnx" in sys.modules or gc.freeze())
     if "DVC_STAGE" in os.environ:
         _end_with_dvc()
     try:

@@ -1,7 +1,6 @@
 """Results of all photos in a folder, as tables and a page."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,19 @@ TEMPLATES = Path(__file__).parent / "templates"
 PAGE_BYTES = 50_000_000  # of pictures in a page; of many photos they are smaller
 SMALLEST_SIDE = 160  # of these pictures, px
 DECIMALS = {"px": 1, "mm": 2}  # of widths
+COMPARED = {  # what has to be equal for the numbers of two photos to compare
+    "model": "model",
+    "threshold": "threshold",
+    "scale": "size of the results",
+    "unit": "unit (mm, px)",
+    "min_area": "smallest crack",
+    "width_classes": "classes of width",
+}
 
 Summary = Mapping[str, Any]
 
 
-def write_gallery(folder: Path, failed: Mapping[str, str]) -> bool:
+def write_gallery(folder: Path, failed: Mapping[str, str]) -> list[str]:
     """Write cracks.csv, photos.csv and index.html of all photos whose results are in a folder.
 
     Args:
@@ -42,7 +49,7 @@ def write_gallery(folder: Path, failed: Mapping[str, str]) -> bool:
         failed: errors of photos that could not be read, by name.
 
     Returns:
-        Whether all photos were inspected with the same settings.
+        The settings in which the photos differ, so that their numbers do not compare.
 
     Raises:
         OSError: if the folder cannot be written.
@@ -53,28 +60,33 @@ def write_gallery(folder: Path, failed: Mapping[str, str]) -> bool:
         name = file.parent.relative_to(folder).as_posix()
         if summary is not None and is_complete(file.parent) and name not in failed:
             photos[name] = summary
-    kinds = {_kind(summary): summary for summary in photos.values()}
+    differ = _differences(list(photos.values()))
     known = {name: facts(name, summary) for name, summary in photos.items()}
     with new_files(folder) as out:
         tables = [with_run(pd.read_csv(folder / name / CRACKS), known[name]) for name in photos]
         join(tables).to_csv(out / CRACKS, index=False)
         photo_table(known.values(), failed).to_csv(out / PHOTOS, index=False)
-        page = _page(folder, photos, failed, list(kinds.values()))
+        page = _page(folder, photos, failed, differ)
         (out / "index.html").write_text(page, encoding="utf-8")
-    return len(kinds) < 2
+    return differ
 
 
-def _kind(summary: Summary) -> str:
-    """The settings of a photo that have to be equal for its numbers to compare with others'."""
-    settings = {"width_classes": [], **summary["settings"], "mm_per_px": unit_of(summary)}
-    return json.dumps([summary["scale"], settings], sort_keys=True)
+def _differences(photos: Sequence[Summary]) -> list[str]:
+    """The settings that photos do not all share, in words."""
+    kinds = [
+        {"width_classes": [], **photo["settings"], "unit": unit_of(photo), "scale": photo["scale"]}
+        for photo in photos
+    ]
+    return [
+        words for name, words in COMPARED.items() if len({str(kind[name]) for kind in kinds}) > 1
+    ]
 
 
 def _page(
     folder: Path,
     photos: Mapping[str, Summary],
     failed: Mapping[str, str],
-    kinds: Sequence[Summary],
+    differ: Sequence[str],
 ) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
@@ -85,7 +97,8 @@ def _page(
         totals=_totals(list(photos.values())),
         by_width=_by_width(list(photos.values())),
         tables=(CRACKS, PHOTOS),
-        settings=None if len(kinds) > 1 else "".join(map(_settings_line, kinds)),
+        settings=_settings_line(next(iter(photos.values()))) if photos and not differ else "",
+        differ=differ,
         failed=failed,
     )
 

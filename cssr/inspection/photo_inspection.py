@@ -41,6 +41,7 @@ from cssr.inspection.scales import (
     ScaleOption,
     check_all_have_scales,
     class_notes,
+    map_notes,
     photo_scales,
     tell_scale_notes,
 )
@@ -107,7 +108,10 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
     for name, scale in scales.items():
         own = replace(settings, mm_per_px=scale.mm_per_px)
         size = mm_per_result_px({"mm_per_px": scale.mm_per_px, "scale": segmenter.scale})
-        notes[name] = class_notes(options.width_classes, size)
+        notes[name] = (
+            *map_notes(scale.mm_per_px, photos[name], headers[name]),
+            *class_notes(options.width_classes, size),
+        )
         noted = scale._replace(notes=(*scale.notes, *notes[name]))
         jobs[name] = Job(name, photos[name], headers[name], noted, own)
     tell_scale_notes(notes)
@@ -127,10 +131,10 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
             failed |= _inspect_each(segmenter, todo, out, tile)
         finally:
             if any(out.iterdir()):
-                same_settings = write_gallery(out, failed)
+                differ = write_gallery(out, failed)
                 click.echo(f"see {out / 'index.html'} and {out / CRACKS}")
-                if not same_settings:
-                    click.echo("note: not all results there are of the same settings", err=True)
+                if differ:
+                    click.echo(f"note: results there differ in {', '.join(differ)}", err=True)
     return failed
 
 

@@ -14,7 +14,7 @@ from cssr.inspection.segmenter import Band
 from cssr.inspection.summary import MASK, SR
 
 PROBABILITY = "probability.tif"
-ROWS = 256  # written at a time
+ROWS = 128  # written at a time
 FORMAT = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
 FORMAT |= {"compress": "deflate", "zlevel": 1, "bigtiff": "if_safer", "num_threads": "all_cpus"}
 RGB = {"photometric": "rgb", "interleave": "pixel"}

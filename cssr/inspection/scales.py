@@ -16,6 +16,7 @@ from cssr.inspection.photo_headers import Header, PhotoError
 from cssr.inspection.scale_table import EXIF, listed, read_sizes
 
 SURE_WIDTH = 2  # px of the results; narrower cracks, and smaller differences, are not measured
+SAME_SCALE = 0.01  # by which a scale may differ from that of the map without a note
 
 ScaleOption = float | Path | str | None  # a number, a CSV file, EXIF, or what a map says
 
@@ -64,6 +65,14 @@ def file_scale(file: Path, header: Header) -> Scale:
         return Scale(None, {"from": None})
     size, note = map_scale(georeference, header.height, header.width, geo_keys(file))
     return Scale(size, {"from": "georeference" if size else None}, (note,) if note else ())
+
+
+def map_notes(mm_per_px: float | None, file: Path, header: Header) -> tuple[str, ...]:
+    """A note if a photo's own georeference gives another scale than the one that is taken."""
+    of_map = file_scale(file, header).mm_per_px
+    if mm_per_px is None or of_map is None or abs(mm_per_px / of_map - 1) <= SAME_SCALE:
+        return ()
+    return (f"{mm_per_px:g} mm per px, though its map says {of_map:.4g}",)
 
 
 def check_all_have_scales(sizes: Mapping[str, float | None]) -> None:

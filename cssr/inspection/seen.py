@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cssr.data.arrays import to_unit
+from cssr.device import empty_pages
 from cssr.inspection.backends import Network
 from cssr.inspection.local_statistics import LocalStatistics
 from cssr.inspection.photos import ArrayPhoto, FilePhoto
@@ -55,8 +56,8 @@ class SeenRows:
         self.height = height
         self.width = columns[-1].stop * scale
         self.real_width = photo.width * scale
-        self._held = np.empty((capacity, self.width, 3), np.float32)
-        self._valid = np.empty((capacity, self.width), bool)
+        self._held = empty_pages((capacity, self.width, 3), np.float32)
+        self._valid = empty_pages((capacity, self.width), bool)
         self._top = self._stop = 0
 
     def read(self, stop: int, each: Each) -> Iterator[None]:

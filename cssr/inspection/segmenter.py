@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from cssr.device import empty_pages
 from cssr.inspection.array_photos import ArrayPhoto, as_photo
 from cssr.inspection.backends import Network, load_network
 from cssr.inspection.local_statistics import LocalStatistics
@@ -24,7 +25,7 @@ from cssr.models.variants import VARIANTS
 from cssr.paper import SIDE
 
 CORE = 960  # side of a tile without overlap by default, px of what SS sees
-BAND = 32 * 2**20  # px of what SS sees that a band holds by default
+BAND = 16 * 2**20  # px of what SS sees that a band holds by default
 TILE_MEMORY = 2**32  # bytes of activations that tiles may take by default, all threads together
 CUT_STEP = 64  # cores begin at multiples of it, px of what SS sees
 NO_SIDE = (
@@ -234,8 +235,8 @@ class Segmenter:
         stop = min(stop, photo.height)
         pixels = photo.rows(top, stop)
         height, width = (side * self.scale for side in pixels.shape[:2])
-        sr_image = np.empty((height, width, 3), np.uint8) if self.has_sr and sr else None
-        probs = np.empty((height, width), np.float32)
+        sr_image = empty_pages((height, width, 3), np.uint8) if self.has_sr and sr else None
+        probs = empty_pages((height, width), np.float32)
         return Band(top, pixels, photo.valid(top, stop), probs, sr_image)
 
     def _fill(self, band: Band, seen: SeenRows, row: Span, column: Span) -> None:

@@ -84,7 +84,8 @@ def test_the_pixels_of_a_map_are_the_scale(mapped):
 
 
 def test_a_scale_that_is_given_comes_first(folder, mapped):
-    run_here("cssr segment map.tif --model model --out given --mm-per-px 3", folder)
+    done = run_here("cssr segment map.tif --model model --out given --mm-per-px 3", folder)
+    assert done.stderr == "note: map.tif: 3 mm per px, though its map says 0.5\n"
     assert set(pd.read_csv(folder / "given/cracks.csv").mm_per_px) == {3}
 
 

@@ -103,7 +103,7 @@ def test_results_of_different_settings_are_called_so(folder):
     command = "cssr segment photos/{} --model model --out mixed --threshold {}"
     assert run_here(command.format("a.png", 0.06), folder).stderr == ""
     done = run_here(command.format("b.jpg", 0.07), folder)
-    assert done.stderr == "note: not all results there are of the same settings\n"
+    assert done.stderr == "note: results there differ in threshold\n"
     assert "their numbers do not compare" in (folder / "mixed/index.html").read_text()
 
 
