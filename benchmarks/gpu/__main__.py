@@ -24,6 +24,7 @@ from stages.common import run_stage
 PARTS = ("device", "joint", "variants", "choices", "tests", "training")
 LOG = "log.txt"
 RESERVE = 5  # seconds kept for the end
+FAIR = 40  # seconds that a part may take in a short run, too: to start takes a third of them
 GRACE = 3  # seconds in which a part can end by itself
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
@@ -34,7 +35,7 @@ class Part(NamedTuple):
     Attributes:
         name: of its JSON file.
         command: arguments of `python -m`.
-        share: of the whole time, the most that it gets; the last part gets what is left.
+        share: of the whole time, the most that it gets, or FAIR; the last part gets what is left.
         least: seconds; with less it is skipped.
     """
 
@@ -175,7 +176,7 @@ def main() -> int:
             print("training: skipped: --images names no zip of images")
             continue
         began = time.monotonic()
-        allowed = min(ends - began, part.share * seconds)
+        allowed = min(ends - began, max(part.share * seconds, FAIR))
         outcome = run_part(part, args.out, allowed, environment)
         failed |= outcome.startswith("failed")
         print(f"{part.name}: {outcome} ({time.monotonic() - began:.0f} s)", flush=True)
