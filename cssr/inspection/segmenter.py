@@ -24,7 +24,7 @@ from cssr.inspection.tiles import Span, cut
 from cssr.models.variants import VARIANTS
 from cssr.paper import SIDE
 
-CORE = 960  # side of a tile without overlap by default, px of what SS sees
+CORE = 832  # side of a tile without overlap by default, px of what SS sees
 BAND = 16 * 2**20  # px of what SS sees that a band holds by default
 TILE_MEMORY = 2**32  # bytes of activations that tiles may take by default, all threads together
 CUT_STEP = 64  # cores begin at multiples of it, px of what SS sees

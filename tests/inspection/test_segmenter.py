@@ -143,7 +143,7 @@ def test_tiles_are_as_large_as_the_networks_allow():
     assert tiles == {
         (64, "cssr"): 186,
         (64, "inverse"): 384,  # its overlap alone takes 320
-        (8, "cssr"): 304,
+        (8, "cssr"): 272,
         (8, "inverse"): 774,
     }
 
