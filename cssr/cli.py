@@ -182,8 +182,8 @@ def main() -> NoReturn:
     with 143 on SIGTERM.
     """
     signal.signal(signal.SIGTERM, _terminate)
-    # or Python looks through all that is imported before it ends; ONNX reports what is left then
-    atexit.register(lambda: "onnx" in sys.modules or gc.freeze())
+    # or Python looks through all that is imported before it ends; these two report what is left
+    atexit.register(lambda: sys.modules.keys() & {"onnx", "triton"} or gc.freeze())
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:

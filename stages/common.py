@@ -157,8 +157,8 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     """
     for number in ending_signals():
         signal.signal(number, _terminate)
-    # or Python looks through all that is imported before it ends; ONNX reports what is left then
-    atexit.register(lambda: "onnx" in sys.modules or gc.freeze())
+    # or Python looks through all that is imported before it ends; these two report what is left
+    atexit.register(lambda: sys.modules.keys() & {"onnx", "triton"} or gc.freeze())
     if "DVC_STAGE" in os.environ:
         _end_with_dvc()
     try:
