@@ -1,7 +1,5 @@
 """The console command `cssr`: photos in, crack maps and measurements out."""
 
-import atexit
-import gc
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cssr.errors import os_error_line, ran_out_of_memory
+from cssr.errors import end_quickly, os_error_line, ran_out_of_memory
 from cssr.inspection.scale_table import EXIF, MM_MAX, to_number
 
 BAD_INPUT = 2  # exit codes
@@ -182,8 +180,7 @@ def main() -> NoReturn:
     with 143 on SIGTERM.
     """
     signal.signal(signal.SIGTERM, _terminate)
-    # or Python looks through all that is imported before it ends; these two report what is left
-    atexit.register(lambda: sys.modules.keys() & {"onnx", "triton"} or gc.freeze())
+    end_quickly()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:

@@ -1,6 +1,9 @@
-"""What errors say to users."""
+"""How a process ends: quickly, and with what errors say to users."""
 
+import atexit
+import gc
 import re
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,14 @@ NO_MEMORY = (
     "Insufficient memory",
     "can't start new thread",
 )
+
+
+def end_quickly() -> None:
+    """Let this process end without looking through all that it has imported, which takes seconds.
+
+    Not where ONNX or Triton is imported: their bindings would report what is left.
+    """
+    atexit.register(lambda: sys.modules.keys() & {"onnx", "triton"} or gc.freeze())
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

@@ -1,7 +1,5 @@
 """What every stage does: read its parameters, and end on bad input with one line."""
 
-import atexit
-import gc
 import os
 import platform
 import shutil
@@ -20,7 +18,7 @@ from typing import Any, TextIO
 import yaml
 from pydantic import BaseModel
 
-from cssr.errors import os_error_line, ran_out_of_memory
+from cssr.errors import end_quickly, os_error_line, ran_out_of_memory
 from cssr.params import Params, parse_params
 
 PARAMS_FILE = Path("params.yaml")
@@ -157,8 +155,7 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
     """
     for number in ending_signals():
         signal.signal(number, _terminate)
-    # or Python looks through all that is imported before it ends; these two report what is left
-    atexit.register(lambda: sys.modules.keys() & {"onnx", "triton"} or gc.freeze())
+    end_quickly()
     if "DVC_STAGE" in os.environ:
         _end_with_dvc()
     try:

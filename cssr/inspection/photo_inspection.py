@@ -51,7 +51,7 @@ from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.measurement.cracks import Crack, measure_bands
 
 NAME_ERRORS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)  # which concern one photo alone
-NO_MEMORY = "not enough memory for {0.width:,} × {0.height:,} px; try a smaller --tile"
+TOO_LARGE = "not enough memory for {0.width:,} × {0.height:,} px; try a smaller --tile"
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,10 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
     for name, scale in scales.items():
         own = replace(settings, mm_per_px=scale.mm_per_px)
         size = mm_per_result_px({"mm_per_px": scale.mm_per_px, "scale": segmenter.scale})
-        notes[name] = (
-            *map_notes(scale.mm_per_px, photos[name], headers[name]),
-            *class_notes(options.width_classes, size),
-        )
+        notes[name] = class_notes(options.width_classes, size)
+        if options.mm_per_px is not None:  # else the map's own scale is taken
+            of_map = map_notes(scale.mm_per_px, photos[name], headers[name])
+            notes[name] = (*of_map, *notes[name])
         noted = scale._replace(notes=(*scale.notes, *notes[name]))
         jobs[name] = Job(name, photos[name], headers[name], noted, own)
     tell_scale_notes(notes)
@@ -248,7 +248,7 @@ def _inspect_each(
             except (MemoryError, RuntimeError) as error:
                 if not ran_out_of_memory(error):
                     raise
-                failed[name] = NO_MEMORY.format(job.header)
+                failed[name] = TOO_LARGE.format(job.header)
             if name in failed:
                 bar.write(skipped_line(job.file, failed[name]), file=sys.stderr)
             bar.update(end - bar.n)

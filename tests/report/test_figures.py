@@ -32,21 +32,22 @@ def test_fig6_shows_each_model(rendered, models):
     assert shown["cssr"].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 
 
-def test_the_legend_has_the_numbers_of_table_1(results, tmp_path, monkeypatch):
+def legend_of_fig6(results, folder, monkeypatch) -> list[str]:
     shown = {}
     monkeypatch.setattr("cssr.report.figures.save", lambda figure, file: shown.update(f=figure))
-    FIGURES["fig6"].write(tmp_path / "fig6", results, "preset: demo")
-    _, labels = shown["f"].axes[0].get_legend_handles_labels()
+    FIGURES["fig6"].write(folder / "fig6", results, "preset: demo")
+    return shown["f"].axes[0].get_legend_handles_labels()[1]
+
+
+def test_the_legend_has_the_numbers_of_table_1(results, tmp_path, monkeypatch):
+    labels = legend_of_fig6(results, tmp_path, monkeypatch)
     assert labels[0] == "(a) SS in HR\nmax 0.580 at 0.57, AIU 0.553"
 
 
 def test_of_several_seeds_the_legend_says_that_the_maximum_is_a_mean(
     of_three_seeds, tmp_path, monkeypatch
 ):
-    shown = {}
-    monkeypatch.setattr("cssr.report.figures.save", lambda figure, file: shown.update(f=figure))
-    FIGURES["fig6"].write(tmp_path / "fig6", of_three_seeds, "preset: demo")
-    _, labels = shown["f"].axes[0].get_legend_handles_labels()
+    labels = legend_of_fig6(of_three_seeds, tmp_path, monkeypatch)
     mean = of_three_seeds.models["ss_hr"].test["iou_max"]
     assert f"\nmean of maxima {mean:.3f} at " in labels[0]
 
