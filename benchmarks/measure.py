@@ -91,7 +91,7 @@ def median_ms(
 def floors(device: torch.device, precision: str, repeats: int = 10) -> dict[str, float]:
     """What the device reaches in a large matrix product, TFLOP/s, and in a large copy, GB/s."""
     cuda = device.type == "cuda"
-    side, count = (8192, 2**28) if cuda else (2048, 2**26)
+    side, count = (8192, 2**28) if cuda else (512, 2**26)
     a, b = (torch.randn(side, side, device=device, dtype=getattr(torch, precision)) for _ in "ab")
     source = torch.empty(count, device=device)
     target = torch.empty_like(source)

@@ -61,8 +61,8 @@ def wait_for(file: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_rehearsal_of_two_minutes_measures_every_part(tmp_path):
-    process = start(tmp_path, "--minutes", "2")
+def test_a_rehearsal_measures_every_part(tmp_path):
+    process = start(tmp_path)
     told = process.communicate()[0].decode()
     assert process.returncode == 0, told
     *parts, last = told.splitlines()
@@ -91,7 +91,7 @@ def test_a_run_that_ends_at_a_random_moment_leaves_whole_files_and_no_process(nu
 
 
 def test_a_part_that_is_killed_is_told_and_the_next_one_runs(tmp_path):
-    process = start(tmp_path, "--only", "joint", "tests", "--minutes", "30")
+    process = start(tmp_path, "--only", "joint", "tests")
     wait_for(tmp_path / "joint.json")
     subprocess.run(["kill", "-9", *map(str, processes_of(tmp_path))], check=True)
     told = process.communicate()[0].decode()

@@ -24,7 +24,7 @@ from stages.common import run_stage
 PARTS = ("device", "joint", "variants", "choices", "tests", "training")
 LOG = "log.txt"
 RESERVE = 5  # seconds kept for the end
-FAIR = 40  # seconds that a part may take in a short run, too: to start takes a third of them
+REHEARSED = 20  # iterations of each training in a rehearsal, whose parts end by themselves
 GRACE = 3  # seconds in which a part can end by itself
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     Attributes:
         name: of its JSON file.
         command: arguments of `python -m`.
-        share: of the whole time, the most that it gets, or FAIR; the last part gets what is left.
+        share: of the whole time, the most that it gets; the last part gets what is left.
         least: seconds; with less it is skipped.
     """
 
@@ -45,7 +45,9 @@ class Part(NamedTuple):
     least: int = 10
 
 
-def parts_of(preset: str, trained: str, images: Path | None, *, repeats: int) -> list[Part]:
+def parts_of(
+    preset: str, trained: str, images: Path | None, *, repeats: int, most: int | None = None
+) -> list[Part]:
     """The parts, the most important ones first.
 
     Args:
@@ -53,10 +55,12 @@ def parts_of(preset: str, trained: str, images: Path | None, *, repeats: int) ->
         trained: whose networks are trained.
         images: zip of images to train on; None for those that the preset makes.
         repeats: timed iterations of each setting, whose median is told.
+        most: iterations of each training; None for what the time allows.
     """
     times = ["--repeats", str(repeats)]
     steps = ["benchmarks.gpu.steps", *times, "--warmup", str(min(4, repeats)), "--preset", preset]
     source = ["--images", str(images)] if images else []
+    source += ["--most", str(most)] if most else []
     return [
         Part("device", ["benchmarks.gpu.floors", *times], 0.12),
         Part("joint", [*steps, "--part", "joint"], 0.27),
@@ -138,7 +142,7 @@ def folder(text: str) -> Path:
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--minutes", type=minutes, help="in all; default: 8, or 2.5 to rehearse")
+    parser.add_argument("--minutes", type=minutes, help="at most; default: 8, or 30 to rehearse")
     parser.add_argument("--out", type=folder, required=True, metavar="FOLDER", help="to write")
     parser.add_argument("--images", type=zip_file, metavar="ZIP", help="of images to train on")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="parts to run")
@@ -148,7 +152,7 @@ def parse_args() -> argparse.Namespace:
         help="run on the CPU, with the smoke preset, its images and no compilation",
     )
     args = parser.parse_args()
-    args.minutes = args.minutes or (2.5 if args.rehearse else 8.0)
+    args.minutes = args.minutes or (30.0 if args.rehearse else 8.0)
     args.only = args.only or PARTS
     if not args.rehearse and not torch.cuda.is_available():
         parser.error("there is no GPU; --rehearse does the same on the CPU")
@@ -166,7 +170,7 @@ def main() -> int:
     environment, failed = dict(os.environ), False
     if args.rehearse:
         environment |= {"CUDA_VISIBLE_DEVICES": "", "TORCHDYNAMO_DISABLE": "1"}
-        parts = parts_of("smoke", "smoke", args.images, repeats=1)
+        parts = parts_of("smoke", "smoke", args.images, repeats=1, most=REHEARSED)
     else:
         parts = parts_of("paper", "real", args.images, repeats=10)
     for part in parts:
@@ -176,7 +180,7 @@ def main() -> int:
             print("training: skipped: --images names no zip of images")
             continue
         began = time.monotonic()
-        allowed = min(ends - began, max(part.share * seconds, FAIR))
+        allowed = min(ends - began, part.share * seconds)
         outcome = run_part(part, args.out, allowed, environment)
         failed |= outcome.startswith("failed")
         print(f"{part.name}: {outcome} ({time.monotonic() - began:.0f} s)", flush=True)

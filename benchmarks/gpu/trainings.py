@@ -181,6 +181,7 @@ def parse_args() -> argparse.Namespace:
     add_preset(parser, "real", "its networks, sizes and losses")
     parser.add_argument("--images", type=zip_file, help="zip of images; else synthetic ones")
     parser.add_argument("--seconds", type=at_least(1), required=True, help="for all of it")
+    parser.add_argument("--most", type=at_least(LEAST), help="iterations, if the time allows more")
     return parser.parse_args()
 
 
@@ -191,7 +192,8 @@ def plan(
     train = {"precision": "bfloat16", "compile": True, "checkpoint_every": 10**9}
     fast = changed(params, {"train": train})
     speeds = measure_speeds(speeds_in(args.json.parent, "bfloat16, compiled"), fast, device)
-    n = affordable(ends - time.monotonic(), speeds)
+    allowed = affordable(ends - time.monotonic(), speeds)
+    n = min(allowed, args.most or allowed)
     growth = alpha_growth(n, n_train, fast.train.batch_size, fast.objective.alpha_start)
     return changed(
         fast,

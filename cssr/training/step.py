@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from inspect import unwrap
 
 import torch
 from torch import nn
@@ -20,10 +21,23 @@ def compute_deterministically() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def new_optimiser(pipeline: nn.Module, train: Train) -> torch.optim.Optimizer:
+class Adam(torch.optim.Adam):
+    """PyTorch's, without what it tells the compiler, whose import takes seconds.
+
+    Networks are compiled here, steps of the optimiser are not.
+    """
+
+    add_param_group = unwrap(torch.optim.Adam.add_param_group)
+    state_dict = unwrap(torch.optim.Adam.state_dict)
+    load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
+    zero_grad = unwrap(torch.optim.Adam.zero_grad)
+    step = torch.no_grad()(unwrap(torch.optim.Adam.step))
+
+
+def new_optimiser(pipeline: nn.Module, train: Train) -> Adam:
     """Adam over what requires gradients, in one fused kernel."""
     trained = [parameter for parameter in pipeline.parameters() if parameter.requires_grad]
-    return torch.optim.Adam(trained, lr=train.learning_rate, fused=True)
+    return Adam(trained, lr=train.learning_rate, fused=True)
 
 
 def prepare_networks(pipeline: Pipeline, *, compile: bool, recompute: bool) -> None:
