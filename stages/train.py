@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
-from cssr.data.arrays import load_arrays
+from cssr.data.arrays import Arrays, load_arrays
 from cssr.device import choose_device, device_name
 from cssr.files import files_in, locked, new_folder, write_whole
 from cssr.models.building import build_pipeline
@@ -18,8 +19,8 @@ from cssr.params import Params
 from cssr.training.checkpoints import Checkpoints, identify
 from cssr.training.loop import Monitor, fit
 from cssr.training.objective import TrainingLosses
-from cssr.training.parallel import launch
-from cssr.training.state import write_logs
+from cssr.training.parallel import Processes, launch
+from cssr.training.state import Row, write_logs
 from cssr.training.step import compute_deterministically
 from stages.common import (
     ARRAYS,
@@ -76,6 +77,41 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def settings_of(args: argparse.Namespace, params: Params) -> dict[str, Any]:
+    """What is trained, by which loss, from which seed; the versions that results depend on."""
+    variant = VARIANTS[args.variant]
+    return {
+        "variant": args.variant,
+        "loss": (args.loss or params.loss) if "ss" in variant.trained else None,
+        "beta": (params.beta if args.beta is None else args.beta) if variant.joint else None,
+        "seed": args.seed,
+        "versions": versions(),
+    }
+
+
+def title_of(args: argparse.Namespace) -> str:
+    """The name of a training in what it shows: `seed-0/cssr`."""
+    return "/".join(args.out.parts[1:])
+
+
+def find_checkpoints(
+    args: argparse.Namespace, params: Params, settings: dict[str, Any]
+) -> Checkpoints:
+    """The checkpoints of this very training: of the same settings, code and inputs."""
+    models = [model / name for model in models_of(args) for name in (WEIGHTS, DESCRIPTION)]
+    identity = identify(
+        {**settings, **params.model_dump(), "out": title_of(args)},
+        code=code_files(),
+        inputs=[*files_in([ARRAYS / "train", ARRAYS / "val"]), *models],
+    )
+    return Checkpoints(STATE / identity)
+
+
+def models_of(args: argparse.Namespace) -> list[Path]:
+    """The trained models that it starts from."""
+    return [model for model in (args.sr, args.ss) if model]
+
+
 def build(args: argparse.Namespace, params: Params, scale: int) -> Pipeline:
     """The variant's pipeline with its initial weights."""
     sizes = params.model.model_dump()  # of what is trained
@@ -90,70 +126,72 @@ def build(args: argparse.Namespace, params: Params, scale: int) -> Pipeline:
     )
 
 
+def train(
+    args: argparse.Namespace,
+    params: Params,
+    losses: TrainingLosses,
+    sets: Sequence[Arrays],
+    checkpoints: Checkpoints,
+    processes: Processes,
+) -> list[Row]:
+    """Train on the first set, validate on the second; the rows of the log."""
+    title = title_of(args)
+    first = processes.global_rank == 0
+    iterations = iterations_of(args, params)
+    progress = Progress(title, iterations, params.train.batch_size, shown=first)
+    ends = early_ends(title, sets[0], params, checkpoints, processes, seed=args.seed)
+    with ends as stop_asked, live_log(checkpoints.folder / "live", wanted=first) as log:
+        return fit(
+            losses,
+            *sets,
+            train=params.train,
+            iterations=iterations,
+            seed=args.seed,
+            checkpoints=checkpoints,
+            processes=processes,
+            monitor=Monitor(log, progress.show, stop_asked),
+            kernel=params.data.downscale,
+        )
+
+
+def iterations_of(args: argparse.Namespace, params: Params) -> int:
+    """How many the parameters give this variant."""
+    return params.iterations.models if VARIANTS[args.variant].segments else params.iterations.sr
+
+
 def main() -> None:
     """Train, or go on with a training that was interrupted, and write the model."""
     args = parse_args()
     refuse_to_replace(args.out, DESCRIPTION)
-    variant = VARIANTS[args.variant]
-    trains_ss = "ss" in variant.trained
     params = read_params(*params_of(args.variant, sweep=args.loss is not None))
-    iterations = params.iterations.models if variant.segments else params.iterations.sr
-    loss = (args.loss or params.loss) if trains_ss else None
-    beta = (params.beta if args.beta is None else args.beta) if variant.joint else None
+    settings = settings_of(args, params)
     if params.train.deterministic:
         compute_deterministically()
     processes = launch(params.train.devices, choose_device(params.device))
     training, validation = (load_arrays(ARRAYS / split) for split in ("train", "val"))
-    scale = training.hr.shape[1] // training.lr.shape[1]
+    side = training.hr.shape[1]
+    scale = side // training.lr.shape[1]
     pipeline = build(args, params, scale)
     losses = TrainingLosses(
         pipeline,
-        loss=loss,
-        objective=params.objective if trains_ss else None,
-        beta=beta,
+        loss=settings["loss"],
+        objective=params.objective if settings["loss"] else None,
+        beta=settings["beta"],
         n_train=len(training.names),
         batch_size=params.train.batch_size,
     )
-    title = "/".join(args.out.parts[1:])
-    models = [model for model in (args.sr, args.ss) if model]
-    settings = {"variant": args.variant, "loss": loss, "beta": beta, "seed": args.seed}
-    settings["versions"] = versions()
-    inputs = [model / name for model in models for name in (WEIGHTS, DESCRIPTION)]
-    identity = identify(
-        {**settings, **params.model_dump(), "out": title},
-        code=code_files(),
-        inputs=[*files_in([ARRAYS / "train", ARRAYS / "val"]), *inputs],
-    )
-    checkpoints = Checkpoints(STATE / identity)
+    checkpoints = find_checkpoints(args, params, settings)
     first = processes.global_rank == 0
-    progress = Progress(title, iterations, params.train.batch_size, shown=first)
-    with in_use_alone(checkpoints, models) if first else nullcontext():
-        with (
-            early_ends(
-                title, training, params, checkpoints, processes, seed=args.seed
-            ) as stop_asked,
-            live_log(checkpoints.folder / "live", wanted=first) as log,
-        ):
-            rows = fit(
-                losses,
-                training,
-                validation,
-                train=params.train,
-                iterations=iterations,
-                seed=args.seed,
-                checkpoints=checkpoints,
-                processes=processes,
-                monitor=Monitor(log, progress.show, stop_asked),
-                kernel=params.data.downscale,
-            )
+    with in_use_alone(checkpoints, models_of(args)) if first else nullcontext():
+        rows = train(args, params, losses, (training, validation), checkpoints, processes)
         if not first:
             return
         facts = {
             **settings,
-            "iterations": iterations,
+            "iterations": iterations_of(args, params),
             **params.train.model_dump(),
             "scale": scale,
-            "side": training.hr.shape[1],
+            "side": side,
             "downscale": params.data.downscale,
             "device": device_name(processes.device),
             "images": {"train": len(training.names), "val": len(validation.names)},

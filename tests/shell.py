@@ -15,10 +15,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LONGER = (  # trainings of the smoke preset, to some seconds
-    ("models: 4 ", "models: 150 "),
-    ("checkpoint_every: 2", "checkpoint_every: 20"),
-    ("log_every: 2", "log_every: 10"),
-    ("validate_every: 4", "validate_every: 50"),
+    ("models: 4 ", "models: 60 "),
+    ("checkpoint_every: 2", "checkpoint_every: 10"),
+    ("log_every: 2", "log_every: 5"),
+    ("validate_every: 4", "validate_every: 20"),
 )
 
 

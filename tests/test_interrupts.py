@@ -89,7 +89,7 @@ def test_a_training_that_is_asked_to_end_saves_its_state_first(repo, whole, numb
         os.killpg(process.pid, number)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 128 + number
-    stopped = int(re.search(r"stopped after iteration (\d+) of 150", output)[1])
+    stopped = int(re.search(r"stopped after iteration (\d+) of 60", output)[1])
     (folder,) = (repo / "state").iterdir()
     assert f"checkpoint-{stopped:010}.pt" in [file.name for file in folder.iterdir()]
     again = run(TRAIN.format("asked"), repo)
@@ -131,9 +131,9 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_weights(repo, wh
 
 
 POINTS = {
-    "before a checkpoint is flushed": "os, 'fsync', '0060.pt'",
-    "before a checkpoint is renamed": "Path, 'replace', '0060.pt'",
-    "after a checkpoint is renamed": "Path, 'replace', '0060.pt', after=True",
+    "before a checkpoint is flushed": "os, 'fsync', '0030.pt'",
+    "before a checkpoint is renamed": "Path, 'replace', '0030.pt'",
+    "after a checkpoint is renamed": "Path, 'replace', '0030.pt', after=True",
     "between the two renames of the model": "Path, 'replace', 'runs/seed-0/point'",
     "after the model has its name": "Path, 'replace', 'runs/seed-0/point', after=True",
 }
@@ -184,8 +184,8 @@ def test_a_truncated_checkpoint_of_a_real_training_is_passed_over(repo, whole, t
     again = run(TRAIN.format("cut"), repo)
     assert f"{newest.relative_to(repo)} is passed over: its checksum does not fit" in again.stderr
     assert (repo / "runs/seed-0/cut/weights.safetensors").read_bytes() == whole
-    first = re.search(r"^seed-0/cut (\d+)/150", again.stdout, re.MULTILINE)[1]
-    assert int(first) == int(older.stem.split("-")[1]) + 10
+    first = re.search(r"^seed-0/cut (\d+)/60", again.stdout, re.MULTILINE)[1]
+    assert int(first) == int(older.stem.split("-")[1]) + 5
     tried("newest checkpoint of a real training truncated", 1, "the older one; the same weights")
 
 

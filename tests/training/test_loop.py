@@ -12,7 +12,7 @@ from cssr.training.guards import NotFiniteError
 from cssr.training.loop import Monitor, StoppedError
 from cssr.training.parallel import Alone
 from cssr.training.state import write_logs
-from cssr.training.step import prepare_networks, train_step
+from cssr.training.step import Adam, prepare_networks, train_step
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_next_checkpoint(arrays, tmp_
 
 
 def test_weights_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch, tried):
-    model, step = pipeline("ss_hr"), torch.optim.Adam.step
+    model, step = pipeline("ss_hr"), Adam.step
 
     def spoil(optimiser, *given):
         step(optimiser, *given)
@@ -134,7 +134,7 @@ def test_weights_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch
             with torch.no_grad():
                 model.ss.last[-1].bias.fill_(torch.inf)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", spoil)
+    monkeypatch.setattr(Adam, "step", spoil)
     with pytest.raises(NotFiniteError, match=r"the weights are not finite at iteration 4: loss 0"):
         train("ss_hr", arrays, tmp_path, model=model, log_every=100)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint-0000000002.pt"]
@@ -142,7 +142,7 @@ def test_weights_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch
 
 
 def test_moments_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch, tried):
-    model, step = pipeline("ss_hr"), torch.optim.Adam.step
+    model, step = pipeline("ss_hr"), Adam.step
 
     def spoil(optimiser, *given):
         step(optimiser, *given)
@@ -150,7 +150,7 @@ def test_moments_that_are_not_finite_are_not_saved(arrays, tmp_path, monkeypatch
         if moments["step"] == 4:
             moments["exp_avg_sq"].fill_(torch.inf)  # from now on this weight would not move
 
-    monkeypatch.setattr(torch.optim.Adam, "step", spoil)
+    monkeypatch.setattr(Adam, "step", spoil)
     with pytest.raises(NotFiniteError, match=r"the optimiser's moments are not finite at iter.* 4"):
         train("ss_hr", arrays, tmp_path, model=model, log_every=100)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint-0000000002.pt"]
