@@ -103,18 +103,7 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
     tell_notes(options.model, segmenter.notes)
     tile = segmenter.checked_tile(options.tile)
     settings = _settings(options, segmenter)
-    jobs = {}
-    notes = {}
-    for name, scale in scales.items():
-        own = replace(settings, mm_per_px=scale.mm_per_px)
-        size = mm_per_result_px({"mm_per_px": scale.mm_per_px, "scale": segmenter.scale})
-        notes[name] = class_notes(options.width_classes, size)
-        if options.mm_per_px is not None:  # else the map's own scale is taken
-            of_map = map_notes(scale.mm_per_px, photos[name], headers[name])
-            notes[name] = (*of_map, *notes[name])
-        noted = scale._replace(notes=(*scale.notes, *notes[name]))
-        jobs[name] = Job(name, photos[name], headers[name], noted, own)
-    tell_scale_notes(notes)
+    jobs = _jobs(photos, headers, scales, options, settings, enlarged=segmenter.scale)
     check_replaceable(out, {name: job.file for name, job in jobs.items()})
     in_px = any(job.scale.mm_per_px is None for job in jobs.values())
     unit = f"; lengths in px of the results, {segmenter.scale} × the photo's" if in_px else ""
@@ -136,6 +125,30 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
                 if differ:
                     click.echo(f"note: results there differ in {', '.join(differ)}", err=True)
     return failed
+
+
+def _jobs(
+    photos: Mapping[str, Path],
+    headers: Mapping[str, Header],
+    scales: Mapping[str, Scale],
+    options: Options,
+    settings: Settings,
+    *,
+    enlarged: int,
+) -> dict[str, Job]:
+    """A job for each photo that has a scale, with the notes on its scale, which are told."""
+    jobs, notes = {}, {}
+    for name, scale in scales.items():
+        size = mm_per_result_px({"mm_per_px": scale.mm_per_px, "scale": enlarged})
+        notes[name] = class_notes(options.width_classes, size)
+        if options.mm_per_px is not None:  # else the map's own scale is taken
+            of_map = map_notes(scale.mm_per_px, photos[name], headers[name])
+            notes[name] = (*of_map, *notes[name])
+        noted = scale._replace(notes=(*scale.notes, *notes[name]))
+        own = replace(settings, mm_per_px=scale.mm_per_px)
+        jobs[name] = Job(name, photos[name], headers[name], noted, own)
+    tell_scale_notes(notes)
+    return jobs
 
 
 def _settings(options: Options, segmenter: Segmenter) -> Settings:
