@@ -1,5 +1,7 @@
 """Time of the metrics, of the distance map and of a whole evaluation, in ms per image."""
 
+from functools import partial
+
 import cv2
 import torch
 
@@ -7,11 +9,12 @@ from benchmarks.measure import median_ms, prepare, report
 from benchmarks.options import add_preset, at_least, parser_of
 from benchmarks.step import build, random_arrays
 from cssr.device import keep_freed_memory
-from cssr.evaluation.metrics import iou_curve, psnr, ssim
-from cssr.evaluation.predictor import Predictor
-from cssr.evaluation.scores import evaluate
+from cssr.evaluation.reported import REPORTED, ssim
 from cssr.preparation.distance import signed_distance
 from cssr.sources.synthetic import synthesize
+from cssr.validation.metrics import iou_curve, psnr
+from cssr.validation.predictor import Predictor
+from cssr.validation.scores import evaluate
 from stages.common import run_stage
 from stages.preset import read_preset
 
@@ -45,7 +48,8 @@ def main() -> None:
     params = read_preset(args.preset)
     arrays = random_arrays(args.size, params.data.scale)
     predictor = Predictor(build("cssr", params), device=device, batch_size=images)
-    evaluation = median_ms(lambda: evaluate(predictor, arrays), device, repeats=3, warmup=1)
+    run = partial(evaluate, predictor, arrays, **REPORTED)
+    evaluation = median_ms(run, device, repeats=3, warmup=1)
     rows.append({"metric": "evaluation of (f)", "ms/image": evaluation / len(arrays.names)})
     facts = {"preset": args.preset, "size": args.size, "batch_size": images}
     report("evaluate", rows, device, args, facts)

@@ -8,11 +8,11 @@ import torch
 from benchmarks.data import linked_pairs
 from benchmarks.measure import MemoryWatch
 from cssr.data.arrays import load_arrays
-from cssr.evaluation.predictor import Predictor
-from cssr.evaluation.scores import evaluate, summarise
 from cssr.models.pipeline import Pipeline
 from cssr.models.unet import UNet
 from cssr.preparation.array_files import write_arrays
+from cssr.validation.predictor import Predictor
+from cssr.validation.scores import evaluate, summarise
 
 
 def main() -> None:

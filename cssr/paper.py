@@ -27,6 +27,8 @@ MODELS = {
     "cssr": Title("f", "CSSR (SR → SS)"),
     "inverse": Title("g", "Inverse CSSR (SS → SR)"),
 }
+HEADLINE = "cssr"  # the model that the paper proposes
+REFERENCE = "ss_hr"  # the one that sees the HR images
 # in the order of Sec. 4.1, then (B) as the paper prints it; `cssr.training.losses` computes them
 LOSSES = {
     "dice": Title("A", "Dice"),

@@ -5,14 +5,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from types import FrameType
 
-from dvclive import Live
 from tqdm import tqdm
 
 from cssr.data.arrays import Arrays
-from cssr.files import files_in, naming, write_whole
+from cssr.files import write_whole
 from cssr.params import Params
 from cssr.training.batches import batch_indices
 from cssr.training.checkpoints import Checkpoints
@@ -50,39 +48,6 @@ class Progress:
         minutes, seconds = divmod(round(images / row["images_per_second"]), 60)
         done = f"{self.title} {iteration}/{self.iterations}"
         say(f"{done}  {values}  {minutes}:{seconds:02} left", sys.stdout)
-
-
-@contextmanager
-def live_log(folder: Path, *, wanted: bool) -> Iterator[Callable[[Row], None]]:
-    """A function that logs a row with dvclive, if that is wanted."""
-    if not wanted:
-        yield lambda row: None
-        return
-    with naming(folder):
-        live = Live(str(folder), save_dvc_exp=False, dvcyaml=None)
-
-    def log(row: Row) -> None:
-        with naming(folder):
-            live.step = int(row["iteration"])
-            for name, value in row.items():
-                if name != "iteration":  # it is the step
-                    live.log_metric(name, value)
-            live.make_summary()
-
-    try:
-        yield log
-    finally:
-        with naming(folder):
-            live.end()
-
-
-def copy_files(source: Path, target: Path) -> None:
-    """Copy the files of a folder, if it is there; on a full disk, unlike shutil, name one file."""
-    for file in files_in([source]):
-        copied = target / file.relative_to(source)
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        with naming(copied):
-            copied.write_bytes(file.read_bytes())
 
 
 class StopRequest:

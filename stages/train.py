@@ -17,6 +17,7 @@ from cssr.models.variants import VARIANTS
 from cssr.paper import LOSSES
 from cssr.params import Params
 from cssr.training.checkpoints import Checkpoints, identify
+from cssr.training.live import copy_files, live_log
 from cssr.training.loop import Monitor, fit
 from cssr.training.objective import TrainingLosses
 from cssr.training.parallel import Processes, launch
@@ -34,7 +35,7 @@ from stages.common import (
     say,
     versions,
 )
-from stages.monitor import Progress, copy_files, early_ends, live_log
+from stages.monitor import Progress, early_ends
 
 LESS_MEMORY = "train.micro_batch: 1, train.recompute: true or a smaller data.size"
 

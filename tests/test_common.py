@@ -115,5 +115,5 @@ def test_a_trainings_code_is_what_runs_and_is_imported_but_for_the_plumbing(tmp_
     (tmp_path / "stages/probe.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     files = set(run_module("stages.probe", tmp_path).stdout.split())
-    assert {"stages/probe.py", "cssr/training/losses.py", "cssr/evaluation/metrics.py"} <= files
+    assert {"stages/probe.py", "cssr/training/losses.py", "cssr/validation/metrics.py"} <= files
     assert not {"stages/common.py", "cssr/params.py", "cssr/paper.py"} & files

@@ -134,6 +134,12 @@ def test_no_package_imports_one_that_imports_it():
     assert graph == {}
 
 
+def test_the_units_and_what_they_import_can_be_kept_in_mind():
+    graph = {unit: others for unit, others in units().items() if unit != "cssr/__init__.py"}
+    assert len(graph) <= 18
+    assert sum(len(others & graph.keys()) for others in graph.values()) <= 50
+
+
 def test_no_two_modules_of_the_library_have_the_same_name():
     names = [file.stem for file in MODULES if file.parts[0] == "cssr" and file.stem != "__init__"]
     assert len(set(names)) == len(names)

@@ -8,8 +8,6 @@ from networks import CPU, SEGMENTING, budget, losses_of, pipeline, striped_array
 from shell import run
 
 from cssr.data.arrays import Arrays
-from cssr.evaluation.predictor import Predictor
-from cssr.evaluation.scores import evaluate
 from cssr.models.dbpn import DBPN
 from cssr.models.strided import cudnn_is_slow
 from cssr.models.variants import VARIANTS
@@ -18,6 +16,8 @@ from cssr.training.batches import draw_batches, make_batch
 from cssr.training.loop import Monitor, StoppedError
 from cssr.training.parallel import Alone
 from cssr.training.step import new_optimiser, train_step
+from cssr.validation.predictor import Predictor
+from cssr.validation.scores import evaluate
 
 ROOT = Path(__file__).parents[1]
 GPU = torch.device("cuda")

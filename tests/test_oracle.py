@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cssr.evaluation.metrics import aiu, best_threshold, iou_curve, psnr, ssim
+from cssr.evaluation.reported import ssim
 from cssr.preparation.distance import signed_distance
 from cssr.training.losses import (
     LOSSES,
@@ -23,6 +23,7 @@ from cssr.training.losses import (
     normalise_phi,
     wce_loss,
 )
+from cssr.validation.metrics import aiu, best_threshold, iou_curve, psnr
 
 FOLDER = Path(__file__).parent / "oracle"
 ORACLE = json.loads((FOLDER / "oracle.json").read_text())

@@ -152,9 +152,10 @@ LOSS = ("cssr/paper.py", "LOSSES = {", 'LOSSES = {"another": Title("G", "Another
         (PLUMBING, set()),
         ([LOSS, ("cssr/report/tables.py", "TITLE = ", "TITLE = 'Our ' + ")], {"report"}),
         ([("cssr/training/losses.py", "1e-6", "2e-6"), AUGMENTED], TRAININGS),
+        ([("cssr/evaluation/reported.py", "SIGMA = 1.5", "SIGMA = 2.0")], EVALUATIONS),
         ([("cssr/models/unet.py", "padding=1", "padding=2")], TRAININGS | EVALUATIONS),
     ],
-    ids=["plumbing", "allowed loss and title", "loss and augmentation", "network"],
+    ids=["plumbing", "allowed loss and title", "loss and augmentation", "metric", "network"],
 )
 def test_a_change_of_the_code_makes_exactly_what_it_computes_stale(repo, edits, stages):
     run("git checkout -q . && dvc checkout -q", repo)

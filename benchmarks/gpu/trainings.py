@@ -21,8 +21,6 @@ from benchmarks.options import add_preset, at_least, parser_of, zip_file
 from benchmarks.step import changed, new_losses, random_arrays
 from benchmarks.train_step import time_variant
 from cssr.data.arrays import Arrays, load_arrays, to_bytes
-from cssr.evaluation.predictor import Predictor
-from cssr.evaluation.scores import crack_pixels, evaluate, summarise
 from cssr.files import write_whole
 from cssr.measurement.examples import choose_examples
 from cssr.models.building import build_pipeline
@@ -36,6 +34,8 @@ from cssr.sources.synthetic import write_synthetic
 from cssr.training.checkpoints import Checkpoints
 from cssr.training.loop import Monitor, fit
 from cssr.training.parallel import Alone
+from cssr.validation.predictor import Predictor
+from cssr.validation.scores import crack_pixels, evaluate, summarise
 from stages.common import run_stage
 from stages.preset import read_preset
 

@@ -1,1 +1,1 @@
-"""Metrics, and scores of a pipeline over a set of images."""
+"""What is reported of a trained model."""

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cssr.paper import CONVENTIONAL, LOSSES, MODELS, PROPOSED
+from cssr.paper import CONVENTIONAL, HEADLINE, LOSSES, MODELS, PROPOSED, REFERENCE
 from cssr.report.bootstrap import Estimate
 from cssr.report.curves import FAINT, STYLE, look_of, save
 from cssr.report.results import Result, Results
@@ -108,13 +108,13 @@ def save_claims(file: Path, results: Results, footer: str) -> None:
         results: of several seeds.
         footer: what the numbers are.
     """
-    models = {name: result for name, result in results.models.items() if name != "cssr"}
-    first, *others = _best(results).items()
+    others = {name: result for name, result in results.models.items() if name != HEADLINE}
+    (loss, best), *losses = _best(results).items()
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
-        _draw_differences(left, results, models, results.models["cssr"], str(MODELS["cssr"]))
-        _draw_differences(right, results, dict(others), first[1], _loss_title(results, first[0]))
+        _draw_differences(left, results, others, results.models[HEADLINE], str(MODELS[HEADLINE]))
+        _draw_differences(right, results, dict(losses), best, _loss_title(results, loss))
         about = (
             "line: 95 % interval over photos of the difference, point: its mean, ticks: the seeds; "
             "numbers: AIU"
@@ -170,12 +170,12 @@ def _loss_rows(results: Results) -> Rows:
 
 def _loss_pair_rows(results: Results) -> Rows:
     """The paper's losses against the conventional ones, and each against (a), at their best β."""
-    best, high = _best(results), "ss_hr"
+    best = _best(results)
     for title, one, other in _loss_pairs(results):
         yield [title, *estimates(results, best[one], best[other])]
     for loss, result in best.items():
-        title = f"{MODELS['cssr']} with {LOSSES[loss]} − {MODELS[high]}"
-        yield [title, *estimates(results, result, results.models[high])]
+        title = f"{MODELS[HEADLINE]} with {LOSSES[loss]} − {MODELS[REFERENCE]}"
+        yield [title, *estimates(results, result, results.models[REFERENCE])]
 
 
 def _psnr_rows(results: Results, betas: Sequence[float]) -> Rows:

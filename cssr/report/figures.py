@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cssr.paper import LOSSES, MODELS
+from cssr.paper import HEADLINE, LOSSES, MODELS
 from cssr.report.claims import save_claims
 from cssr.report.curves import Spread, draw_over_beta, draw_over_threshold, save
 from cssr.report.grids import save_comparison, save_samples
@@ -17,7 +17,7 @@ SPREAD = "line: mean over seeds, band: 95 % interval over photos, thin mark: a s
 
 def write_fig1(file: Path, results: Results, footer: str) -> None:
     """Fig. 1: images, ground truth and the segmentation of (f)."""
-    save_samples(results.examples["cssr"], file, footer=_of_first_seed(results, footer))
+    save_samples(results.examples[HEADLINE], file, footer=_of_first_seed(results, footer))
 
 
 def write_fig3(file: Path, results: Results, footer: str) -> None:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cssr.models.variants import VARIANTS
-from cssr.paper import MODELS
+from cssr.paper import HEADLINE, MODELS
 from cssr.report.curves import FAINT, STYLE, render
 from cssr.report.letters import OF_HR, letters
 from cssr.report.results import Example
@@ -80,7 +80,7 @@ def save_comparison(examples: Mapping[str, Sequence[Example]], file: Path, *, fo
         file: path without suffix.
         footer: what the numbers are.
     """
-    shared = examples["cssr"]
+    shared = examples[HEADLINE]
     side = _tile_side(shared)
     tiles: list[list[np.ndarray | None]] = []
     for index, example in enumerate(shared):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cssr.paper import LOSSES
+from cssr.paper import HEADLINE, LOSSES
 from cssr.report.letters import JOINT
 from cssr.report.results import Results, SeedResult
 
@@ -126,7 +126,7 @@ def preferred_beta_note(results: Results, *, loss: str, beta: float) -> str | No
     """
     sweep = {b: result for (name, b), result in results.sweep.items() if name == loss}
     scores = {b: result.val["aiu"] for b, result in sweep.items()}
-    own = scores.setdefault(beta, results.models["cssr"].val["aiu"])  # if the sweep lacks that β
+    own = scores.setdefault(beta, results.models[HEADLINE].val["aiu"])  # if the sweep lacks that β
     best = max(scores, key=lambda b: (scores[b], b == beta))
     if best == beta:
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from cssr.paper import MODELS
+from cssr.paper import HEADLINE, MODELS, REFERENCE
 from cssr.report.letters import OF_HR
 from cssr.report.results import Result
 from cssr.report.tables import ABSENT, MARKDOWN, markdown_lines, markdown_page, rank_marks
@@ -47,14 +47,15 @@ def measurement_table(models: Mapping[str, Result], *, header: Sequence[str]) ->
 
 def _comparison(models: Mapping[str, Result]) -> list[str]:
     """CSSR at low resolution beside segmentation at high resolution."""
-    low, high = (models[name].test for name in ("cssr", "ss_hr"))
+    low, high = (models[name].test for name in (HEADLINE, REFERENCE))
     if not {"length_mae", "width_mae"} <= low.keys() & high.keys():
         return []
+    of_lr, of_hr = (f"({MODELS[name].letter})" for name in (HEADLINE, REFERENCE))
     return [
-        f"The length of an image is off by {100 * low['length_mae']:.1f} % with (f), from images "
-        f"of 1/{models['cssr'].run['scale']} of the side, and by {100 * high['length_mae']:.1f} % "
-        f"with (a), from the HR images; its mean width by {low['width_mae']:.2f} px and "
-        f"{high['width_mae']:.2f} px."
+        f"The length of an image is off by {100 * low['length_mae']:.1f} % with {of_lr}, from "
+        f"images of 1/{models[HEADLINE].run['scale']} of the side, and by "
+        f"{100 * high['length_mae']:.1f} % with {of_hr}, from the HR images; its mean width by "
+        f"{low['width_mae']:.2f} px and {high['width_mae']:.2f} px."
     ]
 
 

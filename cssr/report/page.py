@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from cssr.models.variants import VARIANTS
-from cssr.paper import MODELS
+from cssr.paper import HEADLINE, MODELS
 from cssr.report.figures import FIGURES
 from cssr.report.grids import encode_png
 from cssr.report.header import NOT_COMPARABLE
@@ -46,7 +46,8 @@ def write_page(
         figures: SVG of each figure, by its name in `FIGURES`.
     """
     headings, rows = table_entries(results)
-    shared, first = results.examples["cssr"], results.first_seed
+    shared = results.examples[HEADLINE]
+    first = results.first_seed
     page = ENVIRONMENT.get_template("page.html").render(
         warnings=[line for line in header if line == NOT_COMPARABLE],
         header=[line for line in header if line != NOT_COMPARABLE],
@@ -78,7 +79,7 @@ def _model(name: str, result: SeedResult) -> dict[str, Any]:
 
 def _image(index: int, examples: Mapping[str, Sequence[Example]]) -> dict[str, Any]:
     """One test image as each model sees it."""
-    shared = examples["cssr"][index]
+    shared = examples[HEADLINE][index]
     seen = [shown[index] for shown in examples.values()]
     return {
         "name": shared.name,

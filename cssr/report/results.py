@@ -134,14 +134,19 @@ class Results:
         return [seed for result in results for seed in result.seeds.values()]
 
     @property
+    def first_model(self) -> Result:
+        """Any of the models, for what they have in common."""
+        return next(iter(self.models.values()))
+
+    @property
     def first_seed(self) -> int:
         """The seed whose predictions are shown."""
-        return next(iter(self.models["cssr"].seeds))
+        return next(iter(self.first_model.seeds))
 
     @property
     def repeated(self) -> bool:
         """Whether the pipelines were trained on several seeds."""
-        return len(self.models["cssr"].seeds) > 1
+        return len(self.first_model.seeds) > 1
 
     @property
     def best_betas(self) -> dict[str, float]:
@@ -186,7 +191,7 @@ class Results:
 
     @cached_property
     def _bootstrap(self) -> Bootstrap:
-        return Bootstrap(self.models["cssr"].seeds[self.first_seed].images["name"])
+        return Bootstrap(self.first_model.seeds[self.first_seed].images["name"])
 
     @cached_property
     def _resampled(self) -> Callable[[str, SeedResult], np.ndarray]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from cssr.paper import ILLEGIBLE, LOSSES, MODELS, PUBLISHED
+from cssr.paper import HEADLINE, ILLEGIBLE, LOSSES, MODELS, PUBLISHED
 from cssr.report.letters import JOINT, OF_HR
 from cssr.report.results import Result, Results
 
@@ -173,8 +173,8 @@ def latex_table(results: Results, *, header: Sequence[str], notes: Sequence[str]
 
 def table_notes(results: Results) -> list[str]:
     """What a reader of the table has to know, as sentences of plain text."""
-    run = results.models["cssr"].run
-    constant = results.models["cssr"].test["aiu_constant_crack"]
+    run = results.models[HEADLINE].run
+    constant = results.first_model.test["aiu_constant_crack"]
     return [
         *([INTERVALS] if results.repeated else []),
         f"Loss: {LOSSES[run['loss']].name}; β of {JOINT}: {run['beta']:g}.",

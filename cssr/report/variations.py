@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cssr.paper import AS_PRINTED, LOSSES, MODELS
+from cssr.paper import AS_PRINTED, HEADLINE, LOSSES, MODELS
 from cssr.report.claims import HEADINGS, NOTES, estimates
 from cssr.report.results import Result, Results
 from cssr.report.tables import markdown_sections
 
 TITLE = "Experiments against the baseline"
-CLAIM = ("cssr", "bicubic_ss")
+CLAIM = (HEADLINE, "bicubic_ss")
 Key = str | tuple[str, float]  # a model, or a loss and its β
 
 

@@ -11,8 +11,6 @@ from functools import partial
 import torch
 
 from cssr.data.arrays import Arrays
-from cssr.evaluation.predictor import Predictor
-from cssr.evaluation.scores import evaluate, summarise
 from cssr.models.pipeline import Pipeline
 from cssr.params import Train
 from cssr.training.batches import draw_batches, make_batch
@@ -29,6 +27,8 @@ from cssr.training.objective import TrainingLosses
 from cssr.training.parallel import Processes
 from cssr.training.state import Row, State
 from cssr.training.step import new_optimiser, prepare_networks, train_step
+from cssr.validation.predictor import Predictor
+from cssr.validation.scores import evaluate, summarise
 
 VALIDATED = ("psnr", "aiu", "threshold")
 

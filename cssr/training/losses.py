@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from cssr.evaluation.metrics import check_same_shape
+from cssr.validation.metrics import check_same_shape
 
 DICE_SMOOTH = 1e-6
 GDICE_SMOOTH = 1e-5

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from cssr.evaluation.metrics import THRESHOLDS, iou_curve
 from cssr.paper import MODELS
 from cssr.report.figures import FIGURES
 from cssr.report.page import write_page
+from cssr.validation.metrics import THRESHOLDS, iou_curve
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

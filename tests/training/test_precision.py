@@ -12,8 +12,6 @@ import torch
 from networks import budget
 
 from cssr.data.arrays import Arrays, load_arrays
-from cssr.evaluation.predictor import Predictor
-from cssr.evaluation.scores import evaluate, summarise
 from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise
 from cssr.models.pipeline import Pipeline
@@ -25,6 +23,8 @@ from cssr.training.checkpoints import Checkpoints
 from cssr.training.loop import Monitor, fit
 from cssr.training.objective import TrainingLosses
 from cssr.training.parallel import Alone
+from cssr.validation.predictor import Predictor
+from cssr.validation.scores import evaluate, summarise
 
 pytestmark = pytest.mark.slow
 ITERATIONS, WINDOW = 300, 50

@@ -6,14 +6,14 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from cssr.evaluation.metrics import (
+from cssr.evaluation.reported import ssim
+from cssr.validation.metrics import (
     THRESHOLDS,
     aiu,
     best_threshold,
     constant_aiu,
     iou_curve,
     psnr,
-    ssim,
 )
 
 

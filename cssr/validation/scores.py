@@ -1,21 +1,18 @@
 """Scores of a pipeline over a set of images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cssr.data.arrays import Arrays, to_unit
-from cssr.evaluation.metrics import (
-    SEGMENTATION_METRICS,
-    SR_METRICS,
-    aiu,
-    best_threshold,
-    constant_aiu,
-)
-from cssr.evaluation.predictor import Prediction, Predictor
+from cssr.validation.metrics import aiu, best_threshold, constant_aiu, iou_curve, psnr
+from cssr.validation.predictor import Prediction, Predictor
 
+Metric = Callable[[Tensor, Tensor], Tensor]
+PSNR: dict[str, Metric] = {"psnr": psnr}
+CURVE: dict[str, Metric] = {"curve": iou_curve}
 Scores = dict[str, np.ndarray]  # of each image, by metric: (N,), and `curve` (N, 99)
 
 
@@ -23,6 +20,8 @@ def evaluate(
     predictor: Predictor,
     arrays: Arrays,
     *,
+    sr_metrics: Mapping[str, Metric] = PSNR,
+    segmentation_metrics: Mapping[str, Metric] = CURVE,
     observe: Callable[[Prediction], None] = lambda prediction: None,
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> Scores | None:
@@ -31,12 +30,14 @@ def evaluate(
     Args:
         predictor: the pipeline.
         arrays: the set.
+        sr_metrics: by name, of SR and HR images in [0, 1], (B, 3, H, W); one value per image, (B,).
+        segmentation_metrics: by name, of crack probabilities in [0, 1] and masks, (B, 1, H, W).
         observe: called with the prediction of each batch.
         stop_asked: asked before each batch.
 
     Returns:
-        The values of `SR_METRICS` where the pipeline gives an SR image, and of
-        `SEGMENTATION_METRICS` where it segments; None if asked to stop.
+        The values of the metrics, those of SR where the pipeline gives an SR image, those of
+        segmentation where it segments; None if asked to stop.
     """
     scores: Scores = {}  # each made once, since small pieces would fragment the memory
 
@@ -52,11 +53,11 @@ def evaluate(
         prediction = predictor.predict(arrays, chosen)
         if prediction.probs is not None:
             mask = predictor.upload(arrays.mask[chosen, None])
-            for name, metric in SEGMENTATION_METRICS.items():
+            for name, metric in segmentation_metrics.items():
                 keep(name, metric(prediction.probs, mask), chosen)
         if prediction.sr is not None:
             hr = to_unit(predictor.upload(arrays.hr[chosen]))
-            for name, metric in SR_METRICS.items():
+            for name, metric in sr_metrics.items():
                 keep(name, metric(prediction.sr, hr), chosen)
         observe(prediction)
     return scores

@@ -4,9 +4,10 @@ import torch
 from networks import CPU, pipeline, striped_arrays
 
 from cssr.data.arrays import Arrays, to_unit
-from cssr.evaluation.metrics import iou_curve, psnr, ssim
-from cssr.evaluation.predictor import Predictor
-from cssr.evaluation.scores import crack_pixels, evaluate, summarise
+from cssr.evaluation.reported import REPORTED, ssim
+from cssr.validation.metrics import iou_curve, psnr
+from cssr.validation.predictor import Predictor
+from cssr.validation.scores import crack_pixels, evaluate, summarise
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def arrays() -> Arrays:
 @pytest.mark.parametrize("variant", ["ss_hr", "cssr"])
 def test_each_image_is_scored_against_its_own_ground_truth(arrays, variant, batch_size):
     model = pipeline(variant)
-    found = evaluate(Predictor(model, device=CPU, batch_size=batch_size), arrays)
+    found = evaluate(Predictor(model, device=CPU, batch_size=batch_size), arrays, **REPORTED)
     hr, mask = to_unit(torch.from_numpy(arrays.hr)), torch.from_numpy(arrays.mask[:, None])
     image = hr if variant == "ss_hr" else to_unit(torch.from_numpy(arrays.lr))
     with torch.inference_mode():
@@ -31,7 +32,7 @@ def test_each_image_is_scored_against_its_own_ground_truth(arrays, variant, batc
 
 
 def test_super_resolution_alone_has_no_scores_of_segmentation(arrays):
-    found = evaluate(Predictor(pipeline("sr"), device=CPU, batch_size=4), arrays)
+    found = evaluate(Predictor(pipeline("sr"), device=CPU, batch_size=4), arrays, **REPORTED)
     assert set(found) == {"psnr", "ssim"}
 
 

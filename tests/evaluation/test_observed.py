@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from cssr.data.arrays import Arrays
-from cssr.evaluation.predictor import Prediction
-from stages.evaluate import Observed, iou_at
+from cssr.evaluation.observed import Observed
+from cssr.evaluation.score_tables import iou_at
+from cssr.validation.predictor import Prediction
 
 
 @pytest.fixture
