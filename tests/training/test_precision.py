@@ -27,7 +27,7 @@ from cssr.validation.predictor import Predictor
 from cssr.validation.scores import evaluate, summarise
 
 pytestmark = pytest.mark.slow
-ITERATIONS, WINDOW = 300, 50
+ITERATIONS, WINDOW = 200, 50
 
 
 @pytest.fixture(scope="module")
