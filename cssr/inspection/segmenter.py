@@ -211,12 +211,13 @@ class Segmenter:
         )
         seen_side = side * self.enlarged
         low = max(self._least_tile() * self.enlarged, BAND // width + 2 * self.overlap)
-        of_ss = {"overlap": self.overlap, "step": self.step}
-        of_sr = {"overlap": self.sr_overlap, "step": self.step}
-        threads = self.network.threads
-        rows = cut(height, tile=min(seen_side, low), **of_ss)
-        columns = cut(width, tile=seen_side, **of_ss, together=threads)
-        photo_columns = cut(width // self.enlarged, tile=side, **of_sr, together=threads)
+        rows, columns = (
+            cut(length, tile=most, overlap=self.overlap, step=self.step)
+            for length, most in ((height, min(seen_side, low)), (width, seen_side))
+        )
+        photo_columns = cut(
+            width // self.enlarged, tile=side, overlap=self.sr_overlap, step=self.step
+        )
         return rows, columns, photo_columns
 
     def _least_tile(self) -> int:

@@ -17,7 +17,7 @@ class Span(NamedTuple):
         return self.core_start - self.start, self.stop - self.core_stop
 
 
-def cut(side: int, *, tile: int, overlap: int, step: int, together: int = 1) -> list[Span]:
+def cut(side: int, *, tile: int, overlap: int, step: int) -> list[Span]:
     """Cut a side into tiles of about equal length, whose cores cover it once.
 
     Args:
@@ -25,8 +25,6 @@ def cut(side: int, *, tile: int, overlap: int, step: int, together: int = 1) -> 
         tile: greatest length of a tile, px.
         overlap: of a tile beyond its core, but not beyond the image, px.
         step: cores begin at multiples of it, px.
-        together: tiles that are computed at a time; where there are more, their number is a
-            multiple of it, as far as the steps allow.
 
     Raises:
         ValueError: if the tile is too small for its overlap.
@@ -39,8 +37,7 @@ def cut(side: int, *, tile: int, overlap: int, step: int, together: int = 1) -> 
             f"a tile of {tile} px is too small: the overlap takes {overlap} px on both sides, "
             f"so {2 * overlap + step} px or more are needed"
         )
-    rounds = -(-side // (room * together))
-    pieces = rounds * together
+    pieces = -(-side // room)
     length = -(-side // (pieces * step)) * step
     cuts = [*range(0, side, length), side]
     return [

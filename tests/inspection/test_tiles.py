@@ -24,15 +24,6 @@ def test_no_span_is_longer_than_a_tile_and_cuts_lie_at_steps():
         assert span.core_start % 64 == 0
 
 
-@pytest.mark.parametrize("together", [2, 3])
-def test_there_are_as_many_tiles_as_threads_compute_in_rounds(together):
-    for side in range(2000, 12_000, 500):
-        one = cut(side, tile=512, overlap=40, step=16)
-        even = cut(side, tile=512, overlap=40, step=16, together=together)
-        assert len(even) % together == 0
-        assert 0 <= len(even) - len(one) < together
-
-
 def test_a_side_within_a_tile_is_not_cut():
     assert cut(96, tile=96, overlap=40, step=64) == [(0, 96, 0, 96)]
 
