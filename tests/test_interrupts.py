@@ -245,6 +245,7 @@ def test_the_same_stage_twice_at_once_is_refused(clone, tried):
 
 def test_the_same_training_twice_at_once_is_refused(repo):
     running = start_training("twice", repo)
+    running.send_signal(signal.SIGSTOP)  # it must not be done before the second one looks
     second = run(TRAIN.format("twice"), repo, check=False)
     running.kill()
     running.communicate()
