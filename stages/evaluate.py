@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,16 @@ def main() -> None:
     forget_finished(args.run)
     predictor = Predictor(pipeline, device=device, batch_size=params.evaluate.batch_size)
     val, test = (load_arrays(ARRAYS / split) for split in ("val", "test"))
-    val_scores = evaluate(predictor, val, **REPORTED)
+    score = partial(evaluate, predictor, **REPORTED)
+    val_scores = score(val)
     val_summary = summarise(val_scores, val.mask)
     threshold = val_summary["threshold"]
     if args.examples:
         examples = params.evaluate.examples
         observed = Observed(test, threshold=threshold, seed=params.split.seed, examples=examples)
-        scores = evaluate(predictor, test, observe=observed.add, **REPORTED)
+        scores = score(test, observe=observed.add)
     else:
-        scores = evaluate(predictor, test, **REPORTED)
+        scores = score(test)
     summary = summarise(scores, test.mask)
     summary["val_threshold"] = threshold
     summary["iou_at_val_threshold"] = float(iou_at(threshold, scores).mean())

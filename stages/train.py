@@ -132,6 +132,7 @@ def train(
     params: Params,
     losses: TrainingLosses,
     sets: Sequence[Arrays],
+    *,
     checkpoints: Checkpoints,
     processes: Processes,
 ) -> list[Row]:
@@ -184,7 +185,8 @@ def main() -> None:
     checkpoints = find_checkpoints(args, params, settings)
     first = processes.global_rank == 0
     with in_use_alone(checkpoints, models_of(args)) if first else nullcontext():
-        rows = train(args, params, losses, (training, validation), checkpoints, processes)
+        sets = training, validation
+        rows = train(args, params, losses, sets, checkpoints=checkpoints, processes=processes)
         if not first:
             return
         facts = {
