@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image
 
 from cssr.inspection.depth import Depth, count_values, find_depth, upper_bits
-from cssr.inspection.georeference import Georeference
 from cssr.inspection.no_data import least_alpha
 from cssr.inspection.photo_headers import ORIENTATION, PhotoError, message, orientation_of
 
@@ -21,7 +20,6 @@ class ArrayPhoto:
         mask: where there are data, (H, W) bool; None for everywhere.
         notes: how it was read, for its user.
         no_data: the value of pixels without data, if the file had one.
-        georeference: where it lies on a map.
     """
 
     def __init__(
@@ -31,7 +29,6 @@ class ArrayPhoto:
         *,
         notes: Sequence[str] = (),
         no_data: float | None = None,
-        georeference: Georeference | None = None,
     ) -> None:
         self.pixels = pixels
         self.height, self.width = pixels.shape[:2]
@@ -39,7 +36,6 @@ class ArrayPhoto:
         self.has_gaps = self.mask is not None
         self.notes = tuple(notes)
         self.no_data = no_data
-        self.georeference = georeference
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Rows start … stop − 1, (rows, W, 3)."""

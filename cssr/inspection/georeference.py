@@ -1,6 +1,5 @@
 """Where photos lie on maps: from GeoTIFFs, and from world files beside photos."""
 
-import warnings
 from collections.abc import Sequence
 from math import hypot
 from pathlib import Path
@@ -10,7 +9,7 @@ import rasterio
 from rasterio import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError
 from rasterio.transform import from_gcps
 
 FIT = 1.0  # px by which a transform may miss a ground control point
@@ -24,27 +23,7 @@ class Georeference(NamedTuple):
     transform: Affine  # from px of the upright photo, x and y from its corner, to the map
 
 
-def read_georeference(file: Path) -> Georeference | None:
-    """Where the pixels of a file, as they are stored, lie on a map; None if it does not say."""
-    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-        try:
-            with rasterio.open(file) as source:
-                return georeference_of(source)
-        except RasterioError:
-            return None
-
-
-def files_beside(file: Path) -> list[Path]:
-    """The files that GDAL reads with a photo: its world file, `.aux.xml` and `.msk`."""
-    with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-        try:
-            with rasterio.open(file) as source:
-                return sorted(map(Path, source.files[1:]))
-        except RasterioError:
-            return []
-
-
-def georeference_of(source: rasterio.DatasetReader, orientation: int = 1) -> Georeference | None:
+def georeference_of(source: rasterio.DatasetReader, orientation: int) -> Georeference | None:
     """The georeference of an open file.
 
     Args:
@@ -64,7 +43,7 @@ def georeference_of(source: rasterio.DatasetReader, orientation: int = 1) -> Geo
 
 def place_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
     """What an open file says of its place that is not used."""
-    if georeference_of(source) is not None:
+    if georeference_of(source, orientation=1) is not None:
         return ()
     if points := source.gcps[0]:
         why = f"no affine transform meets all {len(points)} of them within {FIT:g} px"

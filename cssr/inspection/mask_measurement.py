@@ -1,6 +1,6 @@
 """The measurement of the cracks in masks, whoever made them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,14 +24,15 @@ from cssr.inspection.crack_tables import (
 from cssr.inspection.georeference import Georeference
 from cssr.inspection.no_data import no_data_note
 from cssr.inspection.output_folder import output_folder
-from cssr.inspection.photo_files import read_headers, skipped_line, tell_notes
-from cssr.inspection.photo_headers import Header, PhotoError
+from cssr.inspection.photo_files import read_records, skipped_line, tell_notes
+from cssr.inspection.photo_headers import PhotoError
+from cssr.inspection.photo_record import PhotoRecord
 from cssr.inspection.photos import ArrayPhoto, FilePhoto, open_photo, printable
 from cssr.inspection.scales import (
     ScaleOption,
     check_all_have_scales,
     class_notes,
-    file_scale,
+    map_scale_of,
     photo_scales,
     tell_scale_notes,
 )
@@ -79,13 +80,13 @@ def measure_masks(
         ValueError: if no mask has a readable header, one has no scale for classes of width, or the
             folder cannot be written.
     """
-    headers, failed = read_headers(masks)
-    known = _known(masks, headers, mm_per_px, width_classes)
+    records, failed = read_records(masks)
+    known = _known(records, mm_per_px, width_classes, unread=failed)
     measured = {}
     with nullcontext() if out is None else output_folder(out):
-        for name in sorted(headers):
+        for name in sorted(records):
             try:
-                measured[name] = _measure_mask(masks[name], known[name], min_area=min_area)
+                measured[name] = _measure_mask(records[name], known[name], min_area=min_area)
             except PhotoError as error:
                 failed[name] = str(error)
                 click.echo(skipped_line(masks[name], failed[name]), err=True)
@@ -103,22 +104,23 @@ def measure_masks(
 
 
 def _known(
-    masks: Mapping[str, Path],
-    headers: Mapping[str, Header],
+    masks: Mapping[str, PhotoRecord],
     mm_per_px: ScaleOption,
     width_classes: tuple[float, ...],
+    *,
+    unread: Collection[str],
 ) -> dict[str, dict[str, Any]]:
     """What is known of each mask before it is measured; it may be among a photo's results."""
-    given = {} if mm_per_px is None else photo_scales(masks, headers, mm_per_px)[0]
+    given = {} if mm_per_px is None else photo_scales(masks, mm_per_px, unread=unread)[0]
     known = {}
     notes = {}
-    for name, header in headers.items():
-        size = {"height": header.height, "width": header.width}
+    for name, mask in masks.items():
+        size = {"height": mask.header.height, "width": mask.header.width}
         own = {"photo": name, "scale": 1, "mm_per_px": None, **size}
-        if summary := read_summary(masks[name].parent):
+        if summary := read_summary(mask.path.parent):
             own = facts(name, summary)
         elif not given:
-            own["mm_per_px"], _, notes[name] = file_scale(masks[name], header)
+            own["mm_per_px"], _, notes[name] = map_scale_of(mask)
         if given:
             own["mm_per_px"] = given[name].mm_per_px
         own["width_classes"] = width_classes or own.get("width_classes", ())
@@ -131,7 +133,7 @@ def _known(
     return known
 
 
-def _measure_mask(file: Path, known: Mapping[str, Any], *, min_area: int) -> Measured:
+def _measure_mask(record: PhotoRecord, known: Mapping[str, Any], *, min_area: int) -> Measured:
     """Measure the cracks of a mask of any size, read in bands; PhotoError if it is none."""
     greatest = pixels = 0
 
@@ -145,22 +147,21 @@ def _measure_mask(file: Path, known: Mapping[str, Any], *, min_area: int) -> Mea
             pixels += int(valid.sum())
             yield values >= CRACK
 
-    with open_photo(file, as_mask=True) as mask:
-        tell_notes(file, mask.notes)
+    with open_photo(record.path, record.header, as_mask=True) as mask:
+        tell_notes(record.path, (*record.notes, *mask.notes))
         cracks = measure_bands(crack_pixels(mask), min_area=min_area)
         shares = {
             "crack_share": crack_share(cracks, pixels),
             "no_data_share": no_data_share(pixels, mask.height * mask.width),
         }
-        tell_notes(file, no_data_note(mask.no_data, shares["no_data_share"]))
-        place = mask.georeference
+        tell_notes(record.path, no_data_note(mask.no_data, shares["no_data_share"]))
     if 0 < greatest < CRACK:
         raise PhotoError(f"values up to {greatest}; those of crack are {CRACK} to 255")
     classes = known["width_classes"]
     table = crack_rows(cracks, known, classes)
     size = mm_per_result_px(known)
     found = totals(cracks, table, mm_per_px=size, width_classes=classes)
-    return Measured(cracks, place, {**known, **found, **shares}, table)
+    return Measured(cracks, record.place, {**known, **found, **shares}, table)
 
 
 def _write_files(

@@ -4,43 +4,31 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from cssr.errors import os_error_line
 from cssr.inspection.crack_tables import CRACKS, PHOTOS
+from cssr.inspection.photo_record import PhotoRecord
 from cssr.inspection.summary import SUMMARY, is_of_another, read_summary
 
 SHARED = ("index.html", CRACKS, PHOTOS)  # files of all photos together
 
 
-def check_replaceable(folder: Path, photos: Mapping[str, Path]) -> None:
-    """Refuse to replace what no earlier run has written, or has written for another photo.
+@contextmanager
+def output_folder(
+    folder: Path, photos: Mapping[str, PhotoRecord] = MappingProxyType({})
+) -> Iterator[None]:
+    """Create a folder; if it is empty in the end, remove it with all parents that were created.
 
     Args:
         folder: to write.
-        photos: files by name; each gets a folder of this name.
+        photos: that get a folder in it, by name.
 
     Raises:
-        ValueError: if a file of someone else, or the results of another photo, are in the way.
+        ValueError: if it cannot be written, or if a file of someone else, or the results of
+            another photo, are where a photo's folder is to be.
     """
-    existing = {name: folder / name for name in photos if (folder / name).exists()}
-    summaries = {name: read_summary(path) for name, path in existing.items()}
-    foreign = [path for name, path in existing.items() if summaries[name] is None]
-    if not any(folder.rglob(SUMMARY)):
-        foreign += [folder / name for name in SHARED if (folder / name).exists()]
-    if foreign:
-        raise ValueError(f"--out: {foreign[0]} is there, and not of an earlier run; name another")
-    for name, path in existing.items():
-        if is_of_another(summaries[name], photos[name]):
-            raise ValueError(f"--out: {path} is of another photo of this name; name another folder")
-
-
-@contextmanager
-def output_folder(folder: Path) -> Iterator[None]:
-    """Create a folder; if it is empty in the end, remove it with all parents that were created.
-
-    Raises:
-        ValueError: if it cannot be written.
-    """
+    _check_replaceable(folder, photos)
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,3 +44,17 @@ def output_folder(folder: Path) -> Iterator[None]:
         if created and not any(folder.iterdir()):
             for path in created:
                 path.rmdir()
+
+
+def _check_replaceable(folder: Path, photos: Mapping[str, PhotoRecord]) -> None:
+    """Refuse to replace what no earlier run has written, or has written for another photo."""
+    existing = {name: folder / name for name in photos if (folder / name).exists()}
+    summaries = {name: read_summary(path) for name, path in existing.items()}
+    foreign = [path for name, path in existing.items() if summaries[name] is None]
+    if not any(folder.rglob(SUMMARY)):
+        foreign += [folder / name for name in SHARED if (folder / name).exists()]
+    if foreign:
+        raise ValueError(f"--out: {foreign[0]} is there, and not of an earlier run; name another")
+    for name, path in existing.items():
+        if is_of_another(summaries[name], photos[name]):
+            raise ValueError(f"--out: {path} is of another photo of this name; name another folder")

@@ -9,8 +9,9 @@ import click
 from tqdm import tqdm
 
 from cssr.inspection.photo_folders import left_out_line, photos_in
-from cssr.inspection.photo_headers import Header, PhotoError, read_header
+from cssr.inspection.photo_headers import PhotoError
 from cssr.inspection.photo_kinds import photo_suffixes
+from cssr.inspection.photo_record import PhotoRecord, read_record
 from cssr.inspection.photos import printable
 from cssr.inspection.summary import MASK, SUMMARY
 
@@ -52,29 +53,29 @@ def find_photos(
     return {printable(name): files[photo] for photo, name in names.items()}
 
 
-def read_headers(photos: Mapping[str, Path]) -> tuple[dict[str, Header], dict[str, str]]:
-    """Read the headers of photos, given by name, and report those that have none.
+def read_records(photos: Mapping[str, Path]) -> tuple[dict[str, PhotoRecord], dict[str, str]]:
+    """Read what is known of photos, given by name, and report those that are none.
 
     Returns:
-        Headers by name, and the errors of the other photos by name.
+        Records by name, and the errors of the other photos by name.
 
     Raises:
-        ValueError: if no photo has a header.
+        ValueError: if no photo can be read.
     """
-    headers = {}
+    records = {}
     failed = {}
     for name, file in photos.items():
         try:
-            headers[name] = read_header(file)
+            records[name] = read_record(file)
         except PhotoError as error:
             failed[name] = str(error)
-    if not headers:
+    if not records:
         (name, reason), *others = failed.items()
         more = f", and {len(others)} more" if others else ""
         raise ValueError(f"no readable photo: {printable(photos[name])}: {reason}{more}")
     for name, reason in failed.items():
         click.echo(skipped_line(photos[name], reason), err=True)
-    return headers, failed
+    return records, failed
 
 
 def skipped_line(file: Path, reason: str) -> str:

@@ -30,10 +30,11 @@ from cssr.inspection.gallery import write_gallery
 from cssr.inspection.georeference import Georeference
 from cssr.inspection.maps import result_georeference
 from cssr.inspection.no_data import no_data_note
-from cssr.inspection.output_folder import check_replaceable, output_folder
+from cssr.inspection.output_folder import output_folder
 from cssr.inspection.overlay import Overlay, write_pictures
-from cssr.inspection.photo_files import read_headers, skipped_line, tell_notes
-from cssr.inspection.photo_headers import Header, PhotoError
+from cssr.inspection.photo_files import read_records, skipped_line, tell_notes
+from cssr.inspection.photo_headers import PhotoError
+from cssr.inspection.photo_record import PhotoRecord
 from cssr.inspection.photos import open_photo
 from cssr.inspection.rasters import Rasters, new_rasters, write_band
 from cssr.inspection.scales import (
@@ -73,8 +74,7 @@ class Job(NamedTuple):
     """A photo to inspect."""
 
     name: str
-    file: Path
-    header: Header
+    photo: PhotoRecord
     scale: Scale
     settings: Settings
 
@@ -94,8 +94,8 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
         ValueError: if no photo can be read, the model or its options do not fit, or `out` holds
             what must not be replaced.
     """
-    headers, failed = read_headers(photos)
-    scales, unscaled = photo_scales(photos, headers, options.mm_per_px)
+    records, failed = read_records(photos)
+    scales, unscaled = photo_scales(records, options.mm_per_px, unread=failed)
     failed |= unscaled
     if options.width_classes:
         check_all_have_scales({name: scale.mm_per_px for name, scale in scales.items()})
@@ -103,52 +103,59 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
     tell_notes(options.model, segmenter.notes)
     tile = segmenter.checked_tile(options.tile)
     settings = _settings(options, segmenter)
-    jobs = _jobs(photos, headers, scales, options, settings, enlarged=segmenter.scale)
-    check_replaceable(out, {name: job.file for name, job in jobs.items()})
-    in_px = any(job.scale.mm_per_px is None for job in jobs.values())
-    unit = f"; lengths in px of the results, {segmenter.scale} × the photo's" if in_px else ""
-    click.echo(f"{options.model}, threshold {settings.threshold:g}{unit}")
-    todo = {
-        name: job
-        for name, job in jobs.items()
-        if not (options.resume and is_done(out / name, job.file, job.settings))
+    jobs = {
+        name: Job(name, records[name], scale, replace(settings, mm_per_px=scale.mm_per_px))
+        for name, scale in _noted(scales, records, options, enlarged=segmenter.scale).items()
     }
-    if len(todo) < len(jobs):
-        click.echo(f"{len(jobs) - len(todo)} of {len(photos)} photos are done")
-    with output_folder(out):
+    with output_folder(out, {name: job.photo for name, job in jobs.items()}):
+        in_px = any(job.scale.mm_per_px is None for job in jobs.values())
+        unit = f"; lengths in px of the results, {segmenter.scale} × the photo's" if in_px else ""
+        click.echo(f"{options.model}, threshold {settings.threshold:g}{unit}")
+        todo = _not_done(jobs, out) if options.resume else jobs
+        if len(todo) < len(jobs):
+            click.echo(f"{len(jobs) - len(todo)} of {len(photos)} photos are done")
         try:
             failed |= _inspect_each(segmenter, todo, out, tile)
         finally:
-            if any(out.iterdir()):
-                differ = write_gallery(out, failed)
-                click.echo(f"see {out / 'index.html'} and {out / CRACKS}")
-                if differ:
-                    click.echo(f"note: results there differ in {', '.join(differ)}", err=True)
+            _write_overview(out, failed)
     return failed
 
 
-def _jobs(
-    photos: Mapping[str, Path],
-    headers: Mapping[str, Header],
+def _noted(
     scales: Mapping[str, Scale],
+    photos: Mapping[str, PhotoRecord],
     options: Options,
-    settings: Settings,
     *,
     enlarged: int,
-) -> dict[str, Job]:
-    """A job for each photo that has a scale, with the notes on its scale, which are told."""
-    jobs, notes = {}, {}
+) -> dict[str, Scale]:
+    """Scales with the notes on what is given or asked for, which are told."""
+    notes = {}
     for name, scale in scales.items():
         size = mm_per_result_px({"mm_per_px": scale.mm_per_px, "scale": enlarged})
         notes[name] = class_notes(options.width_classes, size)
         if options.mm_per_px is not None:  # else the map's own scale is taken
-            of_map = map_notes(scale.mm_per_px, photos[name], headers[name])
-            notes[name] = (*of_map, *notes[name])
-        noted = scale._replace(notes=(*scale.notes, *notes[name]))
-        own = replace(settings, mm_per_px=scale.mm_per_px)
-        jobs[name] = Job(name, photos[name], headers[name], noted, own)
+            notes[name] = (*map_notes(scale.mm_per_px, photos[name]), *notes[name])
     tell_scale_notes(notes)
-    return jobs
+    return {
+        name: scale._replace(notes=(*scale.notes, *notes[name])) for name, scale in scales.items()
+    }
+
+
+def _not_done(jobs: Mapping[str, Job], out: Path) -> dict[str, Job]:
+    """The photos whose results are not there yet."""
+    return {
+        name: job for name, job in jobs.items() if not is_done(out / name, job.photo, job.settings)
+    }
+
+
+def _write_overview(out: Path, failed: Mapping[str, str]) -> None:
+    """Write the tables and the page of all photos in a folder, if there are results in it."""
+    if not any(out.iterdir()):
+        return
+    differ = write_gallery(out, failed)
+    click.echo(f"see {out / 'index.html'} and {out / CRACKS}")
+    if differ:
+        click.echo(f"note: results there differ in {', '.join(differ)}", err=True)
 
 
 def _settings(options: Options, segmenter: Segmenter) -> Settings:
@@ -177,11 +184,13 @@ def _inspect_photo(
             with_data += int(band.valid.sum())
             yield band
 
-    with open_photo(job.file) as photo, new_folder(folder) as out:
-        tell_notes(job.file, photo.notes)
+    path = job.photo.path
+    with open_photo(path, job.photo.header) as photo, new_folder(folder) as out:
+        notes = *job.photo.notes, *photo.notes
+        tell_notes(path, notes)
         overlay = Overlay(photo.height, photo.width, scale)
         size = photo.height * scale, photo.width * scale
-        place = result_georeference(photo.georeference, scale)
+        place = result_georeference(job.photo.place, scale)
         kept = {"sr": settings.sr, "gaps": photo.has_gaps, "georeference": place}
         with new_rasters(out, *size, **kept) as rasters:
             bands = partial(segmenter.bands, photo, tile=tile, sr=settings.sr)
@@ -193,10 +202,10 @@ def _inspect_photo(
         found["crack_share"] = crack_share(cracks, with_data * scale**2)
         found["no_data_share"] = no_data_share(with_data, photo.height * photo.width)
         gaps = no_data_note(photo.no_data, found["no_data_share"])
-        tell_notes(job.file, gaps)
+        tell_notes(path, gaps)
         found["mm_per_px_from"] = job.scale.origin
-        found["notes"] = [*job.scale.notes, *photo.notes, *gaps]
-        return write_summary(out, job.file, photo, found=found, scale=scale, settings=settings)
+        found["notes"] = [*job.scale.notes, *notes, *gaps]
+        return write_summary(out, job.photo, found=found, scale=scale, settings=settings)
 
 
 def _write_cracks(
@@ -243,7 +252,7 @@ def _inspect_each(
     segmenter: Segmenter, jobs: Mapping[str, Job], out: Path, tile: int
 ) -> dict[str, str]:
     """Inspect photos with a progress bar; the errors of those that cannot be read, by name."""
-    steps = {name: segmenter.steps(job.header, tile) for name, job in jobs.items()}
+    steps = {name: segmenter.steps(job.photo.header, tile) for name, job in jobs.items()}
     failed = {}
     with tqdm(total=sum(steps.values()), unit="tile", disable=None) as bar:
         for name, job in jobs.items():
@@ -261,9 +270,9 @@ def _inspect_each(
             except (MemoryError, RuntimeError) as error:
                 if not ran_out_of_memory(error):
                     raise
-                failed[name] = TOO_LARGE.format(job.header)
+                failed[name] = TOO_LARGE.format(job.photo.header)
             if name in failed:
-                bar.write(skipped_line(job.file, failed[name]), file=sys.stderr)
+                bar.write(skipped_line(job.photo.path, failed[name]), file=sys.stderr)
             bar.update(end - bar.n)
     return failed
 

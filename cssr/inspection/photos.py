@@ -15,7 +15,6 @@ from rasterio.windows import Window
 from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
 from cssr.inspection.colour_bands import Bands, find_bands, row_windows
 from cssr.inspection.depth import VALUES, Depth, count_values, find_depth, upper_bits
-from cssr.inspection.georeference import georeference_of, place_notes
 from cssr.inspection.no_data import DataMask, has_mask
 from cssr.inspection.photo_headers import (
     Header,
@@ -49,7 +48,6 @@ class FilePhoto:
         has_gaps: whether there may be pixels without data.
         no_data: the value of such pixels, if the file has one.
         notes: how it is read, for its user.
-        georeference: where it lies on a map; None if the file does not say.
     """
 
     def __init__(
@@ -68,11 +66,10 @@ class FilePhoto:
         self.data = DataMask(source, bands.colours, bands.alpha, as_mask=as_mask)
         self.has_gaps = self.data.has_gaps
         self.no_data = self.data.value
-        self.georeference = georeference_of(source)
         self.depth = Depth(upper_bits(bands.bits or 16), ())
         if self.source.dtypes[0] == "uint16" and not (as_mask or bands.bits):
             self.depth = self._depth()
-        self.notes = (*bands.notes, *self.depth.notes, *_page_notes(source), *place_notes(source))
+        self.notes = (*bands.notes, *self.depth.notes, *_page_notes(source))
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Rows start … stop − 1, (rows, W, 3) uint8.
@@ -128,7 +125,9 @@ class FilePhoto:
 
 
 @contextmanager
-def open_photo(file: Path, *, as_mask: bool = False) -> Iterator[ArrayPhoto | FilePhoto]:
+def open_photo(
+    file: Path, header: Header | None = None, *, as_mask: bool = False
+) -> Iterator[ArrayPhoto | FilePhoto]:
     """Open a photo, upright as its EXIF says.
 
     Gray and colours of 8 or 16 bits, with or without alpha, are read row by row. A photo that has
@@ -137,13 +136,14 @@ def open_photo(file: Path, *, as_mask: bool = False) -> Iterator[ArrayPhoto | Fi
 
     Args:
         file: the photo.
+        header: of it; by default it is read.
         as_mask: read a mask of cracks: the upper 8 of 16 bits, and 0 as data.
 
     Raises:
         PhotoError: if it is not a photo that `read_header` knows, pixels are missing, or the
             no-data value of a mask is one of crack.
     """
-    header = read_header(file)
+    header = header or read_header(file)
     warning = _jpeg_warning(file) if header.driver == "JPEG" else None
     with rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -206,7 +206,7 @@ def _read_whole(file: Path, header: Header, *, as_mask: bool) -> ArrayPhoto:
 def _with_facts_of(
     photo: ArrayPhoto, source: rasterio.DatasetReader, orientation: int, *, as_mask: bool
 ) -> ArrayPhoto:
-    """A photo that Pillow read, with the mask, georeference and pages that GDAL finds."""
+    """A photo that Pillow read, with the mask and pages that GDAL finds."""
     valid = photo.valid(0, photo.height)
     is_masked = has_mask(source, as_mask=as_mask)
     if is_masked:
@@ -214,9 +214,8 @@ def _with_facts_of(
     return ArrayPhoto(
         photo.pixels,
         valid,
-        notes=(*photo.notes, *_page_notes(source), *place_notes(source)),
+        notes=(*photo.notes, *_page_notes(source)),
         no_data=source.nodata if is_masked else None,
-        georeference=georeference_of(source, orientation),
     )
 
 
@@ -227,5 +226,4 @@ def _turned(photo: FilePhoto, orientation: int) -> ArrayPhoto:
         turned(photo.valid(0, photo.height), orientation) if photo.has_gaps else None,
         notes=photo.notes,
         no_data=photo.no_data,
-        georeference=georeference_of(photo.source, orientation),
     )

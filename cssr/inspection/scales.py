@@ -1,7 +1,7 @@
 """The size of a pixel of each photo, from what the user gives, its camera wrote or its map says."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import click
 
 from cssr.inspection.camera import camera_scale
-from cssr.inspection.georeference import read_georeference
 from cssr.inspection.maps import geo_keys, map_scale
 from cssr.inspection.photo_files import skipped_line
-from cssr.inspection.photo_headers import Header, PhotoError
+from cssr.inspection.photo_headers import PhotoError
+from cssr.inspection.photo_record import PhotoRecord
 from cssr.inspection.scale_table import EXIF, listed, read_sizes
 
 SURE_WIDTH = 2  # px of the results; narrower cracks, and smaller differences, are not measured
@@ -30,15 +30,15 @@ class Scale(NamedTuple):
 
 
 def photo_scales(
-    photos: Mapping[str, Path], headers: Mapping[str, Header], option: ScaleOption
+    photos: Mapping[str, PhotoRecord], option: ScaleOption, *, unread: Collection[str]
 ) -> tuple[dict[str, Scale], dict[str, str]]:
     """The scales of photos; notes on them are told.
 
     Args:
-        photos: files by name.
-        headers: of those that can be read, by name.
+        photos: records by name.
         option: mm per px; or a CSV file with those of each photo; or EXIF; or None, for the pixels
             of georeferenced photos.
+        unread: names of photos that could not be read, of which a CSV file may tell too.
 
     Returns:
         Scales by name, and the errors of photos whose EXIF does not tell it, by name.
@@ -47,29 +47,29 @@ def photo_scales(
         ValueError: if the CSV file is not right, or no photo's EXIF tells a scale.
     """
     if option == EXIF:
-        return _camera_scales(photos, headers)
+        return _camera_scales(photos)
     if isinstance(option, Path):
-        sizes = read_sizes(option, list(photos), headers)
-        return {name: Scale(sizes[name], {"from": str(option)}) for name in headers}, {}
+        sizes = read_sizes(option, [*photos, *unread], photos)
+        return {name: Scale(sizes[name], {"from": str(option)}) for name in photos}, {}
     if option is not None:
-        return {name: Scale(float(option), {"from": "--mm-per-px"}) for name in headers}, {}
-    scales = {name: file_scale(photos[name], header) for name, header in headers.items()}
+        return {name: Scale(float(option), {"from": "--mm-per-px"}) for name in photos}, {}
+    scales = {name: map_scale_of(photo) for name, photo in photos.items()}
     tell_scale_notes({name: scale.notes for name, scale in scales.items()})
     return scales, {}
 
 
-def file_scale(file: Path, header: Header) -> Scale:
-    """The scale of a photo or mask by its own georeference."""
-    georeference = read_georeference(file)
-    if georeference is None:
+def map_scale_of(photo: PhotoRecord) -> Scale:
+    """The scale of a photo or mask by its place on a map."""
+    if photo.place is None:
         return Scale(None, {"from": None})
-    size, note = map_scale(georeference, header.height, header.width, geo_keys(file))
+    header = photo.header
+    size, note = map_scale(photo.place, header.height, header.width, geo_keys(photo.path))
     return Scale(size, {"from": "georeference" if size else None}, (note,) if note else ())
 
 
-def map_notes(mm_per_px: float | None, file: Path, header: Header) -> tuple[str, ...]:
-    """A note if a photo's own georeference gives another scale than the one that is taken."""
-    of_map = file_scale(file, header).mm_per_px
+def map_notes(mm_per_px: float | None, photo: PhotoRecord) -> tuple[str, ...]:
+    """A note if a photo's place on a map gives another scale than the one that is taken."""
+    of_map = map_scale_of(photo).mm_per_px
     if mm_per_px is None or of_map is None or abs(mm_per_px / of_map - 1) <= SAME_SCALE:
         return ()
     return (f"{mm_per_px:g} mm per px, though its map says {of_map:.4g}",)
@@ -108,14 +108,12 @@ def tell_scale_notes(notes: Mapping[str, Sequence[str]]) -> None:
         click.echo(f"note: {listed(those)}: {note}", err=True)
 
 
-def _camera_scales(
-    photos: Mapping[str, Path], headers: Mapping[str, Header]
-) -> tuple[dict[str, Scale], dict[str, str]]:
+def _camera_scales(photos: Mapping[str, PhotoRecord]) -> tuple[dict[str, Scale], dict[str, str]]:
     scales = {}
     failed = {}
-    for name, header in headers.items():
+    for name, photo in photos.items():
         try:
-            size, read, notes = camera_scale(photos[name], header.height, header.width)
+            size, read, notes = camera_scale(photo.path, photo.header.height, photo.header.width)
         except PhotoError as error:
             failed[name] = f"no scale: {error}; --mm-per-px takes a number or a CSV file too"
         else:
@@ -125,6 +123,6 @@ def _camera_scales(
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise ValueError(f"{name}: {reason}{more}")
     for name, reason in failed.items():
-        click.echo(skipped_line(photos[name], reason), err=True)
+        click.echo(skipped_line(photos[name].path, reason), err=True)
     tell_scale_notes({name: scale.notes for name, scale in scales.items()})
     return scales, failed

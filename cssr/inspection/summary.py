@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cssr.inspection.crack_tables import CRACKS
-from cssr.inspection.georeference import files_beside, read_georeference
 from cssr.inspection.maps import describe
-from cssr.inspection.photos import ArrayPhoto, FilePhoto, printable
+from cssr.inspection.photo_record import PhotoRecord
+from cssr.inspection.photos import printable
 
 SUMMARY = "photo.json"
 MASK = "mask.tif"
@@ -33,8 +33,7 @@ class Settings:
 
 def write_summary(
     folder: Path,
-    file: Path,
-    photo: ArrayPhoto | FilePhoto,
+    photo: PhotoRecord,
     *,
     found: Mapping[str, Any],
     scale: int,
@@ -44,19 +43,18 @@ def write_summary(
 
     Args:
         folder: of the photo's results.
-        file: of the photo.
-        photo: read from it.
+        photo: whose results they are.
         found: what was found in it and what is to be said of it, by name.
         scale: side of the results / side of the photo.
         settings: of the inspection.
     """
     summary = {
-        "photo": _identity(file),
-        "path": printable(file.absolute()),
-        "beside": _beside(file),
-        "georeference": describe(read_georeference(file)),
-        "height": photo.height,
-        "width": photo.width,
+        "photo": photo.identity,
+        "path": printable(photo.path.absolute()),
+        "beside": photo.beside,
+        "georeference": describe(photo.place),
+        "height": photo.header.height,
+        "width": photo.header.width,
         "scale": scale,
         **found,
         "settings": asdict(settings),
@@ -79,26 +77,25 @@ def is_complete(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (*FILES, *PREVIEWS))
 
 
-def is_done(folder: Path, file: Path, settings: Settings) -> bool:
+def is_done(folder: Path, photo: PhotoRecord, settings: Settings) -> bool:
     """Whether a folder holds the results of this photo, unchanged since, with these settings."""
     summary = read_summary(folder) or {}
     return (
         is_complete(folder)
         and (not settings.sr or (folder / SR).is_file())
         and summary.get("settings") == json.loads(json.dumps(asdict(settings)))
-        and summary.get("photo") == _identity(file)
-        and summary.get("beside", []) == _beside(file)
+        and summary.get("photo") == photo.identity
+        and summary.get("beside", []) == photo.beside
         and "georeference" in summary
-        and summary["georeference"] == describe(read_georeference(file))
+        and summary["georeference"] == describe(photo.place)
         and (summary["georeference"] is None or (folder / ON_MAP).is_file())
     )
 
 
-def is_of_another(summary: Mapping[str, Any], file: Path) -> bool:
+def is_of_another(summary: Mapping[str, Any], photo: PhotoRecord) -> bool:
     """Whether a summary is of another photo: another file in another place."""
-    return summary.get("photo") != _identity(file) and summary.get("path") != printable(
-        file.absolute()
-    )
+    path = printable(photo.path.absolute())
+    return summary.get("photo") != photo.identity and summary.get("path") != path
 
 
 def headline(summary: Mapping[str, Any]) -> str:
@@ -117,14 +114,3 @@ def unit_of(summary: Mapping[str, Any]) -> str:
 def facts(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
     """What a summary says of a photo, for the tables, by name; see `crack_tables.py`."""
     return {**summary, **summary["settings"], "photo": name}
-
-
-def _beside(file: Path) -> list[dict[str, Any]]:
-    """The identities of the files that are read with a photo."""
-    return [_identity(other) for other in files_beside(file)]
-
-
-def _identity(file: Path) -> dict[str, Any]:
-    """Name, size and time of change of a file, by which it is recognised."""
-    status = file.stat()
-    return {"file": file.name, "bytes": status.st_size, "changed_ns": status.st_mtime_ns}

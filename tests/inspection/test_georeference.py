@@ -6,7 +6,7 @@ from rasterio import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
-from cssr.inspection.georeference import read_georeference
+from cssr.inspection.photo_record import read_record
 from cssr.inspection.photos import open_photo
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -15,11 +15,6 @@ UTM = CRS.from_epsg(32632)
 PLACE = Affine(0.5, 0, 100, 0, -0.5, 200)
 FAR = Affine(0.02, 0.003, 512_345.6, 0.003, -0.02, 5_412_345.6)
 WORLD = "0.5\n0\n0\n-0.5\n100.25\n199.75\n"  # the middle of the first pixel
-
-
-def georeference(file):
-    with open_photo(file) as photo:
-        return photo.georeference
 
 
 def save(file, **options):
@@ -31,12 +26,12 @@ def test_a_geotiff_knows_its_place(tmp_path):
     profile = {"driver": "GTiff", "height": 40, "width": 56, "count": 3, "dtype": "uint8"}
     with rasterio.open(tmp_path / "a.tif", "w", **profile, crs=UTM, transform=PLACE) as out:
         out.write(PIXELS.transpose(2, 0, 1))
-    assert georeference(tmp_path / "a.tif") == (UTM, PLACE)
+    assert read_record(tmp_path / "a.tif").place == (UTM, PLACE)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".bmp"])
 def test_a_photo_without_a_world_file_has_no_place(tmp_path, suffix):
-    assert georeference(save(tmp_path / f"a{suffix}")) is None
+    assert read_record(save(tmp_path / f"a{suffix}")).place is None
 
 
 @pytest.mark.parametrize(
@@ -46,16 +41,16 @@ def test_a_photo_without_a_world_file_has_no_place(tmp_path, suffix):
 def test_a_world_file_tells_the_place(tmp_path, suffix, world):
     file = save(tmp_path / f"a{suffix}")
     file.with_suffix(world).write_text(WORLD)
-    assert georeference(file) == (None, PLACE)
+    assert read_record(file).place == (None, PLACE)
 
 
 def test_the_coordinate_system_of_a_world_file_is_that_of_the_prj_beside_it(tmp_path):
     file = save(tmp_path / "a.jpg")
     file.with_suffix(".jgw").write_text(WORLD)
     file.with_suffix(".prj").write_text(UTM.to_wkt(version="WKT1_ESRI"))
-    assert georeference(file).crs.to_epsg() == 32632
+    assert read_record(file).place.crs.to_epsg() == 32632
     file.with_suffix(".prj").write_text("nonsense")
-    assert georeference(file) == (None, PLACE)
+    assert read_record(file).place == (None, PLACE)
 
 
 def test_the_coordinate_system_and_no_data_of_an_aux_xml_are_read_and_none_is_written(tmp_path):
@@ -68,7 +63,7 @@ def test_the_coordinate_system_and_no_data_of_an_aux_xml_are_read_and_none_is_wr
     (tmp_path / "a.png.aux.xml").write_text(aux)
     save(tmp_path / "b.png")
     before = sorted(tmp_path.iterdir())
-    assert georeference(file).crs == UTM
+    assert read_record(file).place.crs == UTM
     with open_photo(file) as photo:
         assert photo.has_gaps
     for each in ("a.png", "b.png"):
@@ -85,7 +80,8 @@ def test_a_pixel_of_a_turned_photo_lies_where_it_lay(tmp_path, orientation):
     file = save(tmp_path / "a.png", exif=exif)
     file.with_suffix(".pgw").write_text(WORLD)
     with open_photo(file) as photo:
-        upright, transform = photo.rows(0, photo.height), photo.georeference.transform
+        upright = photo.rows(0, photo.height)
+    transform = read_record(file).place.transform
     for y, x in ((0, 0), (3, 20), (39, 55)):
         (row, column), *others = np.argwhere((upright == PIXELS[y, x]).all(axis=2))
         assert not others
@@ -106,25 +102,23 @@ def with_points(file, off=0.0, count=5):
 
 @pytest.mark.parametrize("count", [3, 4, 5])
 def test_ground_control_points_tell_the_place(tmp_path, count):
-    file = with_points(tmp_path / "a.tif", count=count)
-    with open_photo(file) as photo:
-        assert photo.notes == ()
-        assert photo.georeference.crs == UTM
-        assert photo.georeference.transform.almost_equals(FAR, precision=1e-6)
-    assert read_georeference(file) == photo.georeference
+    record = read_record(with_points(tmp_path / "a.tif", count=count))
+    assert record.notes == ()
+    assert record.place.crs == UTM
+    assert record.place.transform.almost_equals(FAR, precision=1e-6)
 
 
 @pytest.mark.parametrize("options", [{"off": 9.0}, {"count": 2}], ids=str)
 def test_ground_control_points_that_no_transform_meets_are_told(tmp_path, options):
-    with open_photo(with_points(tmp_path / "a.tif", **options)) as photo:
-        assert photo.georeference is None
-        assert "its ground control points are not used: no affine" in photo.notes[0]
+    record = read_record(with_points(tmp_path / "a.tif", **options))
+    assert record.place is None
+    assert "its ground control points are not used: no affine" in record.notes[0]
 
 
 def test_a_coordinate_system_without_a_transform_is_told(tmp_path):
     profile = {"driver": "GTiff", "height": 40, "width": 56, "count": 3, "dtype": "uint8"}
     with rasterio.open(tmp_path / "a.tif", "w", **profile, crs=UTM) as out:
         out.write(PIXELS.transpose(2, 0, 1))
-    with open_photo(tmp_path / "a.tif") as photo:
-        assert photo.georeference is None
-        assert "its coordinate system is not used" in photo.notes[0]
+    record = read_record(tmp_path / "a.tif")
+    assert record.place is None
+    assert "its coordinate system is not used" in record.notes[0]

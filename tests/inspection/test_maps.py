@@ -6,8 +6,8 @@ from rasterio.crs import CRS
 
 from cssr.inspection.georeference import Georeference
 from cssr.inspection.maps import describe, map_scale, result_georeference
-from cssr.inspection.photo_headers import read_header
-from cssr.inspection.scales import file_scale
+from cssr.inspection.photo_record import read_record
+from cssr.inspection.scales import map_scale_of
 
 AT = Affine(0.0005, 0, 500000, 0, -0.0005, 5400000)
 
@@ -107,7 +107,7 @@ def test_the_unit_of_a_geotiff_without_projection_is_what_it_says(tmp_path, mode
     place = [(33550, "d", 3, (0.0005, 0.0005, 0.0)), (33922, "d", 6, (0.0, 0, 0, 100, 200, 0))]
     tags = [*place, (34735, "H", len(directory), directory)]
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((16, 20), np.uint8), extratags=tags)
-    found = file_scale(tmp_path / "a.tif", read_header(tmp_path / "a.tif"))
+    found = map_scale_of(read_record(tmp_path / "a.tif"))
     assert found.mm_per_px == (mm and pytest.approx(mm))
     (note,) = found.notes
     assert ("cannot be checked" if mm else "unit of its coordinates is unknown") in note

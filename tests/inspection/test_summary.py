@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cssr.inspection.photo_record import read_record
 from cssr.inspection.summary import FILES, PREVIEWS, Settings, is_done, read_summary, write_summary
 
 SETTINGS = Settings(model="0", threshold=0.5, sr=False, min_area=1, mm_per_px=None)
@@ -21,13 +22,13 @@ def done(tmp_path):
         (folder / name).touch()
 
     def write():
-        photo = SimpleNamespace(height=8, width=8)
-        write_summary(folder, file, photo, found={}, scale=1, settings=SETTINGS)
+        write_summary(folder, read_record(file), found={}, scale=1, settings=SETTINGS)
+
+    def ask():
+        return is_done(folder, read_record(file), SETTINGS)
 
     write()
-    return SimpleNamespace(
-        file=file, folder=folder, write=write, ask=lambda: is_done(folder, file, SETTINGS)
-    )
+    return SimpleNamespace(file=file, folder=folder, write=write, ask=ask)
 
 
 def test_results_without_a_word_of_files_beside_the_photo_are_done(done):
