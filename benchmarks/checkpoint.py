@@ -24,7 +24,8 @@ def time_variant(
     for weight in optimiser.param_groups[0]["params"]:
         weight.grad = torch.zeros_like(weight)
     optimiser.step()  # makes the moments
-    weights, moments = pipeline.state_dict(), optimiser.state_dict()
+    weights = pipeline.state_dict()
+    moments = optimiser.state_dict()
     state = {"iteration": 1, "weights": weights, "optimiser": moments}
     with TemporaryDirectory(dir=folder) as name:
         checkpoints = Checkpoints(Path(name))
@@ -41,7 +42,8 @@ def main() -> None:
     add_variants(parser, "cssr")
     parser.add_argument("--folder", type=existing_folder, default=".", help="on the disk")
     args = parser.parse_args()
-    device, params = prepare(args), read_preset(args.preset)
+    device = prepare(args)
+    params = read_preset(args.preset)
     rows = [
         time_variant(variant, params, device, folder=args.folder, repeats=args.repeats)
         for variant in args.variants

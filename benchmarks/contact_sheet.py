@@ -8,7 +8,9 @@ import numpy as np
 
 from cssr.sources.synthetic import synthesize
 
-SIZE, THUMBNAIL, COLUMNS = 448, 168, 8
+SIZE = 448
+THUMBNAIL = 168
+COLUMNS = 8
 OUTLINE = (230, 30, 30)  # RGB
 
 

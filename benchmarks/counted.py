@@ -72,13 +72,15 @@ def fake_step(variant: str, params: Params, device: torch.device = CPU) -> Calla
         A function that takes one step and returns the losses. It raises where devices are mixed,
         or where a number is asked for, since there is none: on a GPU that would wait for it.
     """
-    pipeline, train = build(variant, params), params.train
+    pipeline = build(variant, params)
+    train = params.train
     for owner in pipeline.modules():
         for name, weight in list(owner.named_parameters(recurse=False)):
             there = torch.empty(weight.shape, device=device)
             setattr(owner, name, nn.Parameter(there, weight.requires_grad))
     prepare_networks(pipeline, compile=False, recompute=train.recompute)
-    n, side = train.batch_size, params.data.size
+    n = train.batch_size
+    side = params.data.size
     losses = new_losses(pipeline, params, n_train=n)
     optimiser = new_optimiser(pipeline, train)
 

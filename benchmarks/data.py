@@ -45,13 +45,16 @@ def peak_memory(stage: str, folder: Path, count: int, size: int) -> float:
 
 def speeds(args: argparse.Namespace, device: torch.device, folder: Path) -> list[Row]:
     """Images per second of each step."""
-    size, images = args.size, args.images
+    size = args.size
+    images = args.images
     make = {"train": FILES, "test": 1, "size": size, "crack_width": (1.0, 8.0), "seed": 0}
     making = timed(lambda: write_synthetic(folder, **make))
-    pairs, out = linked_pairs(folder, images), folder / "arrays"
+    pairs = linked_pairs(folder, images)
+    out = folder / "arrays"
     out.mkdir()
     preparing = timed(lambda: write_arrays(out, pairs, size=size, scale=4))
-    arrays, batch = load_arrays(out), args.batch_size
+    arrays = load_arrays(out)
+    batch = args.batch_size
     endless = range(10**6)
     drawn = draw_batches(
         arrays,

@@ -38,7 +38,8 @@ class OpenVinoNetwork:
         halves = Extractor(onnx.load_from_string(content))
         ends = ("image", "sr"), ("normalised", "probs")
         models = [halves.extract_model([first], [last]) for first, last in ends]
-        core, exact = openvino.Core(), {"INFERENCE_PRECISION_HINT": "f32"}
+        core = openvino.Core()
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}
         self.sr, self.ss = (
             core.compile_model(core.read_model(model.SerializeToString()), "CPU", exact)
             for model in models

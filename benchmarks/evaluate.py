@@ -26,7 +26,8 @@ def main() -> None:
     parser.add_argument("--batch-size", type=at_least(1), default=16, help="images at a time")
     add_preset(parser, "demo", "networks of (f)")
     args = parser.parse_args()
-    device, images = prepare(args), args.batch_size
+    device = prepare(args)
+    images = args.batch_size
     keep_freed_memory()  # as the stage does
     sr, hr = torch.rand(2, images, 3, args.size, args.size, device=device)
     probs = torch.rand(images, 1, args.size, args.size, device=device)

@@ -38,7 +38,8 @@ def main() -> None:
         "--precision", choices=("float32", "bfloat16"), default="float32", help="autocast"
     )
     args = parser.parse_args()
-    device, params = prepare(args), read_preset(args.preset)
+    device = prepare(args)
+    params = read_preset(args.preset)
     rows = [
         time_variant(
             variant,

@@ -52,7 +52,8 @@ class MemoryWatch(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.peak, self.ended = self.own_memory(), threading.Event()
+        self.peak = self.own_memory()
+        self.ended = threading.Event()
 
     def __enter__(self) -> "MemoryWatch":
         self.start()
@@ -78,7 +79,8 @@ def median_ms(
     function: Callable[[], Any], device: torch.device, *, repeats: int, warmup: int = 3
 ) -> float:
     """Median time of a call in ms."""
-    clock, times = Clock(device), []
+    clock = Clock(device)
+    times = []
     for index in range(warmup + repeats):
         start = clock.mark()
         function()

@@ -18,7 +18,8 @@ def variations(params: Params) -> dict[str, tuple[dict[str, object], list[str]]]
     """The changed parameters of each variation, and the models or sweep's trainings to evaluate."""
     growth = params.objective.alpha_per_epoch
     falling = {"objective.alpha_start": 0.66, "objective.alpha_per_epoch": -growth}  # as it ends
-    cssr, beta = ["evaluate@{}-cssr"], max(params.sweep.betas)
+    cssr = ["evaluate@{}-cssr"]
+    beta = max(params.sweep.betas)
     printed = {"sweep.losses": "[boundary_gdice_printed]", "sweep.betas": f"[{beta}]"}
     models = ("bicubic_ss", "sr_ss", "cssr")
     return {

@@ -10,7 +10,8 @@ from skimage import data
 import cssr
 from cssr.inspection.overlay import Overlay
 
-SIDE, GAP = 256, 8  # px
+SIDE = 256  # px
+GAP = 8  # px
 PART = np.s_[:96, :128]
 
 
@@ -21,7 +22,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/gravel.jpg"))
     args = parser.parse_args()
     gray = cv2.resize(data.gravel(), (SIDE, SIDE), interpolation=cv2.INTER_AREA)[PART]
-    photo, model = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), cssr.load(str(args.model))
+    photo = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+    model = cssr.load(str(args.model))
     mask = model.segment(photo).mask
     overlay = Overlay(*gray.shape, model.scale)
     overlay.add(0, photo, mask)

@@ -89,7 +89,8 @@ def sleeping_stages(
 @contextmanager
 def ray_with(nodes: int, port: int, folder: Path) -> Iterator[str]:
     """Ray with some nodes that run a stage at a time, each with a folder $NODE; its address."""
-    address, started = f"127.0.0.1:{port}", []
+    address = f"127.0.0.1:{port}"
+    started = []
     commands = [f"--head --port {port} --num-cpus 0 --include-dashboard false"]
     commands += [f"--address {address} --num-cpus 1"] * nodes
     try:
@@ -142,7 +143,8 @@ def measure(nodes: int, args: argparse.Namespace, hours: np.ndarray) -> list[str
         needs, seconds = sleeping_stages(folder, hours, args.seconds)
         with ray_with(nodes, args.port, Path(scratch)) as address:
             command = f"{sys.executable} -m cluster --address {address} --scratch $NODE"
-            began, before = time.perf_counter(), cpu_seconds()
+            began = time.perf_counter()
+            before = cpu_seconds()
             done = subprocess.run(
                 [*command.split(), "evaluate", "evaluate_sweep"],
                 cwd=folder,
@@ -151,7 +153,8 @@ def measure(nodes: int, args: argparse.Namespace, hours: np.ndarray) -> list[str
                 text=True,
                 check=False,
             )
-            took, head = time.perf_counter() - began, cpu_seconds() - before
+            took = time.perf_counter() - began
+            head = cpu_seconds() - before
         if done.returncode:
             raise ValueError(f"the run on {nodes} nodes failed: {done.stderr}")
     at_nodes = dict(re.findall(r"^\S+  (\S+@\S+)  (\d+) s on", done.stdout, re.MULTILINE))
@@ -162,8 +165,10 @@ def measure(nodes: int, args: argparse.Namespace, hours: np.ndarray) -> list[str
 
 def describe(needs: dict, seconds: dict, nodes: int, took: float) -> list[str]:
     """The fields of a row under HEADINGS."""
-    work, least = sum(seconds.values()), bound(needs, seconds, nodes)
-    path, greedy = makespan(needs, seconds, len(needs)), makespan(needs, seconds, nodes)
+    work = sum(seconds.values())
+    least = bound(needs, seconds, nodes)
+    path = makespan(needs, seconds, len(needs))
+    greedy = makespan(needs, seconds, nodes)
     numbers = [f"{value:,.0f}" for value in (nodes, len(needs), work, path, least, greedy, took)]
     return [*numbers, f"{least / took:.2f}", f"{greedy / took:.2f}", f"{work / took:.1f}"]
 

@@ -32,7 +32,8 @@ def programme(seeds: int, losses: int = 6, betas: int = 9) -> dict[str, set[str]
     """What each training and evaluation of dvc.yaml needs of the others."""
     needs: dict[str, set[str]] = {}
     for seed in range(seeds):
-        sr, bicubic = f"train_sr@{seed}", f"train_ss@{seed}-ss_bicubic"
+        sr = f"train_sr@{seed}"
+        bicubic = f"train_ss@{seed}-ss_bicubic"
         cells = {f"train_ss@{seed}-{model}": set() for model in ("ss_hr", "bicubic_ss")}
         cells |= {bicubic: set(), f"train_sr_ss@{seed}": {sr}, f"train_ss_sr@{seed}": {sr, bicubic}}
         cells |= {f"train_joint@{seed}-{model}": {sr} for model in ("cssr", "inverse")}
@@ -68,12 +69,15 @@ def makespan(
         costs: of the cluster; none without.
     """
     costs = costs or Costs()
-    missing, after = {name: len(before) for name, before in needs.items()}, defaultdict(list)
+    missing = {name: len(before) for name, before in needs.items()}
+    after = defaultdict(list)
     for name, before in needs.items():
         for other in before:
             after[other].append(name)
     ready = [name for name in needs if not needs[name]]
-    now, free, running = 0.0, [0.0] * nodes, []
+    now = 0.0
+    free = [0.0] * nodes
+    running = []
     while ready or running:
         now += costs.send * len(ready)
         for name in ready:

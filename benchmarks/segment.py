@@ -29,7 +29,8 @@ def main() -> None:
     )
     parser.add_argument("--options", default="", help="for `cssr segment`, such as --no-sr")
     args = parser.parse_args()
-    device, rows = prepare(args), []
+    device = prepare(args)
+    rows = []
     for megapixels in args.megapixels:
         with tempfile.TemporaryDirectory() as folder:
             photo = Path(folder, "photo.tif")

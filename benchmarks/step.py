@@ -22,7 +22,9 @@ Mark = Callable[[str], None]
 
 def build(variant: str, params: Params) -> Pipeline:
     """A variant's pipeline with the preset's networks and random weights, trained or frozen."""
-    record, model, scale = VARIANTS[variant], params.model, params.data.scale
+    record = VARIANTS[variant]
+    model = params.model
+    scale = params.data.scale
     sr = ss = None
     if "sr" in record.steps:
         sr = new_sr(model.sr.model_dump(), channels=record.sr_channels, scale=scale, seed=0)

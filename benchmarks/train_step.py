@@ -32,7 +32,8 @@ class Marks:
     """The ends of parts, in their order."""
 
     def __init__(self, device: torch.device) -> None:
-        self.clock, self.made = Clock(device), []
+        self.clock = Clock(device)
+        self.made = []
 
     def __call__(self, part: str) -> None:
         """Mark the end of a part, after the work that was given to the device so far."""
@@ -40,7 +41,8 @@ class Marks:
 
     def take(self) -> list[tuple[str, Any]]:
         """The marks since the last call, whose last one is their first."""
-        taken, self.made = self.made, self.made[-1:]
+        taken = self.made
+        self.made = self.made[-1:]
         return taken
 
 
@@ -49,7 +51,9 @@ class Marked(nn.Module):
 
     def __init__(self, network: nn.Module, part: str, mark: Mark) -> None:
         super().__init__()
-        self.network, self.part, self.mark = network, part, mark
+        self.network = network
+        self.part = part
+        self.mark = mark
 
     def forward(self, image: Tensor, *args: object) -> Tensor:
         """The network's output."""
@@ -161,7 +165,8 @@ def time_variant(
     """
     torch.compiler.reset()  # or what is compiled for one variant changes the next
     gc.collect()
-    cuda, marks = device.type == "cuda", Marks(device)
+    cuda = device.type == "cuda"
+    marks = Marks(device)
     steps = iterations(variant, params, arrays, device, device_share=device_share, mark=marks)
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
@@ -198,7 +203,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Time the variants and report."""
     args = parse_args()
-    device, preset = prepare(args), read_preset(args.preset)
+    device = prepare(args)
+    preset = read_preset(args.preset)
     asked = {"precision": args.precision, "micro_batch": args.micro_batch}
     changes = {name: value for name, value in asked.items() if value}
     changes |= {"compile": args.compile, "recompute": args.recompute}
@@ -214,7 +220,8 @@ def main() -> None:
             return {}
         return {"convolutions, %": convolution_share(steps, args.repeats)}
 
-    floor, rows = floors(device, train.precision), []
+    floor = floors(device, train.precision)
+    rows = []
     arrays = random_arrays(params.data.size, params.data.scale)
     for variant in args.variants:
         row = time_variant(

@@ -167,7 +167,8 @@ def main() -> int:
     seconds = 60 * args.minutes
     ends = time.monotonic() + seconds - RESERVE
     (args.out / LOG).unlink(missing_ok=True)
-    environment, failed = dict(os.environ), False
+    environment = dict(os.environ)
+    failed = False
     if args.rehearse:
         environment |= {"CUDA_VISIBLE_DEVICES": "", "TORCHDYNAMO_DISABLE": "1"}
         parts = parts_of("smoke", "smoke", args.images, repeats=1, most=REHEARSED)

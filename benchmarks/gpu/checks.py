@@ -17,7 +17,9 @@ class Recorder:
     """A plugin of pytest that writes the outcome of each test as soon as it is known."""
 
     def __init__(self, file: Path, facts: Row) -> None:
-        self.file, self.facts, self.rows = file, facts, []
+        self.file = file
+        self.facts = facts
+        self.rows = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note how many tests there are."""

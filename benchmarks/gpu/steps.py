@@ -160,7 +160,8 @@ def main() -> None:
     parser.add_argument("--part", choices=SETTINGS, required=True, help="settings to time")
     parser.add_argument("--warmup", type=at_least(0), default=4, help="iterations before")
     args = parser.parse_args()
-    device, preset = prepare(args), read_preset(args.preset)
+    device = prepare(args)
+    preset = read_preset(args.preset)
     arrays = random_arrays(preset.data.size, preset.data.scale)
     rows: list[Row] = []
     for setting in SETTINGS[args.part]:

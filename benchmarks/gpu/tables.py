@@ -16,8 +16,10 @@ from cssr.files import write_whole
 from cssr.report.tables import markdown_lines
 from stages.common import run_stage
 
-NUMBERS, PAGE = Path("docs/gpu"), Path("docs/performance.md")
-BEGIN, END = "<!-- made by benchmarks.gpu.tables -->", "<!-- to here -->"
+NUMBERS = Path("docs/gpu")
+PAGE = Path("docs/performance.md")
+BEGIN = "<!-- made by benchmarks.gpu.tables -->"
+END = "<!-- to here -->"
 KINDS = {  # of kernels, by what their names hold; nvjet is cuBLAS on Hopper
     "matrix products": "nvjet",
     "convolutions": "xmma|cudnn|cutlass",
@@ -121,7 +123,9 @@ class Numbers:
 
     def choices(self, content: Row) -> list[str]:
         """Each choice beside the plain step that it changes."""
-        head, rows, plain = ["", "", "ms", "times the plain step", "peak, GiB"], [], {}
+        head = ["", "", "ms", "times the plain step", "peak, GiB"]
+        rows = []
+        plain = {}
         for row in content["rows"]:
             if "error" in row:
                 rows.append([row["setting"], f"`{row['variant']}`", row["error"], "", ""])
@@ -163,7 +167,8 @@ class Numbers:
 
 def kernel_table(row: Row) -> list[str]:
     """Time in the kernels of a compiled step that take longest, by kind."""
-    head, rows = [f"in the {len(row['kernels'])} kernels that take longest", "ms", "calls"], []
+    head = [f"in the {len(row['kernels'])} kernels that take longest", "ms", "calls"]
+    rows = []
     for kind, pattern in KINDS.items():
         chosen = [kernel for kernel in row["kernels"] if re.search(pattern, kernel["kernel"])]
         took, calls = (sum(kernel[key] for kernel in chosen) for key in ("ms", "calls"))

@@ -50,7 +50,8 @@ TITLE = 28  # height of a column's title, px
 
 def write_sets(images: Path | None, params: Params, folder: Path) -> dict[str, Arrays]:
     """The three splits as arrays; an eighth of the training images is held out for validation."""
-    size, made = params.data.image_size, params.data.synthetic.model_dump()
+    size = params.data.image_size
+    made = params.data.synthetic.model_dump()
     if images:
         import_images([images], folder, image_size=size)
     else:
@@ -118,7 +119,8 @@ def train_variant(
     device: torch.device,
 ) -> tuple[Pipeline, list[Row]]:
     """Train a variant, from the SR network in `folder`; its pipeline and the rows of its log."""
-    alone, scale = variant == "sr", params.data.scale
+    alone = variant == "sr"
+    scale = params.data.scale
     pipeline = build_pipeline(
         variant,
         scale=scale,
@@ -209,12 +211,14 @@ def main() -> None:
     """Train and score one variant after another, and write what is known after each."""
     args = parse_args()
     ends = time.monotonic() + args.seconds
-    device, preset = prepare(args), read_preset(args.preset)
+    device = prepare(args)
+    preset = read_preset(args.preset)
     with TemporaryDirectory() as name:
         folder = Path(name)
         sets = write_sets(args.images, preset, folder)
         params = plan(args, ends, preset, device, len(sets["train"].names))
-        test, rows = sets["test"], []
+        test = sets["test"]
+        rows = []
         rng = np.random.default_rng(params.split.seed)
         chosen = choose_examples(crack_pixels(test.mask), EXAMPLES, rng)
         shown = Arrays(*(array[chosen] for array in test[:4]), [test.names[k] for k in chosen])
