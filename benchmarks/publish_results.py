@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.measure import processor
 from cssr.files import new_folder
-from cssr.report.bootstrap import photo_of
+from cssr.preparation.photo_names import photo_of
 from cssr.report.results import Results, SeedResult
 from stages.common import PARAMS_FILE, REPORTS, SOURCES, load_params, run_stage
 from stages.report import results_of

@@ -1,9 +1,12 @@
 """Choice of the validation images."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+
+from cssr.preparation.photo_names import photo_of
 
 # text before the first underscore; the word noncrack is kept with the word behind it
 _SOURCE = re.compile(r"(?:noncrack_)*[^_]+(?=_)")
@@ -22,9 +25,11 @@ def source_of(name: str) -> str:
 def split_names(names: Iterable[str], *, val: int, seed: int) -> tuple[list[str], list[str]]:
     """Take validation images out of the training images, of each source its share.
 
+    All images of a photo, or of a group, are on one side: see `photo_names.py`.
+
     Args:
         names: different file names, in any order.
-        val: how many to take.
+        val: how many to take; fewer are taken where groups leave no other way.
         seed: of the choice.
 
     Returns:
@@ -33,22 +38,30 @@ def split_names(names: Iterable[str], *, val: int, seed: int) -> tuple[list[str]
     Raises:
         ValueError: if no image would be left for training, or none be taken.
     """
-    groups: dict[str, list[str]] = {}
-    for name in sorted(names):
-        groups.setdefault(source_of(name), []).append(name)
-    total = sum(map(len, groups.values()))
-    if not 1 <= val < total:
+    names = sorted(names)
+    sources: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name in names:
+        sources[source_of(name)][photo_of(name)].append(name)
+    if not 1 <= val < len(names):
         raise ValueError(
-            f"{val} validation images cannot be taken out of {total} training images: "
+            f"{val} validation images cannot be taken out of {len(names)} training images: "
             f"at least one must be taken and one be left"
         )
     rng = np.random.default_rng(seed)
-    shares = _shares({source: len(group) for source, group in groups.items()}, val, rng)
+    sizes = {source: sum(map(len, photos.values())) for source, photos in sources.items()}
+    shares = _shares(sizes, val, rng)
     chosen: set[str] = set()
-    for source, group in groups.items():
-        chosen.update(_choose(group, shares[source], rng))
-    everything = sorted(name for group in groups.values() for name in group)
-    return [name for name in everything if name not in chosen], sorted(chosen)
+    left = []  # photos that were too large for what their source had still to give
+    for source, photos in sources.items():
+        order = [list(photos.values())[index] for index in rng.permutation(len(photos))]
+        left += _choose(order, shares[source], chosen)
+    _choose(left, val - len(chosen), chosen)
+    if not chosen:
+        raise ValueError(
+            f"{val} validation images cannot be taken: each photo, or group, has more than that, "
+            "and its images stay together"
+        )
+    return [name for name in names if name not in chosen], sorted(chosen)
 
 
 def _shares(sizes: Mapping[str, int], count: int, rng: np.random.Generator) -> dict[str, int]:
@@ -62,5 +75,13 @@ def _shares(sizes: Mapping[str, int], count: int, rng: np.random.Generator) -> d
     return shares
 
 
-def _choose(names: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
-    return [names[index] for index in rng.permutation(len(names))[:count]]
+def _choose(photos: Iterable[Sequence[str]], count: int, chosen: set[str]) -> list[Sequence[str]]:
+    """Choose up to `count` images, photo by photo; the photos that are too large for the rest."""
+    left = []
+    for images in photos:
+        if len(images) <= count:
+            chosen.update(images)
+            count -= len(images)
+        else:
+            left.append(images)
+    return left

@@ -1,19 +1,15 @@
 """Intervals of means over the test images, by bootstrap over photos."""
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from cssr.preparation.photo_names import photo_of
+
 RESAMPLES = 9999
 WITHIN = (2.5, 97.5)  # percentiles: 95 %
-# of which photo a name's image is a crop; CRACK500's photos of a minute show the same pavement
-PHOTO = re.compile(
-    r"(noncrack_)?CFD_\d+|CRACK500_\d+_\d{4}|DeepCrack_(IMG_?)?\d+|Rissbilder_for_Florian_[^_]+"
-    r"|Volker_[^_]+|noncrack_concrete_wall_\d+|.+"
-)
 
 
 class Estimate(NamedTuple):
@@ -76,8 +72,3 @@ class Bootstrap:
 def interval(samples: np.ndarray) -> np.ndarray:
     """The ends of the 95 % interval of what was resampled: (RESAMPLES, …) to (2, …)."""
     return np.percentile(samples, WITHIN, axis=0)
-
-
-def photo_of(name: str) -> str:
-    """The photo that an image is a crop of, as its name tells."""
-    return PHOTO.match(name)[0]

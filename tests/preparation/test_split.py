@@ -1,5 +1,6 @@
 import pytest
 
+from cssr.preparation.photo_names import photo_of
 from cssr.preparation.split import source_of, split_names
 
 NAMES = [f"CFD_{i}.jpg" for i in range(50)] + [f"noncrack_METU_{i}.jpg" for i in range(30)]
@@ -59,3 +60,24 @@ def test_another_seed_gives_another_choice():
 def test_too_few_images_are_refused(val):
     with pytest.raises(ValueError, match=f"{val} validation images .* of 100 training images"):
         split_names(NAMES, val=val, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_crops_of_a_photo_stay_together(seed):
+    names = [f"CFD_{k // 4:03}_{k % 4}.jpg" for k in range(80)]
+    names += [f"bridge_{k % 7}__{k}.jpg" for k in range(70)]
+    train, val = split_names(names, val=34, seed=seed)
+    assert not {photo_of(name) for name in train} & {photo_of(name) for name in val}
+    assert 30 <= len(val) <= 34
+    assert {source_of(name) for name in val} == {"CFD", "bridge"}
+
+
+def test_what_a_source_cannot_give_is_taken_elsewhere():
+    names = [f"bridge_1__{k}.jpg" for k in range(50)] + [f"wall_{k}.jpg" for k in range(50)]
+    assert len(split_names(names, val=20, seed=0)[1]) == 20
+
+
+def test_photos_that_are_all_too_large_are_refused():
+    names = [f"bridge_{k // 50}__{k}.jpg" for k in range(100)]
+    with pytest.raises(ValueError, match="each photo, or group, has more than that"):
+        split_names(names, val=20, seed=0)
