@@ -61,6 +61,8 @@ def _model(text: str) -> Any:
 
 PATHS = click.argument("paths", nargs=-1, required=True, type=PATH)
 POSITIVE = click.IntRange(min=1)
+SHARE = click.FloatRange(0, 1, max_open=True)
+SCALE = click.FloatRange(0, 8, min_open=True)
 MIN_AREA = _default("--min-area", 16, "Smallest crack, px of the mask.", type=POSITIVE)
 MM_PER_PX = click.option(
     "--mm-per-px",
@@ -77,6 +79,9 @@ WIDTH_CLASSES = click.option(
     callback=_read_bounds,
     help="Bounds of classes of crack width, mm, such as 0.1,0.3,0.5; a bound belongs to the class "
     "below it.",
+)
+CRACK_VALUE = click.option(
+    "--crack-value", type=int, help="Value of crack in masks whose values do not tell it."
 )
 RECURSIVE = click.option("-r", "--recursive", is_flag=True, help="Look in folders of folders too.")
 
@@ -160,6 +165,47 @@ def measure(paths: tuple[Path, ...], out: Path | None, recursive: bool, **option
     if table is not None and out is None:
         click.echo(table.to_csv(index=False), nl=False)
     sys.exit(_exit_code(len(failed), len(masks)))
+
+
+@cli.command()
+@PATHS
+@click.option("--out", type=PATH, required=True, help="Zip to write, such as own.zip.")
+@click.option("--images", metavar="PATTERN", help="Which files are images, such as 'photos/*.jpg'.")
+@click.option("--masks", metavar="PATTERN", help="Which are masks; what * stands for is the name.")
+@click.option("--negatives", multiple=True, type=PATH, help="Folder of images without crack.")
+@click.option("--label", multiple=True, help="Label in annotations that means crack.")
+@_default("--line-width", 3.0, "Of lines in annotations, px.", type=click.FloatRange(min=1))
+@CRACK_VALUE
+@click.option("--inverted", is_flag=True, help="Masks show the background.")
+@click.option("--allow-dense", is_flag=True, help="Masks may have more crack than background.")
+@_default("--size", 448, "Side of the squares, px.", type=click.IntRange(min=32))
+@click.option("--fit", is_flag=True, help="Squash whole photos into squares instead of cutting.")
+@_default("--scale", 1.0, "Factor of the photos' sides, before they are cut.", type=SCALE)
+@_default("--empty", 0.2, "Greatest share of squares without crack.", type=SHARE)
+@click.option(
+    "--test",
+    type=SHARE,
+    help="Share of the photos to test on.  [default: as folders train and test tell, else 0.15]",
+)
+@click.option(
+    "--group",
+    metavar="PATTERN|folder",
+    help="Photos that stay together, in training or in testing: those with the same text where "
+    "this regular expression matches their path, or in the same folder.  [default: each by itself]",
+)
+@_default("--seed", 0, "Of the choice of photos to test on.", type=int)
+@click.option("--params", type=PATH, help="File of parameters, such as params.yaml, to suit to it.")
+@click.option("--dry-run", is_flag=True, help="Show what is found, and write nothing.")
+def dataset(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Make a data set for training from photos and labels as you have them.
+
+    PATHS are folders and zips of photos with masks, or with annotations of LabelMe, COCO, YOLO,
+    CVAT, Supervisely or VIA. OUT is what `data.path` takes; beside it stand a page of numbers
+    (.md) and a sheet of its squares (.jpg), to look at before you train.
+    """
+    from cssr.dataset.command import run
+
+    run(paths, out, **options)
 
 
 @cli.command()

@@ -62,6 +62,18 @@ def new_files(folder: Path) -> Iterator[Path]:
             file.replace(folder / file.name)
 
 
+@contextmanager
+def new_beside(file: Path) -> Iterator[Path]:
+    """The same for a file and others beside it; folders in it are removed in the end."""
+    with _workplace(file) as workplace:
+        new = workplace / "new"
+        new.mkdir()
+        yield new
+        for made in sorted(new.iterdir()):
+            if made.is_file():
+                made.replace(file.parent / made.name)
+
+
 def files_in(folders: Iterable[Path]) -> list[Path]:
     """All files of folders."""
     return [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]

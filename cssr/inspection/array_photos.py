@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from cssr.inspection.depth import Depth, count_values, find_depth, upper_bits
+from cssr.sources.depth import Depth, count_values, find_depth, upper_bits
 from cssr.inspection.no_data import least_alpha
 from cssr.inspection.photo_headers import ORIENTATION, PhotoError, message, orientation_of
 

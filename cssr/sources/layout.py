@@ -1,108 +1,59 @@
-"""Find the crack images of a folder or a zip, check them, and copy them.
+"""Find the crack images of folders and zips, check them, and bring them into the pipeline's layout.
 
-A data set is `{train,test}/{images,masks}/NAME.jpg` (or .jpeg, .png), at the top of the folder or
-zip or in one of its folders. An image and its mask have the same NAME.
+That is `{train,test}/{images,masks}/NAME.jpg` or `.png`; an image and its mask have the same NAME.
+What layouts are taken as they are is told in `pairing.py`, what masks in `mask_files.py`. What
+needs a choice is left to `cssr dataset`.
 """
 
-import hashlib
-import io
-import lzma
-import os
-import re
-import stat
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from cssr.masks import CRACK
-from cssr.sources.jpeg import jpeg_warning
-from cssr.sources.jpeg_parts import EOI, SOI, without_strays
+from cssr.sources.image_files import read_picture
+from cssr.sources.labels import Annotations, Label, Reading, label_of
+from cssr.sources.listing import (
+    DataError,
+    File,
+    broken_links,
+    first_of,
+    list_files,
+    read_file,
+    refuse,
+)
+from cssr.sources.pairing import Pair, layout_lines, pair_up
 
 SPLITS = ("train", "test")
 KINDS = ("images", "masks")
-SUFFIXES = (".jpg", ".jpeg", ".png")
-FORMATS = ("JPEG", "PNG")
-SHOWN = 10  # files that a message names
-MAX_MEMBER = 64 * 2**20  # bytes of one file in a zip, unpacked
-MAX_ARCHIVE = 64 * 2**30  # bytes of all of them
-
-_MEMBER = re.compile(
-    r"(?:(?P<root>.*)/)?(?P<path>(?P<split>train|test)/(?P<kind>images|masks)/[^/]+)"
-)
-_UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+MOSTLY_CRACK = 0.5  # share of crack from which masks may be inverted
+COMMAND = "cssr dataset {} --out own.zip"
 
 
-class DataError(ValueError):
-    """A data set is missing, cannot be downloaded, or breaks a rule."""
+class _Labelled(NamedTuple):
+    """A pair, and what gives its mask."""
 
-
-class _File(NamedTuple):
-    """A file: its path below the source or, once found, below the data set; and its content."""
-
-    path: str
-    read: Callable[[], bytes]
+    pair: Pair
+    label: Label
 
 
 class _Copied(NamedTuple):
     """What became of a pair."""
 
     problem: str | None = None  # why it is not usable
-    holds_crack: bool = False
-    warnings: Sequence[str] = ()  # of libjpeg, by which no pixel is lost
-
-
-_Pair = dict[str, list[_File]]  # the files of one NAME by kind; one image and one mask if valid
-_Pairs = dict[tuple[str, str], _Pair]  # by split and NAME
-
-
-def locate(path: str, root: Path) -> Path:
-    """Path of an existing folder or zip; a relative one is below `root`, the repository's root.
-
-    Raises:
-        DataError: if there is no such folder or zip.
-    """
-    found = root / Path(path).expanduser()
-    if not found.exists():
-        raise DataError(
-            f"{path}: no such folder or zip (looked for {found.resolve()}; "
-            f"a relative path is taken from the repository's root)"
-        )
-    return found
-
-
-def fingerprint(source: Path) -> str:
-    """SHA-256 over a zip's bytes, or over the names and contents of a folder's files."""
-    if not source.is_dir():
-        return _digest(source)
-    files = sorted(file for file in source.rglob("*") if file.is_file())
-    with ThreadPoolExecutor() as pool:
-        digests = list(pool.map(_digest, files))
-    combined = hashlib.sha256()
-    for file, digest in zip(files, digests, strict=True):
-        name = os.fsencode(file.relative_to(source).as_posix())  # a name need not be UTF-8
-        combined.update(name + f"\0{digest}\n".encode())
-    return combined.hexdigest()
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    crack: float = 0.0  # its share of the mask
+    notes: Sequence[str] = ()
 
 
 def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> None:
-    """Check the pairs of one or more sources and copy them, byte for byte, into one data set.
+    """Check the pairs of one or more sources and bring them into one data set.
 
-    A JPEG without an end marker, but with all pixels, gets one. Those that decode with a warning
-    are told.
+    JPEGs and PNGs of 8 bits, and masks as the pipeline reads them, are copied byte for byte; others
+    become PNGs. How files were read is told.
 
     Args:
         sources: folders and zips, each with one data set; they are only read.
@@ -110,185 +61,136 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
         image_size: side that every image and mask must have, px.
 
     Raises:
-        DataError: if a source holds no data set or several; if names differ only by case, have
-            line breaks or are not UTF-8; if members of a zip lead out of it or are larger than
-            64 MiB (64 GiB together); if images are not usable, with the first ten and their
-            number; if there is no training or no test image, or no crack in any mask.
+        DataError: if a source holds no data set or several, or needs a choice, with the
+            `cssr dataset` command that lets it be made; if names differ only by case; if images
+            or masks are not usable, with the first ten and their number; if there is no training
+            or no test image, no crack in any mask, or more crack than background.
     """
+    where = ", ".join(map(str, sources))
     with ExitStack() as stack:
-        pairs = _collect((source, _list_files(source, stack)) for source in sources)
+        labelled = [each for source in sources for each in _labelled_in(source, stack)]
+        labelled.sort(key=lambda each: (each.pair.split, each.pair.name))
+        pairs = [each.pair for each in labelled]
+        _refuse_twice(pairs, where)
         for split in SPLITS:
+            if split not in {pair.split for pair in pairs}:
+                raise DataError(f"{where}: there is no {split} image in {split}/images/")
             for kind in KINDS:
                 (folder / split / kind).mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor() as pool:
             copy = partial(_copy_pair, folder=folder, image_size=image_size)
-            results = list(pool.map(copy, pairs.values()))
-    where = ", ".join(map(str, sources))
+            results = list(pool.map(copy, labelled))
     problems = [result.problem for result in results if result.problem]
-    _refuse(problems, len(pairs), where, "images are not usable")
-    for split in SPLITS:
-        if split not in {key[0] for key in pairs}:
-            raise DataError(f"{where}: there is no {split} image in {split}/images/")
-    if not any(result.holds_crack for result in results):
-        raise DataError(f"{where}: no mask holds crack, that is a value from {CRACK} to 255")
-    _tell([warning for result in results for warning in result.warnings])
+    is_size = any(" px, not " in problem for problem in problems)
+    hint = f"; {COMMAND.format(where)} makes squares of images of any size" if is_size else ""
+    refuse(problems, len(pairs), where, "images are not usable", hint=hint)
+    _check_crack([result.crack for result in results], where)
+    if notes := [note for result in results for note in result.notes]:
+        print(f"note: {first_of(notes)}", flush=True)
 
 
-def _tell(warnings: Sequence[str]) -> None:
-    """Tell of files that were decoded with a warning, and name the first of them."""
-    if warnings:
-        more = f", … and {len(warnings) - SHOWN:,} more" if len(warnings) > SHOWN else ""
-        named = f"{', '.join(warnings[:SHOWN])}{more}"
-        print(f"note: decoded with a warning, but all pixels are there: {named}", flush=True)
-
-
-def _refuse(problems: list[str], total: int, where: str, what: str) -> None:
-    """Raise an error with the number of problems and the first of them, if there are any."""
-    if problems:
-        more = f", … and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
-        raise DataError(
-            f"{where}: {len(problems):,} of {total:,} {what}: {', '.join(problems[:SHOWN])}{more}"
-        )
-
-
-def _list_files(source: Path, stack: ExitStack) -> list[_File]:
-    """All files of a folder or zip; the stack closes the zip."""
-    if source.is_dir():
-        files = sorted(file for file in source.rglob("*") if file.is_file())
-        return [_File(file.relative_to(source).as_posix(), file.read_bytes) for file in files]
-    try:
-        archive = stack.enter_context(zipfile.ZipFile(source))
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # a name not UTF-8
-        raise DataError(f"{source}: neither a folder nor a readable zip ({error})") from None
-    members = archive.infolist()
-    outside = [info.filename for info in members if _leads_out(info)]
-    _refuse(outside, len(members), str(source), "members lead out of the zip")
-    large = [info.filename for info in members if info.file_size > MAX_MEMBER]
-    _refuse(large, len(members), str(source), f"members are larger than {MAX_MEMBER:,} bytes")
-    total = sum(info.file_size for info in members)
-    if total > MAX_ARCHIVE:
-        raise DataError(f"{source}: {total:,} bytes unpacked, more than {MAX_ARCHIVE:,}")
-    return [_File(info.filename, partial(archive.read, info)) for info in members]
-
-
-def _leads_out(info: zipfile.ZipInfo) -> bool:
-    # read as on Windows, which takes both slashes and drive letters
-    path = PureWindowsPath(info.filename)
-    return bool(path.anchor) or ".." in path.parts or stat.S_ISLNK(info.external_attr >> 16)
-
-
-def _collect(sources: Iterable[tuple[Path, list[_File]]]) -> _Pairs:
-    """The pairs of all sources by split and NAME, sorted."""
-    pairs: _Pairs = {}
-    for source, files in sources:
-        _check_names(source, [file.path for file in files])
-        roots = set()
-        for file in files:
-            match = _MEMBER.fullmatch(file.path)
-            path = PurePosixPath(file.path)
-            hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-            if match is None or hidden or path.suffix.lower() not in SUFFIXES:
-                continue
-            roots.add(match["root"] or ".")
-            pair = pairs.setdefault((match["split"], path.stem), {kind: [] for kind in KINDS})
-            pair[match["kind"]].append(_File(match["path"], file.read))
-        _check_one_root(source, sorted(roots))
-        _check_case(source, pairs)
-    return dict(sorted(pairs.items()))
-
-
-def _check_names(source: Path, names: list[str]) -> None:
-    """Refuse names that are not one line of UTF-8, as names.txt needs them."""
-    strange = [
-        ascii(name)
-        for name in names
-        if len(name.splitlines()) > 1 or name != name.encode(errors="ignore").decode()
-    ]
-    _refuse(strange, len(names), str(source), "names hold line breaks or are not UTF-8")
-
-
-def _check_one_root(source: Path, roots: list[str]) -> None:
-    if not roots:
+def _labelled_in(source: Path, stack: ExitStack) -> list[_Labelled]:
+    """The pairs of a source, in train or test; validation images are training images too."""
+    files = list_files(source, stack)
+    found = pair_up(files)
+    command = COMMAND.format(source)
+    if not found.pairs:
+        links = broken_links(files)
+        broken = f"; these were links, and are texts now: {first_of(links)}" if links else ""
         raise DataError(
             f"{source}: no images found; looked for {{train,test}}/{{images,masks}}/NAME.jpg, "
-            f".jpeg or .png, at its top and in its folders"
+            f".png and the like, at its top and in its folders{broken}"
         )
-    if len(roots) > 1:
-        raise DataError(f"{source}: more than one data set, in {', '.join(roots[:SHOWN])}")
-
-
-def _check_case(source: Path, pairs: _Pairs) -> None:
-    """Refuse names that would be the same file on a disk that ignores case."""
-    seen: dict[tuple[str, str], str] = {}
-    same = []
-    for split, name in sorted(pairs):
-        other = seen.setdefault((split, name.casefold()), name)
-        if other != name:
-            same.append(f"{split}: {name} and {other}")
-    _refuse(same, len(pairs), str(source), "names differ only by case")
-
-
-def _copy_pair(pair: _Pair, *, folder: Path, image_size: int) -> _Copied:
-    """Copy a pair, if it is usable."""
+    folders = sorted({pair.folder or "." for pair in found.pairs})
+    if len(folders) > 1:
+        several = first_of(folders)
+        raise DataError(f"{source}: more than one data set, in {several}; {command} makes one")
+    reading = Reading()
     try:
-        image, mask = (_only_file(pair, kind) for kind in KINDS)
-        image_bytes, _, image_warning = _read_image(image, image_size)
-        mask_bytes, mask_pixels, mask_warning = _read_image(mask, image_size)
+        annotations = Annotations(found.annotations if found.without_mask else [], reading)
+        labels = [label_of(pair, annotations, reading) for pair in found.pairs]
+    except ValueError as error:
+        raise DataError(f"{source}: {error}; see `cssr dataset`") from None
+    pairs = list(zip(found.pairs, labels, strict=True))
+    problems = [f"{pair.image.path} (no mask)" for pair, label in pairs if label is None]
+    hint = f"; if they show no crack: {command} --negatives FOLDER" if problems else ""
+    problems += found.problems
+    total = len(found.pairs) + len(found.problems)
+    refuse(problems, total, str(source), "images are not usable", hint=hint)
+    if any(pair.split is None for pair in found.pairs):
+        saw = "; ".join(layout_lines(found)[:3])
+        raise DataError(f"{source}: no folders train and test ({saw}); {command} makes them")
+    _refuse_case(found.pairs, str(source))
+    join = {"train": "train", "val": "train", "test": "test"}
+    return [
+        _Labelled(pair._replace(split=join[str(pair.split)]), label) for pair, label in pairs if label
+    ]
+
+
+def _refuse_case(pairs: Sequence[Pair], where: str) -> None:
+    """Refuse names that would be the same file on a disk that ignores case."""
+    seen: dict[tuple[str | None, str], str] = {}
+    same = []
+    for pair in sorted(pairs, key=lambda pair: (str(pair.split), pair.name)):
+        other = seen.setdefault((pair.split, pair.name.casefold()), pair.name)
+        if other != pair.name:
+            same.append(f"{pair.split}: {pair.name} and {other}")
+    refuse(same, len(pairs), where, "names differ only by case")
+
+
+def _refuse_twice(pairs: Sequence[Pair], where: str) -> None:
+    """Refuse names that several sources have, or the training and the validation images."""
+    seen: dict[tuple[str | None, str], Pair] = {}
+    twice = []
+    for pair in pairs:
+        first = seen.setdefault((pair.split, pair.name), pair)
+        if first is not pair:
+            twice.append(f"{pair.image.path} (the same name as {first.image.path})")
+    refuse(twice, len(pairs), where, "images are not usable")
+
+
+def _check_crack(shares: Sequence[float], where: str) -> None:
+    """Refuse a set without crack, and one whose masks must be inverted."""
+    if not any(shares):
+        raise DataError(f"{where}: no mask holds crack")
+    if (dense := float(np.mean(shares))) > MOSTLY_CRACK:
+        raise DataError(
+            f"{where}: {dense:.0%} of the masks is crack; are they inverted? "
+            f"{COMMAND.format(where)} --inverted turns them, --allow-dense leaves them"
+        )
+
+
+def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied:
+    """Copy an image and its mask, if they are usable."""
+    pair, label = labelled
+    try:
+        picture = read_file(pair.image, read_picture)
+        _check_size(pair.image, picture.pixels, image_size)
+        mask = label((image_size, image_size))
     except DataError as error:
         return _Copied(problem=str(error))
-    (folder / image.path).write_bytes(image_bytes)
-    (folder / mask.path).write_bytes(mask_bytes)
-    told = {image.path: image_warning, mask.path: mask_warning}
-    return _Copied(
-        holds_crack=bool((mask_pixels >= CRACK).any()),
-        warnings=[f"{path} ({warning})" for path, warning in told.items() if warning],
-    )
+    write = partial(_write, folder / str(pair.split), pair.name)
+    write("images", pair.image, picture.content, picture.pixels[..., ::-1])
+    of_mask = pair.mask.read() if pair.mask and mask.canonical else None
+    write("masks", pair.mask or pair.image, of_mask, mask.crack * np.uint8(255))
+    share = float(mask.crack.mean())
+    notes = [f"{pair.image.path} ({note})" for note in picture.notes]
+    if share > MOSTLY_CRACK:
+        notes.append(f"the mask of {pair.image.path} ({share:.0%} of it is crack)")
+    return _Copied(crack=share, notes=notes)
 
 
-def _only_file(pair: _Pair, kind: str) -> _File:
-    """The one image, or the one mask, of a pair."""
-    files = pair[kind]
-    if len(files) == 1:
-        return files[0]
-    if files:
-        raise DataError(f"{files[1].path} (the same name as {files[0].path})")
-    other = next(file for each in KINDS for file in pair[each])
-    raise DataError(f"{other.path} (no {kind.removesuffix('s')})")
+def _check_size(file: File, pixels: np.ndarray, side: int) -> None:
+    height, width = pixels.shape[:2]
+    if (height, width) != (side, side):
+        raise DataError(f"{file.path} ({width}×{height} px, not {side}×{side})")
 
 
-def _read_image(file: _File, image_size: int) -> tuple[bytes, np.ndarray, str | None]:
-    """Content and gray values (H, W) of a file that can be decoded, whole, to the right size.
-
-    And what libjpeg warns of, where no pixel is lost by it.
-    """
-    try:
-        content = file.read()
-    except _UNREADABLE as error:
-        raise DataError(f"{file.path} (cannot be read: {error})") from None
-    warning = None
-    try:
-        # the size is read first, and truncated files are refused; OpenCV fills them up with gray
-        whole = without_strays(content) if content.startswith(SOI) else content
-        with Image.open(io.BytesIO(whole), formats=FORMATS) as image:
-            if image.size != (image_size, image_size):
-                found = "×".join(map(str, image.size))
-                raise DataError(f"{file.path} ({found} px, not {image_size}×{image_size})")
-            if content.startswith(SOI):
-                warning = jpeg_warning(content)
-            else:
-                image.load()
-        pixels = _gray(content)
-        if pixels is None:
-            content += EOI  # without an end marker, OpenCV refuses the JPEG
-            pixels = _gray(content)
-    except DataError:
-        raise
-    except (*_UNREADABLE, SyntaxError, ValueError, cv2.error, Image.DecompressionBombError):
-        pixels = None
-    if pixels is None:
-        raise DataError(f"{file.path} (not a readable image)")
-    return content, pixels, warning
-
-
-def _gray(content: bytes) -> np.ndarray | None:
-    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+def _write(
+    folder: Path, name: str, kind: str, file: File, content: bytes | None, pixels: np.ndarray
+) -> None:
+    """Write a file as it is, or as PNG."""
+    suffix = PurePosixPath(file.path).suffix if content else ".png"
+    if content is None:
+        content = cv2.imencode(".png", pixels)[1].tobytes()
+    (folder / kind / f"{name}{suffix}").write_bytes(content)

@@ -1,0 +1,1 @@
+"""`cssr dataset`: from photos and labels as people have them to the pipeline's layout."""

@@ -1,0 +1,91 @@
+"""Parameters of the pipeline that suit a data set."""
+
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from cssr.files import write_whole
+from cssr.sources.listing import DataError
+
+VAL = 0.15  # share of the training squares that are held out for validation
+VAL_MOST = 100  # of them
+ALPHA_END = 0.66  # the paper's weight of the boundary loss in the end
+ITERATIONS, BATCH, ALPHA_START = 400, 4, 0.01  # of the preset `own`
+MULTIPLE = 16  # px: HR images have a multiple of it times the scale
+
+
+def advise(file: Path, *, train: int, size: int, params_file: Path | None) -> dict[str, Any]:
+    """Parameters that suit a data set, by dotted names.
+
+    Args:
+        file: the data set.
+        train: number of its training squares.
+        size: side of its squares, px.
+        params_file: whose other parameters count; None: those of the preset `own`.
+
+    Raises:
+        DataError: if it is no file of parameters.
+    """
+    val = max(1, min(VAL_MOST, round(VAL * train)))
+    rest = max(train - val, 1)
+    advice: dict[str, Any] = {
+        "data.source": "path",
+        "data.path": {file.stem: _relative(file, params_file)},
+        "data.image_size": size,
+        "split.val": val,
+    }
+    start, batch, iterations = ALPHA_START, min(BATCH, rest), ITERATIONS
+    if params_file is not None:
+        params = _load(params_file)[1]
+        start, iterations = params["objective"]["alpha_start"], params["iterations"]["models"]
+        batch = min(params["train"]["batch_size"], rest)
+        step = MULTIPLE * params["data"]["scale"]
+        advice["data.size"] = min(params["data"]["size"], size // step * step)
+        advice["train.micro_batch"] = min(params["train"]["micro_batch"], batch)
+    epochs = max(iterations * batch // rest, 1)
+    advice["train.batch_size"] = batch
+    advice["objective.alpha_per_epoch"] = float(f"{(ALPHA_END - start) / epochs:.2g}")
+    return advice
+
+
+def _relative(file: Path, params_file: Path | None) -> str:
+    """A path as params.yaml has it: relative to its folder, if it lies there."""
+    root = (params_file.parent if params_file else Path()).resolve()
+    path = file.resolve()
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def write_params(file: Path, advice: Mapping[str, Any]) -> None:
+    """Change parameters in a file, and leave its comments and everything else.
+
+    Raises:
+        DataError: if it is no file of parameters.
+    """
+    editor, params = _load(file)
+    for name, value in advice.items():
+        section, key = name.split(".")
+        params[section][key] = value
+    stream = StringIO()
+    editor.dump(params, stream)
+    write_whole(file, stream.getvalue().encode())
+
+
+def as_text(advice: Mapping[str, Any]) -> str:
+    """Parameters as `dvc exp run -S` takes them."""
+    changes = " ".join(f"-S '{name}={value}'" for name, value in advice.items())
+    return f"```console\n$ dvc exp run {changes}\n```"
+
+
+def _load(file: Path) -> tuple[Any, Any]:
+    from ruamel.yaml import YAML, YAMLError  # slow to import
+
+    editor = YAML()
+    try:
+        params = editor.load(file.read_text(encoding="utf-8"))
+        whole = {"data", "split", "objective", "train", "iterations"} <= params.keys()
+    except (OSError, UnicodeDecodeError, AttributeError, YAMLError):
+        whole = False
+    if not whole:
+        raise DataError(f"--params: {file} is no params.yaml; `python -m stages.preset own` makes one")
+    return editor, params

@@ -1,0 +1,68 @@
+"""What `cssr dataset` does with its options."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cssr.dataset.advice import advise, as_text, write_params
+from cssr.dataset.dataset_report import write_report
+from cssr.dataset.gathering import Finding, gather
+from cssr.dataset.making import Made, Making, make
+from cssr.sources.labels import Reading
+from cssr.sources.layout import locate
+from cssr.sources.listing import DataError
+
+
+def run(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    images: str | None,
+    masks: str | None,
+    negatives: tuple[Path, ...],
+    label: tuple[str, ...],
+    line_width: float,
+    crack_value: int | None,
+    group: str | None,
+    params: Path | None,
+    dry_run: bool,
+    **making: Any,
+) -> None:
+    """Find photos and labels, show what was found, and make the data set of them.
+
+    Raises:
+        DataError: if they cannot be used; nothing is written then.
+    """
+    if out.suffix != ".zip":
+        raise DataError(f"--out: {out} does not end in .zip")
+    reading = Reading(crack_value, label, line_width)
+    finding = Finding(images, masks, negatives, group, reading)
+    sources = [locate(str(path), Path()) for path in paths]
+    size = making["size"]
+    with ExitStack() as stack:
+        gathered = gather(sources, finding, stack)
+        click.echo("\n".join(["found:", *(f"  {line}" for line in gathered.lines)]))
+        if dry_run:
+            return
+        advice: dict[str, Any] = {}
+
+        def report(folder: Path, made: Made) -> None:
+            train = len(made.of("train"))
+            advice.update(advise(out, train=train, size=size, params_file=params))
+            write = partial(write_report, folder, made, gathered=gathered, name=out.stem)
+            write(advice=as_text(advice))
+
+        made = make(gathered, out, Making(**making), report)
+    for why, names in made.left_out.items():
+        click.echo(f"left out: {len(names):,} {why}")
+    train, test = (len(made.of(side)) for side in ("train", "test"))
+    squares = f"{train:,} training and {test:,} test squares of {size} px"
+    page = out.with_suffix(".md")
+    click.echo(f"{out}: {squares}, of {len(made.photos):,} photos; see {page}")
+    if params is not None:
+        write_params(params, advice)
+        click.echo(f"{params} is suited to it; `dvc repro` trains")

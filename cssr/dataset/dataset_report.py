@@ -1,0 +1,126 @@
+"""What a data set holds, for people: a page of numbers and a sheet of its squares."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cssr.dataset.gathering import Gathered
+from cssr.dataset.making import Kept, Made
+from cssr.measurement.cracks import measure
+from cssr.sources.layout import MOSTLY_CRACK
+from cssr.sources.listing import first_of
+
+SHOWN = 24  # squares on the sheet
+COLUMNS = 6
+THUMBNAIL = 224  # px
+OUTLINE = (255, 0, 90)  # RGB, as in the overlays of `cssr segment`
+MEASURED = 200  # squares whose crack widths are measured
+PERCENTILES = (5, 25, 50, 75, 95)
+
+
+def write_report(folder: Path, made: Made, *, gathered: Gathered, name: str, advice: str) -> None:
+    """Write NAME.md and NAME.jpg.
+
+    Args:
+        folder: to write to.
+        made: the data set.
+        gathered: what it was made of.
+        name: of the data set.
+        advice: parameters that suit it, as text.
+    """
+    cracked = [each for each in made.kept if each.square.crack]
+    sheet = contact_sheet(evenly(cracked, SHOWN))
+    options = [cv2.IMWRITE_JPEG_QUALITY, 88]
+    jpeg = cv2.imencode(".jpg", sheet[..., ::-1], options)[1]
+    (folder / f"{name}.jpg").write_bytes(jpeg.tobytes())
+    parts = [
+        f"# {name}",
+        f"![Squares with their cracks outlined]({name}.jpg)",
+        _counts(made),
+        _widths(evenly(cracked, MEASURED)),
+        _list("Found", gathered.lines),
+        _list("Left out", _left_out(made, gathered)),
+        _list("To look at", _doubtful(made)),
+        f"## Parameters that suit it\n\n{advice}",
+    ]
+    text = "\n\n".join(part for part in parts if part)
+    (folder / f"{name}.md").write_text(f"{text}\n", encoding="utf-8")
+
+
+def contact_sheet(squares: Sequence[Kept]) -> np.ndarray:
+    """Thumbnails with the outlines of their cracks, RGB, (rows, columns, 3) uint8."""
+    cells = [_thumbnail(each) for each in squares]
+    columns = min(COLUMNS, len(cells))
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
+    rows = [np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)]
+    return np.vstack(rows)
+
+
+def evenly(items: Sequence[Kept], number: int) -> list[Kept]:
+    """So many of the items, or all, evenly spread."""
+    number = min(number, len(items))
+    return [items[k * len(items) // number] for k in range(number)]
+
+
+def _thumbnail(kept: Kept) -> np.ndarray:
+    pixels = cv2.imread(str(kept.square.image), cv2.IMREAD_COLOR_RGB)
+    small = cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    mask = _mask(kept).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    scale = THUMBNAIL / len(mask)
+    lines = [((contour + 0.5) * scale).astype(np.int32) for contour in contours]
+    return cv2.polylines(small, lines, True, OUTLINE, 1, cv2.LINE_AA)
+
+
+def _mask(kept: Kept) -> np.ndarray:
+    return cv2.imread(str(kept.square.mask), cv2.IMREAD_GRAYSCALE) > 0
+
+
+def _counts(made: Made) -> str:
+    """A table of what training and test hold."""
+    rows = ["| | photos | squares | without crack | share of crack |", "|---|--:|--:|--:|--:|"]
+    for side in ("train", "test"):
+        squares = made.of(side)
+        photos = {each.photo for each in squares}
+        empty = sum(not each.square.crack for each in squares)
+        share = np.mean([each.square.crack for each in squares])
+        rows.append(f"| {side} | {len(photos):,} | {len(squares):,} | {empty:,} | {share:.2%} |")
+    sizes = sorted({(cut.width, cut.height) for cut in made.photos}, key=lambda wh: wh[0] * wh[1])
+    of_photos = " to ".join(f"{w:,} × {h:,}" for w, h in (sizes[0], sizes[-1])[: len(sizes)])
+    return "\n".join([*rows, "", f"Photos have {of_photos} px."])
+
+
+def _widths(squares: Sequence[Kept]) -> str:
+    """The widths of cracks, along their centrelines."""
+    found = [crack.local_widths for each in squares for crack in measure(_mask(each))]
+    if not found:
+        return ""
+    widths, lengths = np.concatenate(found).T
+    order = np.argsort(widths)
+    shares = np.cumsum(lengths[order]) / lengths.sum()
+    at = [widths[order][np.searchsorted(shares, p / 100)] for p in PERCENTILES]
+    head = " | ".join(f"{p} %" for p in PERCENTILES)
+    row = " | ".join(f"{width:.1f}" for width in at)
+    return (
+        f"Crack widths in px, percentiles of the length of all centrelines, in {len(squares):,} "
+        f"squares:\n\n| {head} |\n|{'--:|' * len(at)}\n| {row} |"
+    )
+
+
+def _left_out(made: Made, gathered: Gathered) -> list[str]:
+    lines = [f"{len(names):,} {why}: {first_of(names)}" for why, names in made.left_out.items()]
+    lines += [f"{number:,} files {suffix}" for suffix, number in sorted(gathered.others.items())]
+    return lines
+
+
+def _doubtful(made: Made) -> list[str]:
+    """Notes on files, and masks that are mostly crack."""
+    lines = [note for cut in made.photos for note in cut.notes]
+    dense = [cut for cut in made.photos if cut.crack > MOSTLY_CRACK]
+    return lines + [f"{cut.photo.image.path}: {cut.crack:.0%} of it is crack" for cut in dense]
+
+
+def _list(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines)]) if lines else ""

@@ -1,0 +1,148 @@
+"""The photos of folders and zips, each with what is known of its label."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from cssr.dataset.sides import group_of
+from cssr.sources.image_files import Picture, read_picture
+from cssr.sources.labels import Annotations, Label, Reading, label_of
+from cssr.sources.listing import DataError, File, first_of, list_files, read_file, refuse
+from cssr.sources.pairing import IMAGE_SUFFIXES, Pair, layout_lines, pair_up
+
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]|_{2,}')
+
+@dataclass(frozen=True)
+class Finding:
+    """How images and their labels are found."""
+
+    images: str | None = None  # pattern of their paths
+    masks: str | None = None
+    negatives: tuple[Path, ...] = ()  # folders of images without crack
+    group: str | None = None  # pattern of the group in a path, or `folder`
+    reading: Reading = Reading()  # of labels
+
+
+class Photo(NamedTuple):
+    """A photo with its label, not read yet."""
+
+    name: str  # different from all others, without two underscores
+    group: str  # of photos that stay together
+    split: str | None  # that its folders tell
+    image: File
+    label: Label | None  # None: it has no crack
+
+    def read(self) -> tuple[Picture, np.ndarray, list[str]]:
+        """The photo, its mask (H, W) bool, and notes for people.
+
+        Raises:
+            DataError: with the path, if one cannot be read or does not fit the other.
+        """
+        picture = read_file(self.image, read_picture)
+        notes = list(picture.notes)
+        mask = np.zeros(picture.pixels.shape[:2], bool)
+        if self.label is not None:
+            mask = self.label(mask.shape).crack
+        return picture, mask, [f"{self.image.path} ({note})" for note in picture.notes]
+
+
+class Gathered(NamedTuple):
+    """What was found."""
+
+    photos: list[Photo]
+    lines: list[str]  # of the layout, for people
+    others: Counter[str]  # files of no use, by suffix
+
+
+def gather(sources: Sequence[Path], finding: Finding, stack: ExitStack) -> Gathered:
+    """Find photos and their labels.
+
+    Args:
+        sources: folders and zips.
+        finding: how.
+        stack: closes the zips.
+
+    Raises:
+        DataError: if there is none, or an image has no label; with the first ten.
+    """
+    photos: list[Photo] = []
+    lines: list[str] = []
+    others: Counter[str] = Counter()
+    for source in sources:
+        files = _without(source, list_files(source, stack), finding.negatives)
+        found = pair_up(files, images=finding.images, masks=finding.masks)
+        unlabelled = found.annotations if found.without_mask else []
+        annotations = Annotations(unlabelled, finding.reading)
+        problems = [*found.problems]
+        for pair in found.pairs:
+            label = label_of(pair, annotations, finding.reading)
+            if label is None:
+                problems.append(f"{pair.image.path} (no mask)")
+            photos.append(_photo(pair, label, finding.group))
+        total = len(found.pairs) + len(found.problems)
+        refuse(problems, total, str(source), "images are not usable", hint=_hint(problems))
+        lines += [*layout_lines(found), *annotations.lines()]
+        others += found.others
+    for folder in finding.negatives:
+        files = [f for f in list_files(folder, stack) if _is_image(f.path)]
+        if not files:
+            raise DataError(f"--negatives {folder}: no images")
+        pairs = pair_up(files, images="*", masks="//").pairs
+        photos += [_photo(pair, None, finding.group) for pair in pairs]
+        lines.append(f"{len(files):,} × {folder} without crack")
+    if not photos:
+        raise DataError(f"no images found in {first_of([str(source) for source in sources])}")
+    return Gathered(_with_own_names(photos), lines, others)
+
+
+def _photo(pair: Pair, label: Label | None, group: str | None) -> Photo:
+    found = group_of(pair.image.path, group)
+    return Photo(f"{pair.folder}/{pair.name}", found or "", pair.split, pair.image, label)
+
+
+def _with_own_names(photos: Sequence[Photo]) -> list[Photo]:
+    """Photos with the shortest names that differ: the file's, with folders, with its split."""
+    named: dict[str, Photo] = {}
+    twice = []
+    short = [PurePosixPath(photo.name).name for photo in photos]
+    number = Counter(name.casefold() for name in short)
+    long = Counter(photo.name.casefold() for photo in photos)
+    for photo, name in zip(photos, short, strict=True):
+        if number[name.casefold()] > 1:
+            name = photo.name
+        if long[photo.name.casefold()] > 1:
+            name = f"{photo.split or ''}_{name}"
+        name = _NOT_IN_NAMES.sub("_", name).strip("_ ")
+        first = named.setdefault(name.casefold(), photo)
+        if first is not photo:
+            twice.append(f"{photo.image.path} (the same name as {first.image.path})")
+        group = _NOT_IN_NAMES.sub("_", photo.group).strip("_ ") or name
+        named[name.casefold()] = photo._replace(name=name, group=group)
+    refuse(twice, len(photos), "PATH", "images are not usable")
+    return [named[name] for name in sorted(named)]
+
+
+def _without(source: Path, files: Sequence[File], folders: Sequence[Path]) -> list[File]:
+    """The files of a source that lie in none of some folders."""
+    tops = [folder.resolve() for folder in folders]
+    return [
+        file
+        for file in files
+        if not any((source / file.path).resolve().is_relative_to(top) for top in tops)
+    ]
+
+
+def _is_image(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _hint(problems: Sequence[str]) -> str:
+    if any("(no mask)" in problem for problem in problems):
+        return "; images without crack go into a folder of their own, for --negatives"
+    return "; --images PATTERN and --masks PATTERN say which are which" if problems else ""
