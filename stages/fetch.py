@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cssr.files import new_folder
 from cssr.sources.khanhha import KHANHHA_IMAGES, download_khanhha
-from cssr.sources.layout import DataError, import_images, locate
+from cssr.sources.layout import import_images
+from cssr.sources.listing import DataError, locate
 from cssr.sources.synthetic import write_synthetic
 from stages.common import RAW, STATE, read_params, run_stage
 

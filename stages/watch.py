@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from cssr.files import write_whole
-from cssr.sources.layout import fingerprint, locate
+from cssr.sources.listing import fingerprint, locate
 from stages.common import SOURCES, read_params, run_stage
 
 PARAMS = ("data.path",)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cssr.data.arrays import load_arrays
-from cssr.sources.layout import DataError
+from cssr.sources.listing import DataError
 from stages import fetch, prepare, split, watch
 from stages.preset import read_preset
 

@@ -1,9 +1,12 @@
 """Parameters of the pipeline that suit a data set."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from cssr.files import write_whole
 from cssr.sources.listing import DataError
@@ -72,9 +75,13 @@ def write_params(file: Path, advice: Mapping[str, Any]) -> None:
 
 
 def as_text(advice: Mapping[str, Any]) -> str:
-    """Parameters as `dvc exp run -S` takes them."""
-    changes = " ".join(f"-S '{name}={value}'" for name, value in advice.items())
-    return f"```console\n$ dvc exp run {changes}\n```"
+    """Parameters as params.yaml has them."""
+    sections: dict[str, dict[str, Any]] = defaultdict(dict)
+    for name, value in advice.items():
+        section, key = name.split(".")
+        sections[section][key] = value
+    text = yaml.safe_dump(dict(sections), sort_keys=False, allow_unicode=True)
+    return f"```yaml\n{text}```"
 
 
 def _load(file: Path) -> tuple[Any, Any]:
@@ -87,5 +94,7 @@ def _load(file: Path) -> tuple[Any, Any]:
     except (OSError, UnicodeDecodeError, AttributeError, YAMLError):
         whole = False
     if not whole:
-        raise DataError(f"--params: {file} is no params.yaml; `python -m stages.preset own` makes one")
+        raise DataError(
+            f"--params: {file} is no params.yaml; `python -m stages.preset own` makes one"
+        )
     return editor, params

@@ -13,8 +13,7 @@ from cssr.dataset.dataset_report import write_report
 from cssr.dataset.gathering import Finding, gather
 from cssr.dataset.making import Made, Making, make
 from cssr.sources.labels import Reading
-from cssr.sources.layout import locate
-from cssr.sources.listing import DataError
+from cssr.sources.listing import DataError, locate
 
 
 def run(

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -13,10 +13,11 @@ import numpy as np
 from cssr.dataset.sides import group_of
 from cssr.sources.image_files import Picture, read_picture
 from cssr.sources.labels import Annotations, Label, Reading, label_of
-from cssr.sources.listing import DataError, File, first_of, list_files, read_file, refuse
+from cssr.sources.listing import DataError, File, links_line, list_files, read_file, refuse
 from cssr.sources.pairing import IMAGE_SUFFIXES, Pair, layout_lines, pair_up
 
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]|_{2,}')
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -26,7 +27,7 @@ class Finding:
     masks: str | None = None
     negatives: tuple[Path, ...] = ()  # folders of images without crack
     group: str | None = None  # pattern of the group in a path, or `folder`
-    reading: Reading = Reading()  # of labels
+    reading: Reading = field(default_factory=Reading)  # of labels
 
 
 class Photo(NamedTuple):
@@ -45,7 +46,6 @@ class Photo(NamedTuple):
             DataError: with the path, if one cannot be read or does not fit the other.
         """
         picture = read_file(self.image, read_picture)
-        notes = list(picture.notes)
         mask = np.zeros(picture.pixels.shape[:2], bool)
         if self.label is not None:
             mask = self.label(mask.shape).crack
@@ -55,6 +55,7 @@ class Photo(NamedTuple):
 class Gathered(NamedTuple):
     """What was found."""
 
+    where: str  # the sources
     photos: list[Photo]
     lines: list[str]  # of the layout, for people
     others: Counter[str]  # files of no use, by suffix
@@ -71,12 +72,15 @@ def gather(sources: Sequence[Path], finding: Finding, stack: ExitStack) -> Gathe
     Raises:
         DataError: if there is none, or an image has no label; with the first ten.
     """
+    where = ", ".join(map(str, sources))
     photos: list[Photo] = []
     lines: list[str] = []
     others: Counter[str] = Counter()
     for source in sources:
         files = _without(source, list_files(source, stack), finding.negatives)
         found = pair_up(files, images=finding.images, masks=finding.masks)
+        if not found.pairs and source not in finding.negatives:
+            raise DataError(f"{source}: no images found{links_line(files)}")
         unlabelled = found.annotations if found.without_mask else []
         annotations = Annotations(unlabelled, finding.reading)
         problems = [*found.problems]
@@ -96,9 +100,7 @@ def gather(sources: Sequence[Path], finding: Finding, stack: ExitStack) -> Gathe
         pairs = pair_up(files, images="*", masks="//").pairs
         photos += [_photo(pair, None, finding.group) for pair in pairs]
         lines.append(f"{len(files):,} × {folder} without crack")
-    if not photos:
-        raise DataError(f"no images found in {first_of([str(source) for source in sources])}")
-    return Gathered(_with_own_names(photos), lines, others)
+    return Gathered(where, _with_own_names(photos, where), lines, others)
 
 
 def _photo(pair: Pair, label: Label | None, group: str | None) -> Photo:
@@ -106,7 +108,7 @@ def _photo(pair: Pair, label: Label | None, group: str | None) -> Photo:
     return Photo(f"{pair.folder}/{pair.name}", found or "", pair.split, pair.image, label)
 
 
-def _with_own_names(photos: Sequence[Photo]) -> list[Photo]:
+def _with_own_names(photos: Sequence[Photo], where: str) -> list[Photo]:
     """Photos with the shortest names that differ: the file's, with folders, with its split."""
     named: dict[str, Photo] = {}
     twice = []
@@ -124,7 +126,7 @@ def _with_own_names(photos: Sequence[Photo]) -> list[Photo]:
             twice.append(f"{photo.image.path} (the same name as {first.image.path})")
         group = _NOT_IN_NAMES.sub("_", photo.group).strip("_ ") or name
         named[name.casefold()] = photo._replace(name=name, group=group)
-    refuse(twice, len(photos), "PATH", "images are not usable")
+    refuse(twice, len(photos), where, "images are not usable")
     return [named[name] for name in sorted(named)]
 
 

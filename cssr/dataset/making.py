@@ -8,7 +8,6 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -24,9 +23,10 @@ from cssr.dataset.gathering import Gathered, Photo
 from cssr.dataset.sides import drawn_sides, given_sides, joined
 from cssr.files import new_beside
 from cssr.sources.layout import MOSTLY_CRACK
-from cssr.sources.listing import DataError, first_of, refuse
+from cssr.sources.listing import DataError, refuse
 
 RECORD = "dataset.json"  # in the zip
+TOO_SMALL = ", less than a square"
 QUALITY = 95  # of JPEGs that are cut out of JPEGs
 AHEAD = 2  # photos that wait for each core
 DATE = (1980, 1, 1, 0, 0, 0)  # of all files in the zip, so that it has the same bytes each time
@@ -109,7 +109,7 @@ def make(gathered: Gathered, out: Path, making: Making, report: Report) -> Made:
     with new_beside(out) as folder:
         crops = folder / "crops"
         crops.mkdir()
-        photos = list(_cut_all(gathered.photos, crops, making))
+        photos = list(_cut_all(gathered.photos, crops, making, gathered.where))
         _check_dense(photos, making)
         made = _choose(photos, making)
         _write_zip(folder / out.name, made, making)
@@ -130,7 +130,9 @@ def _check_replaceable(out: Path) -> None:
         raise DataError(f"--out: {out} is there, and not of this command; name another")
 
 
-def _cut_all(photos: Sequence[Photo], folder: Path, making: Making) -> Iterator[CutPhoto]:
+def _cut_all(
+    photos: Sequence[Photo], folder: Path, making: Making, where: str
+) -> Iterator[CutPhoto]:
     """Cut photos on all cores, a few of them in memory at a time."""
     problems = []
     cut = partial(_cut, folder=folder, making=making)
@@ -149,7 +151,8 @@ def _cut_all(photos: Sequence[Photo], folder: Path, making: Making) -> Iterator[
                 problems.append(result)
             else:
                 yield result
-    refuse(problems, len(photos), "PATH", "images are not usable")
+    hint = "; --size, --fit or --scale fit squares to them" if TOO_SMALL in str(problems) else ""
+    refuse(problems, len(photos), where, "images are not usable", hint=hint)
 
 
 def _cut(number: int, photo: Photo, *, folder: Path, making: Making) -> CutPhoto | str:
@@ -186,10 +189,7 @@ def _resized(
     if making.fit:
         height = width = making.size
     if min(height, width) < making.size:
-        raise DataError(
-            f"{photo.image.path} ({width}×{height} px, less than {making.size}: "
-            "--size, --fit or --scale mends it)"
-        )
+        raise DataError(f"{photo.image.path} ({width}×{height} px{TOO_SMALL})")
     smaller = resized(pixels, mask, height, width)
     if mask.any() and not smaller[1].any():
         raise DataError(f"{photo.image.path} (its crack is too thin for that size)")
@@ -250,7 +250,7 @@ def _choose(photos: Sequence[CutPhoto], making: Making) -> Made:
 def _sides(
     photos: Mapping[str, CutPhoto], groups: Mapping[str, str], making: Making
 ) -> dict[str, str]:
-    """train or test of each photo: as its folders tell, else drawn by group."""
+    """Train or test of each photo: as its folders tell, else drawn by group."""
     labelled = {name: cut for name, cut in photos.items() if cut.photo.label is not None}
     given = None
     if making.test is None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from cssr.sources.depth import Depth, count_values, find_depth, upper_bits
 from cssr.inspection.no_data import least_alpha
 from cssr.inspection.photo_headers import ORIENTATION, PhotoError, message, orientation_of
+from cssr.sources.depth import Depth, count_values, find_depth, upper_bits
 
 WANTED = "an image is a file, a PIL image, or an array of uint8, (H, W, 3) or (H, W)"
 

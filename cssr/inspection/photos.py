@@ -14,7 +14,6 @@ from rasterio.windows import Window
 
 from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
 from cssr.inspection.colour_bands import Bands, find_bands, row_windows
-from cssr.sources.depth import VALUES, Depth, count_values, find_depth, upper_bits
 from cssr.inspection.no_data import DataMask, has_mask
 from cssr.inspection.photo_headers import (
     Header,
@@ -23,6 +22,7 @@ from cssr.inspection.photo_headers import (
     open_with_pillow,
     read_header,
 )
+from cssr.sources.depth import VALUES, Depth, count_values, find_depth, upper_bits
 from cssr.sources.jpeg import jpeg_warning
 from cssr.sources.jpeg_parts import JpegError
 

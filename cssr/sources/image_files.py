@@ -1,6 +1,8 @@
 """Image files of training data, read whole and upright."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
@@ -13,6 +15,7 @@ from cssr.sources.jpeg_parts import EOI, SOI, without_strays
 from cssr.sources.listing import UNREADABLE, DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+NOT_READABLE = "not a readable image"
 COPIED = ("JPEG", "PNG")  # by the pipeline, byte for byte, if they have 8 bits
 
 
@@ -33,17 +36,21 @@ def read_picture(content: bytes) -> Picture:
     Raises:
         DataError: if it is not an image of a known format, or pixels are missing.
     """
-    form = image_form(content)
+    form = read_header(content)[0]
+    warning = None
     try:
-        warning = jpeg_warning(content) if form == "JPEG" else None
+        if form == "JPEG":
+            warning = jpeg_warning(content)
+        else:
+            _check_whole(content)
         pixels = _decode(content)
         if pixels is None and form == "JPEG":
             content += EOI  # without an end marker, OpenCV refuses the JPEG
             pixels = _decode(content)
-    except (*UNREADABLE, ValueError, cv2.error):
+    except (*UNREADABLE, SyntaxError, ValueError, cv2.error):
         pixels = None
     if pixels is None:
-        raise DataError("not a readable image")
+        raise DataError(NOT_READABLE)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{pixels.dtype} pixels; 8 or 16 bits are read")
     notes = (f"decoded with a warning, but all pixels are there: {warning}",) if warning else ()
@@ -53,23 +60,34 @@ def read_picture(content: bytes) -> Picture:
     return Picture(pixels, content if form in COPIED else None, form == "JPEG", notes)
 
 
-def image_form(content: bytes) -> str:
-    """The format of an image, whole if it is no JPEG, by Pillow's name.
+def read_header(content: bytes) -> tuple[str, tuple[int, int]]:
+    """The format of an image by Pillow's name, and its height and width as stored, px.
 
     Raises:
-        DataError: if it is not one that is known, or pixels are missing.
+        DataError: if it is not an image of a known format.
     """
-    is_jpeg = content.startswith(SOI)
+    try:
+        with _opened(content) as image:
+            return image.format, image.size[::-1]
+    except (*UNREADABLE, SyntaxError, ValueError):
+        raise DataError(NOT_READABLE) from None
+
+
+def _check_whole(content: bytes) -> None:
+    """Decode an image by Pillow, which refuses truncated ones; OpenCV fills them up with gray."""
+    with _opened(content) as image:
+        image.load()
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[Image.Image]:
+    """Open an image, however large."""
+    whole = without_strays(content) if content.startswith(SOI) else content
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
-        whole = without_strays(content) if is_jpeg else content
         with Image.open(io.BytesIO(whole), formats=FORMATS) as image:
-            if not is_jpeg:
-                image.load()  # truncated files are refused; OpenCV fills them up with gray
-            return image.format
-    except (*UNREADABLE, SyntaxError, ValueError):
-        raise DataError("not a readable image") from None
+            yield image
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cssr.sources.layout import DataError
+from cssr.sources.listing import DataError
 
 DRIVE_URL = "https://drive.google.com/uc?id=1xrOqv0-3uMHjZyEUrerOYiYXW_E8SUMP"
 KAGGLE_HANDLE = "lakshaymiddha/crack-segmentation-dataset"

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from cssr.sources.annotations import choose_labels, labels_of, notes_of, read_annotations
 from cssr.sources.drawing import draw
 from cssr.sources.listing import DataError, File, first_of, read_file
@@ -105,5 +103,5 @@ def _read_mask(file: File, reading: Reading, size: tuple[int, int]) -> Mask:
     mask = read_file(file, read)
     if mask.crack.shape != size:
         (high, wide), (height, width) = mask.crack.shape, size
-        raise DataError(f"{file.path} ({wide}×{high} px, not {width}×{height} as its image)")
+        raise DataError(f"{file.path} ({wide}×{high} px, not {width}×{height})")
     return mask

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from cssr.sources.image_files import read_picture
+from cssr.sources.image_files import read_header, read_picture
 from cssr.sources.labels import Annotations, Label, Reading, label_of
 from cssr.sources.listing import (
     DataError,
     File,
-    broken_links,
     first_of,
+    links_line,
     list_files,
     read_file,
     refuse,
@@ -95,11 +95,9 @@ def _labelled_in(source: Path, stack: ExitStack) -> list[_Labelled]:
     found = pair_up(files)
     command = COMMAND.format(source)
     if not found.pairs:
-        links = broken_links(files)
-        broken = f"; these were links, and are texts now: {first_of(links)}" if links else ""
         raise DataError(
             f"{source}: no images found; looked for {{train,test}}/{{images,masks}}/NAME.jpg, "
-            f".png and the like, at its top and in its folders{broken}"
+            f".png and the like, at its top and in its folders{links_line(files)}"
         )
     folders = sorted({pair.folder or "." for pair in found.pairs})
     if len(folders) > 1:
@@ -121,10 +119,8 @@ def _labelled_in(source: Path, stack: ExitStack) -> list[_Labelled]:
         saw = "; ".join(layout_lines(found)[:3])
         raise DataError(f"{source}: no folders train and test ({saw}); {command} makes them")
     _refuse_case(found.pairs, str(source))
-    join = {"train": "train", "val": "train", "test": "test"}
-    return [
-        _Labelled(pair._replace(split=join[str(pair.split)]), label) for pair, label in pairs if label
-    ]
+    into = {"train": "train", "val": "train", "test": "test"}
+    return [_Labelled(p._replace(split=into[str(p.split)]), label) for p, label in pairs if label]
 
 
 def _refuse_case(pairs: Sequence[Pair], where: str) -> None:
@@ -164,8 +160,8 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
     """Copy an image and its mask, if they are usable."""
     pair, label = labelled
     try:
+        _check_size(pair.image, image_size)  # before a pixel is decoded
         picture = read_file(pair.image, read_picture)
-        _check_size(pair.image, picture.pixels, image_size)
         mask = label((image_size, image_size))
     except DataError as error:
         return _Copied(problem=str(error))
@@ -180,8 +176,8 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
     return _Copied(crack=share, notes=notes)
 
 
-def _check_size(file: File, pixels: np.ndarray, side: int) -> None:
-    height, width = pixels.shape[:2]
+def _check_size(file: File, side: int) -> None:
+    height, width = read_file(file, read_header)[1]
     if (height, width) != (side, side):
         raise DataError(f"{file.path} ({width}×{height} px, not {side}×{side})")
 

@@ -94,9 +94,7 @@ def read_file(file: File, read: Callable[[bytes], T]) -> T:
         raise DataError(f"{file.path} ({error})") from None
 
 
-def refuse(
-    problems: Sequence[str], total: int, where: str, what: str, *, hint: str = ""
-) -> None:
+def refuse(problems: Sequence[str], total: int, where: str, what: str, *, hint: str = "") -> None:
     """Raise an error with the number of problems and the first of them, if there are any."""
     if problems:
         count = f"{len(problems):,} of {total:,}"
@@ -109,8 +107,8 @@ def first_of(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def broken_links(files: Sequence[File]) -> list[str]:
-    """What look like links that Git or a zip has kept as texts, each with where it led."""
+def links_line(files: Sequence[File]) -> str:
+    """What to say of links that Git or a zip has kept as texts; empty if there are none."""
     found = []
     for file in files:
         if "." in file.path.rpartition("/")[2]:
@@ -118,7 +116,7 @@ def broken_links(files: Sequence[File]) -> list[str]:
         text = file.read()[:LINK_BYTES]
         if b"/" in text and text.isascii() and len(text.split()) == 1:
             found.append(f"{file.path} → {text.decode().strip()}")
-    return found
+    return f"; texts stand where links were: {first_of(found)}" if found else ""
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -32,7 +32,9 @@ _MASK_WORDS |= {"annotation", "annotations", "annot", "seg", "segmentation", "cr
 _OTHER_WORDS = {"crack", "cracks", "binary", "bw", "raw", "class", "pixel", "set"}  # beside those
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _KIND = rf"(?:{'|'.join(sorted(_IMAGE_WORDS | _MASK_WORDS))})"
-_CORE = re.compile(rf"(?P<before>(?:{_KIND}[-_. ])*)(?P<core>.+?)(?P<after>(?:[-_. ]{_KIND})*)", re.I)
+_CORE = re.compile(
+    rf"(?P<before>(?:{_KIND}[-_. ])*)(?P<core>.+?)(?P<after>(?:[-_. ]{_KIND})*)", re.I
+)
 _CHANNEL = "_0000"  # behind the name of an image in the layout of nnU-Net
 
 Place = tuple[str | None, str]  # split and the folders that are left without words of layout
@@ -113,9 +115,9 @@ def layout_lines(pairing: Pairing) -> list[str]:
     """What was found, for people: where images and masks are, and how many."""
     places: Counter[tuple[str, str]] = Counter()
     for pair in pairing.pairs:
+        image = _pattern(pair.image.path, [pair.name])
         core = _CORE.fullmatch(pair.name.removesuffix(_CHANNEL))["core"]
-        files = (_pattern(file.path, core) for file in (pair.image, pair.mask) if file)
-        image, mask = *files, *["no mask"][: pair.mask is None]
+        mask = _pattern(pair.mask.path, [pair.name, core]) if pair.mask else "no mask"
         places[image, mask] += 1
     return [f"{number:,} × {image} with {mask}" for (image, mask), number in places.items()]
 
@@ -247,11 +249,13 @@ def _twice(named: Sequence[_Named]) -> list[str]:
     return problems
 
 
-def _pattern(path: str, core: str) -> str:
-    """A path with `*` for what a name has beside words such as image and mask."""
-    folder, slash, name = path.rpartition("/")
-    before, found, after = name.rpartition(core)
-    return f"{folder}{slash}{before}*{after}" if found else path
+def _pattern(path: str, names: Sequence[str]) -> str:
+    """A path with `*` for the first of the names that it has."""
+    folder, slash, file = path.rpartition("/")
+    stem = PurePosixPath(file).stem
+    name = next((name for name in names if name in stem), stem)
+    before, _, after = stem.rpartition(name)
+    return f"{folder}{slash}{before}*{after}{file.removeprefix(stem)}"
 
 
 def _suffix(path: str) -> str:

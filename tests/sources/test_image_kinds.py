@@ -13,7 +13,8 @@ from PIL import Image
 
 from cssr.data.arrays import load_arrays
 from cssr.preparation.array_files import find_pairs, write_arrays
-from cssr.sources.layout import DataError, import_images
+from cssr.sources.layout import import_images
+from cssr.sources.listing import DataError
 
 SIDE = 64
 CORNER = (slice(8), slice(8))

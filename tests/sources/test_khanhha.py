@@ -18,7 +18,7 @@ import pytest
 
 from cssr.sources import khanhha
 from cssr.sources.khanhha import DRIVE_URL, KAGGLE_HANDLE, download_khanhha
-from cssr.sources.layout import DataError
+from cssr.sources.listing import DataError
 
 
 class Handler(BaseHTTPRequestHandler):

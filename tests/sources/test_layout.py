@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cssr.sources import layout
-from cssr.sources.layout import DataError, fingerprint, import_images, locate
+from cssr.sources import listing
+from cssr.sources.layout import import_images
+from cssr.sources.listing import DataError, fingerprint, locate
 
 SIDE = 16
 
@@ -206,7 +207,7 @@ def test_a_zip_with_a_link_is_refused(source, tmp_path, tried):
 def test_a_zip_that_unpacks_beyond_a_cap_is_refused_before_anything_is_written(
     source, tmp_path, monkeypatch, cap, size, message, tried
 ):
-    monkeypatch.setattr(layout, cap, size)
+    monkeypatch.setattr(listing, cap, size)
     archive = zip_of(source, tmp_path / "a.zip")
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("train/images/bomb.jpg", bytes(100_000))
@@ -218,8 +219,8 @@ def test_a_zip_that_unpacks_beyond_a_cap_is_refused_before_anything_is_written(
 
 
 def test_the_real_caps_leave_room_for_the_real_sets():
-    assert layout.MAX_MEMBER == 64 * 2**20
-    assert layout.MAX_ARCHIVE == 64 * 2**30
+    assert listing.MAX_MEMBER == 64 * 2**20
+    assert listing.MAX_ARCHIVE == 64 * 2**30
 
 
 def test_a_zip_that_understates_a_members_size_is_refused(source, tmp_path, tried):
