@@ -49,7 +49,8 @@ class Photo(NamedTuple):
         mask = np.zeros(picture.pixels.shape[:2], bool)
         if self.label is not None:
             mask = self.label(mask.shape).crack
-        return picture, mask, [f"{self.image.path} ({note})" for note in picture.notes]
+        warned = [f"decoded with a warning: {picture.warning}"] if picture.warning else []
+        return picture, mask, [f"{self.image.path} ({note})" for note in (*warned, *picture.notes)]
 
 
 class Gathered(NamedTuple):

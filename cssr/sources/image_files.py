@@ -25,7 +25,8 @@ class Picture(NamedTuple):
     pixels: np.ndarray  # RGB, (H, W, 3) uint8
     content: bytes | None  # a JPEG or PNG of 8 bits that holds just these pixels; None if not so
     is_lossy: bool  # whether the file was a JPEG
-    notes: tuple[str, ...]  # how it was read, for people
+    warning: str | None  # of libjpeg, by which no pixel is lost
+    notes: tuple[str, ...]  # on values of 16 bits
 
 
 def read_picture(content: bytes) -> Picture:
@@ -53,11 +54,10 @@ def read_picture(content: bytes) -> Picture:
         raise DataError(NOT_READABLE)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{pixels.dtype} pixels; 8 or 16 bits are read")
-    notes = (f"decoded with a warning, but all pixels are there: {warning}",) if warning else ()
     if pixels.dtype == np.uint16:
         depth = find_depth(count_values(pixels))
-        return Picture(depth.levels[pixels], None, False, (*notes, *depth.notes))
-    return Picture(pixels, content if form in COPIED else None, form == "JPEG", notes)
+        return Picture(depth.levels[pixels], None, False, warning, depth.notes)
+    return Picture(pixels, content if form in COPIED else None, form == "JPEG", warning, ())
 
 
 def read_header(content: bytes) -> tuple[str, tuple[int, int]]:

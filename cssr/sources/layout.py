@@ -5,7 +5,8 @@ What layouts are taken as they are is told in `pairing.py`, what masks in `mask_
 needs a choice is left to `cssr dataset`.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -30,6 +31,7 @@ from cssr.sources.pairing import Pair, layout_lines, pair_up
 
 SPLITS = ("train", "test")
 KINDS = ("images", "masks")
+WARNED = "decoded with a warning, but all pixels are there"
 MOSTLY_CRACK = 0.5  # share of crack from which masks may be inverted
 COMMAND = "cssr dataset {} --out own.zip"
 
@@ -46,7 +48,7 @@ class _Copied(NamedTuple):
 
     problem: str | None = None  # why it is not usable
     crack: float = 0.0  # its share of the mask
-    notes: Sequence[str] = ()
+    notes: Sequence[tuple[str, str]] = ()  # what there is to say, and of which file
 
 
 def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> None:
@@ -85,8 +87,7 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
     hint = f"; {COMMAND.format(where)} makes squares of images of any size" if is_size else ""
     refuse(problems, len(pairs), where, "images are not usable", hint=hint)
     _check_crack([result.crack for result in results], where)
-    if notes := [note for result in results for note in result.notes]:
-        print(f"note: {first_of(notes)}", flush=True)
+    _tell(note for result in results for note in result.notes)
 
 
 def _labelled_in(source: Path, stack: ExitStack) -> list[_Labelled]:
@@ -99,28 +100,48 @@ def _labelled_in(source: Path, stack: ExitStack) -> list[_Labelled]:
             f"{source}: no images found; looked for {{train,test}}/{{images,masks}}/NAME.jpg, "
             f".png and the like, at its top and in its folders{links_line(files)}"
         )
-    folders = sorted({pair.folder or "." for pair in found.pairs})
+    pairs = [pair for pair in found.pairs if pair.split]
+    if not pairs:
+        saw = "; ".join(layout_lines(found)[:3])
+        raise DataError(f"{source}: no folders train and test ({saw}); {command} makes them")
+    _tell(("in no folder train or test", p.image.path) for p in found.pairs if not p.split)
+    folders = sorted({pair.folder or "." for pair in pairs})
     if len(folders) > 1:
         several = first_of(folders)
         raise DataError(f"{source}: more than one data set, in {several}; {command} makes one")
-    reading = Reading()
-    try:
-        annotations = Annotations(found.annotations if found.without_mask else [], reading)
-        labels = [label_of(pair, annotations, reading) for pair in found.pairs]
-    except ValueError as error:
-        raise DataError(f"{source}: {error}; see `cssr dataset`") from None
-    pairs = list(zip(found.pairs, labels, strict=True))
-    problems = [f"{pair.image.path} (no mask)" for pair, label in pairs if label is None]
+    labels = _labels_of(pairs, found.annotations, source)
+    problems = [f"{pair.image.path} (no mask)" for pair in pairs if pair not in labels]
     hint = f"; if they show no crack: {command} --negatives FOLDER" if problems else ""
     problems += found.problems
-    total = len(found.pairs) + len(found.problems)
+    total = len(pairs) + len(found.problems)
     refuse(problems, total, str(source), "images are not usable", hint=hint)
-    if any(pair.split is None for pair in found.pairs):
-        saw = "; ".join(layout_lines(found)[:3])
-        raise DataError(f"{source}: no folders train and test ({saw}); {command} makes them")
-    _refuse_case(found.pairs, str(source))
+    _refuse_case(pairs, str(source))
     into = {"train": "train", "val": "train", "test": "test"}
-    return [_Labelled(p._replace(split=into[str(p.split)]), label) for p, label in pairs if label]
+    return [
+        _Labelled(pair._replace(split=into[str(pair.split)]), label)
+        for pair, label in labels.items()
+    ]
+
+
+def _labels_of(pairs: Sequence[Pair], files: Sequence[File], source: Path) -> dict[Pair, Label]:
+    """What gives the masks of pairs: the masks themselves, or annotations."""
+    reading = Reading()
+    try:
+        unlabelled = any(pair.mask is None for pair in pairs)
+        annotations = Annotations(files if unlabelled else [], reading)
+        labels = {pair: label_of(pair, annotations, reading) for pair in pairs}
+    except ValueError as error:
+        raise DataError(f"{source}: {error}; see `cssr dataset`") from None
+    return {pair: label for pair, label in labels.items() if label is not None}
+
+
+def _tell(notes: Iterable[tuple[str, str]]) -> None:
+    """Tell how files were read, those with the same note in one line."""
+    files = defaultdict(list)
+    for note, file in notes:
+        files[note].append(file)
+    for note, those in files.items():
+        print(f"note: {note}: {first_of(those)}", flush=True)
 
 
 def _refuse_case(pairs: Sequence[Pair], where: str) -> None:
@@ -170,9 +191,11 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
     of_mask = pair.mask.read() if pair.mask and mask.canonical else None
     write("masks", pair.mask or pair.image, of_mask, mask.crack * np.uint8(255))
     share = float(mask.crack.mean())
-    notes = [f"{pair.image.path} ({note})" for note in picture.notes]
+    notes = [(f"{note}", pair.image.path) for note in picture.notes]
+    if picture.warning:
+        notes.append((WARNED, f"{pair.image.path} ({picture.warning})"))
     if share > MOSTLY_CRACK:
-        notes.append(f"the mask of {pair.image.path} ({share:.0%} of it is crack)")
+        notes.append(("masks that are mostly crack", f"{pair.image.path} ({share:.0%})"))
     return _Copied(crack=share, notes=notes)
 
 

@@ -139,7 +139,7 @@ def find_palette_rule(
 def check_size(height: int, width: int) -> None:
     """Refuse a mask that is too large to be read whole; MaskError says so."""
     if height * width > MAX_PIXELS:
-        raise MaskError(f"{width:,}×{height:,} px; {MAX_PIXELS:,} px are read at most")
+        raise MaskError(f"{width}×{height} px; {MAX_PIXELS:,} px are read at most")
 
 
 def holds(values: np.ndarray, one: str = "value", many: str = "values") -> str:

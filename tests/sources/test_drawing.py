@@ -31,9 +31,8 @@ def test_a_pixel_is_set_where_its_centre_lies_in_the_polygon(points):
     shifted = np.array(points)[:, ::-1] - 0.5  # rows and columns of centres
     inside = grid_points_in_poly((HEIGHT, WIDTH), shifted, binarize=False) == 1
     assert mask[inside].all()
-    near = LineString(np.round([*points, points[0]], 6)).buffer(
-        0.501
-    )  # by which a polygon of no width grows
+    closed = np.round([*points, points[0]], 6)
+    near = LineString(closed).buffer(0.501)  # by which a polygon of no width grows
     grown = contains_xy(near, *(np.argwhere(mask & ~inside)[:, ::-1] + 0.5).T)
     assert grown.all()
 

@@ -221,12 +221,20 @@ def test_a_jpeg_that_misses_pixels_behind_stray_bytes_is_refused(source, pixels,
     tried("JPEG with stray bytes, and truncated", 1, "refused")
 
 
-@pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "WEBP"])
-def test_another_format_under_a_photos_name_is_refused(source, pixels, form, tried):
-    replace(source, encode(Image.fromarray(pixels), form), ".jpg")
+def test_another_format_under_a_photos_name_is_refused(source, pixels, tried):
+    replace(source, encode(Image.fromarray(pixels), "GIF"), ".jpg")
     with pytest.raises(DataError, match=r"train/images/a.jpg \(not a readable image\)"):
         import_images([source], source.parent / "raw", image_size=SIDE)
-    tried(f"{form} named .jpg", 1, "refused")
+    tried("GIF named .jpg", 1, "refused")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
+@pytest.mark.parametrize("form", ["BMP", "TIFF", "WEBP"])
+def test_the_content_tells_the_format(source, pixels, form, suffix, tried):
+    lossless = {"lossless": True} if form == "WEBP" else {}
+    replace(source, encode(Image.fromarray(pixels), form, **lossless), suffix)
+    assert np.array_equal(arrays_of(source).hr[0], pixels)
+    tried(f"{form} named {suffix}", 1, "its pixels")
 
 
 def test_a_pickle_among_the_arrays_is_not_loaded(tmp_path, source, tried):

@@ -99,7 +99,10 @@ def test_the_first_ten_images_without_mask_are_named_and_all_are_counted(source)
     with pytest.raises(DataError) as error:
         fetch(source)
     named = ", ".join(f"train/images/a_{i:02}.jpg (no mask)" for i in range(10))
-    assert str(error.value) == (f"{source}: 14 of 15 images are not usable: {named}, … and 4 more")
+    assert str(error.value) == (
+        f"{source}: 14 of 15 images are not usable: {named}, … and 4 more"
+        f"; if they show no crack: cssr dataset {source} --out own.zip --negatives FOLDER"
+    )
 
 
 def test_a_mask_without_image_is_refused(source):
@@ -147,8 +150,14 @@ def test_a_set_without_images_of_a_split_is_refused(source, split):
 
 def test_a_set_whose_masks_are_all_empty_is_refused(source):
     for mask in source.glob("*/masks/*"):
-        write_image(mask, np.ones((SIDE, SIDE), np.uint8))
+        write_image(mask, np.zeros((SIDE, SIDE), np.uint8))
     with pytest.raises(DataError, match="no mask holds crack"):
+        fetch(source)
+
+
+def test_a_mask_of_a_single_value_that_is_not_white_is_refused(source):
+    write_image(source / "test/masks/b.png", np.ones((SIDE, SIDE), np.uint8))
+    with pytest.raises(DataError, match=r"test/masks/b.png \(it holds only the value 1,"):
         fetch(source)
 
 
