@@ -16,7 +16,7 @@ SHOWN = 24  # squares on the sheet
 COLUMNS = 6
 THUMBNAIL = 224  # px
 OUTLINE = (255, 0, 90)  # RGB, as in the overlays of `cssr segment`
-MEASURED = 200  # squares whose crack widths are measured
+MEASURED = 50  # squares whose crack widths are measured
 PERCENTILES = (5, 25, 50, 75, 95)
 
 

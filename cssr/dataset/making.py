@@ -174,10 +174,10 @@ def _cut(number: int, photo: Photo, *, folder: Path, making: Making) -> CutPhoto
         image.write_bytes(whole or _encoded(square, suffix))
         of_mask = folder / f"{stem}.mask.png"
         of_mask.write_bytes(_encoded_mask(square.mask))
-        written.append(CutSquare(square.place, image, of_mask, float(square.mask.mean())))
-    digest = hashlib.blake2b(picture.pixels.data, digest_size=16)
+        written.append(CutSquare(square.place, image, of_mask, _share(square.mask)))
+    digest = hashlib.sha256(picture.pixels.data)
     digest.update(str(picture.pixels.shape).encode())
-    crack = float(mask.mean())
+    crack = _share(mask)
     return CutPhoto(photo, height, width, crack, digest.digest(), written, notes)
 
 
@@ -194,6 +194,10 @@ def _resized(
     if mask.any() and not smaller[1].any():
         raise DataError(f"{photo.image.path} (its crack is too thin for that size)")
     return smaller
+
+
+def _share(mask: np.ndarray) -> float:
+    return np.count_nonzero(mask) / mask.size
 
 
 def _encoded(square: Square, suffix: str) -> bytes:

@@ -6,16 +6,21 @@ has few centres in it: it grows to a mean width of 1 px, so that a hairline crac
 A line has round ends and is at least 1 px wide.
 """
 
+import warnings
 from collections.abc import Collection, Iterable
 from typing import Any
 
 import cv2
 import numpy as np
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.features import rasterize
 from shapely import LineString, Polygon
 
 from cssr.sources.bitmaps import pixels_of
 from cssr.sources.shapes import Annotation, AnnotationError, Bitmap, Shape
+
+# for good, since `catch_warnings` does not work in threads
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 THINNEST = 1.0  # px, of what is drawn
 DECIMALS = 6  # of px; GEOS fails on differences that are near the smallest number

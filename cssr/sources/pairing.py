@@ -191,12 +191,12 @@ def _matched(pattern: str, path: str) -> str | None:
     if not fnmatchcase(path, pattern) and not fnmatchcase(f"/{path}", f"*/{pattern}"):
         return None
     before, star, after = pattern.rpartition("/")[2].rpartition("*")
-    name = PurePosixPath(path).name
+    name, suffix = PurePosixPath(path).name, PurePosixPath(path).suffix
     if not star:
-        return PurePosixPath(path).stem
+        return name.removesuffix(suffix)
     start = re.match(_translated(before), name)
     end = re.search(_translated(after) + r"\Z", name)
-    return name[start.end() : end.start()] if start and end else PurePosixPath(path).stem
+    return name[start.end() : end.start()].removesuffix(suffix) if start and end else None
 
 
 def _translated(text: str) -> str:
