@@ -81,7 +81,11 @@ WIDTH_CLASSES = click.option(
     "below it.",
 )
 CRACK_VALUE = click.option(
-    "--crack-value", type=int, help="Value of crack in masks whose values do not tell it."
+    "--crack-value",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="The value of crack, or its index in a palette; all others are background.  [default: the "
+    "greater of two values]",
 )
 RECURSIVE = click.option("-r", "--recursive", is_flag=True, help="Look in folders of folders too.")
 
@@ -148,12 +152,15 @@ def segment(paths: tuple[Path, ...], out: Path, recursive: bool, **options: Any)
 @MM_PER_PX
 @WIDTH_CLASSES
 @MIN_AREA
+@CRACK_VALUE
 @RECURSIVE
 def measure(paths: tuple[Path, ...], out: Path | None, recursive: bool, **options: Any) -> None:
-    """Measure the cracks in masks: images whose crack pixels are 128 or more.
+    """Measure the cracks in masks: images of two values, of which the greater one is crack.
 
-    PATHS are masks and folders of masks, of the formats and sizes that `cssr segment` reads; in
-    what it has written (with -r), its masks, with the size of a pixel that was given there.
+    PATHS are masks and folders of masks, of the formats and sizes that `cssr segment` reads, GIF,
+    .npy, .npz and .mat; in what it has written (with -r), its masks, with the size of a pixel that
+    was given there. Soft edges are cut at half of the range. A mask that does not tell what is
+    crack is skipped; --crack-value says it.
 
     Exits with 3 if some masks could not be read, and with 2 if none could.
     """

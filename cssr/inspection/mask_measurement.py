@@ -22,12 +22,13 @@ from cssr.inspection.crack_tables import (
     totals,
 )
 from cssr.inspection.georeference import Georeference
+from cssr.inspection.mask_bands import open_mask, read_mask_record
 from cssr.inspection.no_data import no_data_note
 from cssr.inspection.output_folder import output_folder
 from cssr.inspection.photo_files import read_records, skipped_line, tell_notes
 from cssr.inspection.photo_headers import PhotoError
 from cssr.inspection.photo_record import PhotoRecord
-from cssr.inspection.photos import ArrayPhoto, FilePhoto, open_photo, printable
+from cssr.inspection.photos import printable
 from cssr.inspection.scales import (
     ScaleOption,
     check_all_have_scales,
@@ -36,12 +37,11 @@ from cssr.inspection.scales import (
     photo_scales,
     tell_scale_notes,
 )
-from cssr.inspection.summary import facts, read_summary
+from cssr.inspection.summary import MASK, facts, read_summary
 from cssr.inspection.vectors import write_geojson, write_geopackage
-from cssr.masks import CRACK
 from cssr.measurement.cracks import Crack, measure_bands
+from cssr.sources.mask_values import MaskError
 
-ROWS = 256  # of a mask that are read at a time
 MOSTLY_CRACK = 0.5  # share of a mask from which it may be none
 
 
@@ -61,6 +61,7 @@ def measure_masks(
     mm_per_px: ScaleOption,
     min_area: int,
     width_classes: tuple[float, ...] = (),
+    crack_value: int | None = None,
 ) -> tuple[pd.DataFrame | None, dict[str, str]]:
     """Measure the cracks in masks, and report those that cannot be read.
 
@@ -72,6 +73,7 @@ def measure_masks(
             or a CSV file of them; by default what `cssr segment` knew, or what a map says.
         min_area: of a crack, px of the mask.
         width_classes: bounds, mm; by default what `cssr segment` was given.
+        crack_value: the value of crack in the masks; by default the values of each decide.
 
     Returns:
         The table of cracks, None if no mask could be read; and the errors of masks by name.
@@ -80,14 +82,16 @@ def measure_masks(
         ValueError: if no mask has a readable header, one has no scale for classes of width, or the
             folder cannot be written.
     """
-    records, failed = read_records(masks)
+    records, failed = read_records(masks, read_mask_record)
     known = _known(records, mm_per_px, width_classes, unread=failed)
     measured = {}
     with nullcontext() if out is None else output_folder(out):
         for name in sorted(records):
             try:
-                measured[name] = _measure_mask(records[name], known[name], min_area=min_area)
-            except PhotoError as error:
+                measured[name] = _measure_mask(
+                    records[name], known[name], min_area=min_area, crack_value=crack_value
+                )
+            except (PhotoError, MaskError) as error:
                 failed[name] = str(error)
                 click.echo(skipped_line(masks[name], failed[name]), err=True)
                 continue
@@ -133,30 +137,27 @@ def _known(
     return known
 
 
-def _measure_mask(record: PhotoRecord, known: Mapping[str, Any], *, min_area: int) -> Measured:
-    """Measure the cracks of a mask of any size, read in bands; PhotoError if it is none."""
-    greatest = pixels = 0
+def _measure_mask(
+    record: PhotoRecord, known: Mapping[str, Any], *, min_area: int, crack_value: int | None
+) -> Measured:
+    """Measure the cracks of a mask of any size; PhotoError or MaskError if it is none."""
+    pixels = 0
 
-    def crack_pixels(mask: ArrayPhoto | FilePhoto) -> Iterator[np.ndarray]:
-        nonlocal greatest, pixels
-        for start in range(0, mask.height, ROWS):
-            rows = start, min(start + ROWS, mask.height)
-            valid = mask.valid(*rows)
-            values = mask.rows(*rows).max(axis=2) * valid
-            greatest = max(greatest, int(values.max()))
+    def crack_pixels(bands: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
+        nonlocal pixels
+        for crack, valid in bands:
             pixels += int(valid.sum())
-            yield values >= CRACK
+            yield crack
 
-    with open_photo(record.path, record.header, as_mask=True) as mask:
+    is_own = "settings" in known and record.path.name == MASK
+    with open_mask(record, crack_value=crack_value, is_own=is_own) as mask:
         tell_notes(record.path, (*record.notes, *mask.notes))
-        cracks = measure_bands(crack_pixels(mask), min_area=min_area)
+        cracks = measure_bands(crack_pixels(mask.bands()), min_area=min_area)
         shares = {
             "crack_share": crack_share(cracks, pixels),
             "no_data_share": no_data_share(pixels, mask.height * mask.width),
         }
         tell_notes(record.path, no_data_note(mask.no_data, shares["no_data_share"]))
-    if 0 < greatest < CRACK:
-        raise PhotoError(f"values up to {greatest}; those of crack are {CRACK} to 255")
     classes = known["width_classes"]
     table = crack_rows(cracks, known, classes)
     size = mm_per_result_px(known)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from cssr.inspection.photo_folders import left_out_line, photos_in
 from cssr.inspection.photo_headers import PhotoError
-from cssr.inspection.photo_kinds import photo_suffixes
+from cssr.inspection.photo_kinds import MASKS_ALONE, photo_suffixes
 from cssr.inspection.photo_record import PhotoRecord, read_record
 from cssr.inspection.photos import printable
 from cssr.inspection.summary import MASK, SUMMARY
@@ -53,8 +53,14 @@ def find_photos(
     return {printable(name): files[photo] for photo, name in names.items()}
 
 
-def read_records(photos: Mapping[str, Path]) -> tuple[dict[str, PhotoRecord], dict[str, str]]:
-    """Read what is known of photos, given by name, and report those that are none.
+def read_records(
+    photos: Mapping[str, Path], read: Callable[[Path], PhotoRecord] = read_record
+) -> tuple[dict[str, PhotoRecord], dict[str, str]]:
+    """Read what is known of photos, and report those that are none.
+
+    Args:
+        photos: files by name.
+        read: what reads one of them; a PhotoError tells that it is none.
 
     Returns:
         Records by name, and the errors of the other photos by name.
@@ -66,7 +72,7 @@ def read_records(photos: Mapping[str, Path]) -> tuple[dict[str, PhotoRecord], di
     failed = {}
     for name, file in photos.items():
         try:
-            records[name] = read_record(file)
+            records[name] = read(file)
         except PhotoError as error:
             failed[name] = str(error)
     if not records:
@@ -113,7 +119,7 @@ def _photos_in_folder(folder: Path, *, recursive: bool, masks: bool) -> list[Pat
         kind = "mask" if masks else "photo"
         hint = "" if recursive else "; --recursive looks in its folders"
         also = f"; {line}" if line else ""
-        suffixes = ", ".join(photo_suffixes())
+        suffixes = ", ".join((*photo_suffixes(), *(MASKS_ALONE if masks else ())))
         raise ValueError(f"{folder}: no {kind} ({suffixes}) in this folder{hint}{also}")
     if line:
         click.echo(f"note: {printable(folder)}: {line}", err=True)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from cssr.inspection.photo_kinds import left_out_kind, photo_suffixes, ways_in
+from cssr.inspection.photo_kinds import MASKS_ALONE, left_out_kind, photo_suffixes, ways_in
 from cssr.inspection.summary import MASK, SUMMARY
 
 HIDDEN = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN")  # how files of systems begin, ._IMG.jpg too
@@ -23,7 +23,7 @@ def photos_in(folder: Path, *, recursive: bool, masks: bool) -> tuple[list[Path]
     Returns:
         Photos, sorted; and how many images of each kind are left out.
     """
-    suffixes = photo_suffixes()
+    suffixes = (*photo_suffixes(), *(MASKS_ALONE if masks else ()))
     photos = []
     left_out = Counter[str]()
     for below in _folders(folder) if recursive else [folder]:

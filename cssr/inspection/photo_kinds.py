@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 READ = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".bmp", ".webp", ".avif")
 HEIF = (".heic", ".heif", ".hif")
+MASKS_ALONE = (".gif", ".npy", ".npz", ".mat")  # of masks, but not of photos
 RAW = (
     *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2"),
     *(".raf", ".pef", ".srw", ".rwl", ".3fr", ".fff", ".iiq", ".x3f", ".mrw", ".erf", ".mef"),

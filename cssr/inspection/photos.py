@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,10 +77,29 @@ class FilePhoto:
         Raises:
             PhotoError: if the file is damaged there.
         """
-        pixels = self._read(self._window(start, stop))
+        pixels = self._read(self._window(start, stop), self.bands.colours)
         if pixels.dtype == np.uint16:
             pixels = self.depth.levels[pixels]
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+    def values(self, start: int, stop: int) -> np.ndarray:
+        """Rows start … stop − 1 as they are stored, but 0 is black, (rows, W, C).
+
+        Of gray C is 1, of colours 3; they are uint8 or uint16.
+
+        Raises:
+            PhotoError: if the file is damaged there.
+        """
+        colours = list(dict.fromkeys(self.bands.colours))
+        return self._read(self._window(start, stop), colours).transpose(1, 2, 0)
+
+    def alpha(self, start: int, stop: int) -> np.ndarray:
+        """Alpha of rows start … stop − 1 as it is stored, (rows, W); there has to be one.
+
+        Raises:
+            PhotoError: if the file is damaged there.
+        """
+        return self._stored(self.bands.alpha, self._window(start, stop))
 
     def valid(self, start: int, stop: int) -> np.ndarray:
         """Where rows start … stop − 1 hold data, (rows, W) bool.
@@ -99,12 +118,15 @@ class FilePhoto:
     def _window(self, start: int, stop: int) -> Window:
         return Window(0, start, self.width, stop - start)
 
-    def _read(self, window: Window) -> np.ndarray:
+    def _stored(self, bands: Sequence[int] | int | None, window: Window) -> np.ndarray:
         try:
-            pixels = self.source.read(self.bands.colours, window=window)
-            alpha = self.source.read(self.bands.alpha, window=window) if self.times_alpha else None
+            return self.source.read(bands, window=window)
         except RasterioError as error:
             raise PhotoError(f"damaged ({message(error)})") from None
+
+    def _read(self, window: Window, colours: Sequence[int]) -> np.ndarray:
+        pixels = self._stored(colours, window)
+        alpha = self._stored(self.bands.alpha, window) if self.times_alpha else None
         greatest = (1 << (self.bands.bits or 8 * pixels.itemsize)) - 1
         if alpha is not None:
             divided = pixels * np.uint64(greatest) // np.maximum(alpha, 1)
@@ -118,7 +140,7 @@ class FilePhoto:
         counts = np.zeros(VALUES, np.int64)
         bands = len(set(self.bands.colours))  # 1 of gray
         for window in row_windows(self.source):
-            pixels = self._read(window)
+            pixels = self._read(window, self.bands.colours)
             valid = self.valid(window.row_off, window.row_off + window.height)
             counts += count_values(pixels[:bands, valid])
         return find_depth(counts)

@@ -50,7 +50,7 @@ def test_the_command_alone_shows_its_help(tmp_path):
         ("segment photos --tile 0", "0 is not in the range"),
         ("segment photos --out photos", "photos lies in the folder to write, photos"),
         ("segment broken/a.jpg --model model --out bad/worse", "broken/a.jpg: not a readable JPEG"),
-        ("measure soft/a.png --out bad/worse", "soft/a.png: values up to 90"),
+        ("measure soft/a.png --out bad/worse", "soft/a.png: it holds only the value 90"),
         ("segment", "Missing argument 'PATHS...'"),
         ("measure nothing", "nothing: no such file or folder"),
         ("export --onnx model.txt", "the name must end in .onnx"),

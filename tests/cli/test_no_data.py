@@ -44,6 +44,7 @@ def test_the_share_of_a_mask_without_data_is_told_too(tmp_path):
     mask[:4] = 127
     mask[10:14, 5:55] = 255
     write(tmp_path / "a.tif", mask, nodata=127)
+    mask[:4] = 0
     write(tmp_path / "b.tif", mask, nodata=0)
     done = run_here("cssr measure a.tif b.tif --out out", tmp_path)
     assert "10 % of its pixels are left out; its no-data value is 127" in done.stderr

@@ -101,9 +101,10 @@ def test_rows_of_several_runs_can_be_put_together(inspected, folder):
 
 def test_masks_have_a_row_each_too(tmp_path):
     (tmp_path / "masks").mkdir()
-    for name, value in (("crack.png", 255), ("none.png", 0), ("soft.png", 90)):
+    for name, value in (("crack.png", 255), ("none.png", 0), ("labels.png", 90)):
         mask = np.zeros((40, 60), np.uint8)
         mask[10:14, 5:55] = value
+        mask[30, 30] = value == 90
         Image.fromarray(mask).save(tmp_path / "masks" / name)
     done = run_here("cssr measure masks --out out --mm-per-px 0.1", tmp_path, check=False)
     assert done.returncode == 3
@@ -111,7 +112,7 @@ def test_masks_have_a_row_each_too(tmp_path):
     assert list(table.cracks[["crack.png", "none.png"]]) == [1, 0]
     assert table.length_mm["crack.png"] == pytest.approx(5, rel=0.05)
     assert table.crack_share["crack.png"] == pytest.approx(200 / 2400, rel=1e-3)
-    assert "values up to 90" in table.error["soft.png"]
+    assert "it holds the values 0, 1 and 90" in table.error["labels.png"]
     assert table.threshold.isna().all()
 
 
