@@ -8,8 +8,8 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from cssr.sources.annotations import labels_of, read_annotations
-from cssr.sources.drawing import draw
+from cssr.sources.annotations.drawing import draw
+from cssr.sources.annotations.reading import labels_of, read_annotations
 
 HEIGHT, WIDTH = 12, 16
 BLOB = np.array([[0, 1, 1], [1, 1, 0]], bool)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cssr.dataset.sides import group_of
-from cssr.sources.image_files import Picture, read_picture
+from cssr.sources.images.image_files import Picture, read_picture
 from cssr.sources.labels import Annotations, Label, Reading, label_of
 from cssr.sources.listing import DataError, File, links_line, list_files, read_file, refuse
 from cssr.sources.pairing import IMAGE_SUFFIXES, Pair, layout_lines, pair_up

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from cssr.inspection.no_data import least_alpha
-from cssr.inspection.photo_headers import ORIENTATION, PhotoError, message, orientation_of
-from cssr.sources.depth import Depth, count_values, find_depth, upper_bits
+from cssr.sources.images.depth import Depth, count_values, find_depth, upper_bits
+from cssr.sources.images.no_data import least_alpha
+from cssr.sources.images.orientation import ORIENTATION, orientation_of, turned
+from cssr.sources.images.photo_headers import PhotoError, message
 
 WANTED = "an image is a file, a PIL image, or an array of uint8, (H, W, 3) or (H, W)"
 
@@ -106,17 +107,6 @@ def pillow_photo(image: Image.Image, orientation: int, *, as_mask: bool = False)
         raise
     except (OSError, SyntaxError, ValueError) as error:
         raise PhotoError(f"not a readable image ({message(error)})") from None
-
-
-def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels (H, W, …) in an EXIF orientation, turned upright."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
 
 
 def _of_16_bits(values: np.ndarray, *, as_mask: bool) -> ArrayPhoto:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from PIL.ExifTags import Base
 
-from cssr.inspection.photo_headers import PhotoError, read_metadata
+from cssr.sources.images.photo_headers import PhotoError, read_metadata
 
 FILM_DIAGONAL = hypot(36, 24)  # mm
 UNITS = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # mm, by FocalPlaneResolutionUnit

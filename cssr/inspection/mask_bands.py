@@ -10,14 +10,14 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from cssr.inspection.array_photos import ArrayPhoto
-from cssr.inspection.no_data import LOSSY
-from cssr.inspection.photo_headers import Header, PhotoError
-from cssr.inspection.photo_kinds import MASKS_ALONE
 from cssr.inspection.photo_record import PhotoRecord, read_record
 from cssr.inspection.photos import FilePhoto, open_photo
-from cssr.sources.mask_files import mask_size, read_mask
-from cssr.sources.mask_tally import CrackFinder
-from cssr.sources.mask_values import MaskError, Rule, check_lossy, holds, lossy_rule
+from cssr.sources.images.no_data import LOSSY
+from cssr.sources.images.photo_headers import Header, PhotoError
+from cssr.sources.images.photo_kinds import MASKS_ALONE
+from cssr.sources.masks.mask_files import mask_size, read_mask
+from cssr.sources.masks.mask_tally import CrackFinder
+from cssr.sources.masks.mask_values import MaskError, Rule, check_lossy, holds, lossy_rule
 
 ROWS = 256  # of a mask that are read at a time
 BANDED = ("JPEG", "PNG", "BMP", "GTiff")  # drivers; WebP is decoded whole, by GDAL too

@@ -23,10 +23,8 @@ from cssr.inspection.crack_tables import (
 )
 from cssr.inspection.georeference import Georeference
 from cssr.inspection.mask_bands import open_mask, read_mask_record
-from cssr.inspection.no_data import no_data_note
 from cssr.inspection.output_folder import output_folder
 from cssr.inspection.photo_files import read_records, skipped_line, tell_notes
-from cssr.inspection.photo_headers import PhotoError
 from cssr.inspection.photo_record import PhotoRecord
 from cssr.inspection.photos import printable
 from cssr.inspection.scales import (
@@ -40,7 +38,9 @@ from cssr.inspection.scales import (
 from cssr.inspection.summary import MASK, facts, read_summary
 from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.measurement.cracks import Crack, measure_bands
-from cssr.sources.mask_values import MaskError
+from cssr.sources.images.no_data import no_data_note
+from cssr.sources.images.photo_headers import PhotoError
+from cssr.sources.masks.mask_values import MaskError
 
 MOSTLY_CRACK = 0.5  # share of a mask from which it may be none
 

@@ -9,11 +9,11 @@ import click
 from tqdm import tqdm
 
 from cssr.inspection.photo_folders import left_out_line, photos_in
-from cssr.inspection.photo_headers import PhotoError
-from cssr.inspection.photo_kinds import MASKS_ALONE, photo_suffixes
 from cssr.inspection.photo_record import PhotoRecord, read_record
 from cssr.inspection.photos import printable
 from cssr.inspection.summary import MASK, SUMMARY
+from cssr.sources.images.photo_headers import PhotoError
+from cssr.sources.images.photo_kinds import MASKS_ALONE, photo_suffixes
 
 
 def find_photos(

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from cssr.inspection.photo_kinds import MASKS_ALONE, left_out_kind, photo_suffixes, ways_in
 from cssr.inspection.summary import MASK, SUMMARY
+from cssr.sources.images.photo_kinds import MASKS_ALONE, left_out_kind, photo_suffixes, ways_in
 
 HIDDEN = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN")  # how files of systems begin, ._IMG.jpg too
 

@@ -29,11 +29,9 @@ from cssr.inspection.crack_tables import (
 from cssr.inspection.gallery import write_gallery
 from cssr.inspection.georeference import Georeference
 from cssr.inspection.maps import result_georeference
-from cssr.inspection.no_data import no_data_note
 from cssr.inspection.output_folder import output_folder
 from cssr.inspection.overlay import Overlay, write_pictures
 from cssr.inspection.photo_files import read_records, skipped_line, tell_notes
-from cssr.inspection.photo_headers import PhotoError
 from cssr.inspection.photo_record import PhotoRecord
 from cssr.inspection.photos import open_photo
 from cssr.inspection.rasters import Rasters, new_rasters, write_band
@@ -50,6 +48,8 @@ from cssr.inspection.segmenter import Band, Segmenter, load
 from cssr.inspection.summary import ON_MAP, Settings, facts, headline, is_done, write_summary
 from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.measurement.cracks import Crack, measure_bands
+from cssr.sources.images.no_data import no_data_note
+from cssr.sources.images.photo_headers import PhotoError
 
 NAME_ERRORS = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR)  # which concern one photo alone
 TOO_LARGE = "not enough memory for {0.width:,} × {0.height:,} px; try a smaller --tile"

@@ -9,7 +9,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from cssr.inspection.georeference import Georeference, georeference_of, place_notes
-from cssr.inspection.photo_headers import Header, read_header
+from cssr.sources.images.photo_headers import Header, read_header
 
 Identity = dict[str, Any]
 

@@ -12,19 +12,20 @@ import rasterio
 from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from cssr.inspection.array_photos import ArrayPhoto, pillow_photo, turned
-from cssr.inspection.colour_bands import Bands, find_bands, row_windows
-from cssr.inspection.no_data import DataMask, has_mask
-from cssr.inspection.photo_headers import (
+from cssr.inspection.array_photos import ArrayPhoto, pillow_photo
+from cssr.sources.images.colour_bands import Bands, find_bands, row_windows
+from cssr.sources.images.depth import VALUES, Depth, count_values, find_depth, upper_bits
+from cssr.sources.images.jpeg import jpeg_warning
+from cssr.sources.images.jpeg_parts import JpegError
+from cssr.sources.images.no_data import DataMask, has_mask
+from cssr.sources.images.orientation import turned
+from cssr.sources.images.photo_headers import (
     Header,
     PhotoError,
     message,
     open_with_pillow,
     read_header,
 )
-from cssr.sources.depth import VALUES, Depth, count_values, find_depth, upper_bits
-from cssr.sources.jpeg import jpeg_warning
-from cssr.sources.jpeg_parts import JpegError
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 GDAL_OPTIONS = {

@@ -11,9 +11,9 @@ import click
 from cssr.inspection.camera import camera_scale
 from cssr.inspection.maps import geo_keys, map_scale
 from cssr.inspection.photo_files import skipped_line
-from cssr.inspection.photo_headers import PhotoError
 from cssr.inspection.photo_record import PhotoRecord
 from cssr.inspection.scale_table import EXIF, listed, read_sizes
+from cssr.sources.images.photo_headers import PhotoError
 
 SURE_WIDTH = 2  # px of the results; narrower cracks, and smaller differences, are not measured
 SAME_SCALE = 0.01  # by which a scale may differ from that of the map without a note

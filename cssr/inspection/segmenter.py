@@ -16,13 +16,13 @@ from cssr.device import empty_pages
 from cssr.inspection.array_photos import ArrayPhoto, as_photo
 from cssr.inspection.backends import Network, load_network
 from cssr.inspection.local_statistics import LocalStatistics
-from cssr.inspection.photo_headers import Header
 from cssr.inspection.photos import FilePhoto, open_photo
 from cssr.inspection.receptive_field import receptive_field
 from cssr.inspection.seen import Each, SeenRows
 from cssr.inspection.tiles import Span, cut
 from cssr.models.variants import VARIANTS
 from cssr.paper import SIDE
+from cssr.sources.images.photo_headers import Header
 
 CORE = 832  # side of a tile without overlap by default, px of what SS sees
 BAND = 16 * 2**20  # px of what SS sees that a band holds by default

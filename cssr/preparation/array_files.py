@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from cssr.data.degrade import bicubic, downscale
-from cssr.masks import CRACK
 from cssr.preparation.distance import signed_distance
+from cssr.sources.masks.crack_level import CRACK
 
 CHUNK = 64  # images in memory at a time
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
-from cssr.sources.annotations import choose_labels, labels_of, notes_of, read_annotations
-from cssr.sources.drawing import draw
+from cssr.sources.annotations.drawing import draw
+from cssr.sources.annotations.reading import choose_labels, labels_of, notes_of, read_annotations
+from cssr.sources.annotations.shapes import Annotation, AnnotationError
+from cssr.sources.annotations.yolo import read_names
 from cssr.sources.listing import DataError, File, first_of, read_file
-from cssr.sources.mask_files import Mask, read_mask
+from cssr.sources.masks.mask_files import Mask, read_mask
 from cssr.sources.pairing import Pair, place_of
-from cssr.sources.shapes import Annotation, AnnotationError
-from cssr.sources.yolo import read_names
 
 Label = Callable[[tuple[int, int]], Mask]  # from height and width of the image to its mask
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from cssr.sources.image_files import read_header, read_picture
+from cssr.sources.images.image_files import read_header, read_picture
 from cssr.sources.labels import Annotations, Label, Reading, label_of
 from cssr.sources.listing import (
     DataError,

@@ -5,8 +5,8 @@ import rasterio
 from PIL import Image
 
 from cssr.inspection.array_photos import as_photo
-from cssr.inspection.no_data import rims
 from cssr.inspection.photos import PhotoError, open_photo
+from cssr.sources.images.no_data import rims
 
 RNG = np.random.default_rng(0)
 GAP = np.zeros((40, 56), bool)

@@ -6,8 +6,8 @@ from PIL import Image
 
 from cssr.inspection.array_photos import as_photo
 from cssr.inspection.camera import camera_scale
-from cssr.inspection.photo_headers import PhotoError, read_header
 from cssr.inspection.photos import open_photo
+from cssr.sources.images.photo_headers import PhotoError, read_header
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
 SIX = b"\x12\x01\x03\0\1\0\0\0\x06\0"  # the orientation as EXIF has it: tag, kind, count, value

@@ -5,8 +5,8 @@ import tifffile
 from PIL import Image
 
 from cssr.inspection import photo_headers
-from cssr.inspection.photo_headers import PhotoError, read_header
 from cssr.inspection.photos import open_photo
+from cssr.sources.images.photo_headers import PhotoError, read_header
 
 PIXELS = np.zeros((40, 56, 3), np.uint8)
 PIXELS[:8, :16] = (250, 20, 20)

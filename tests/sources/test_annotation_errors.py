@@ -21,10 +21,10 @@ from annotated import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cssr.sources.annotations import read_annotations
-from cssr.sources.bitmaps import coco_runs
-from cssr.sources.shapes import AnnotationError
-from cssr.sources.yolo import read_names
+from cssr.sources.annotations.bitmaps import coco_runs
+from cssr.sources.annotations.reading import read_annotations
+from cssr.sources.annotations.shapes import AnnotationError
+from cssr.sources.annotations.yolo import read_names
 
 NAN = [[1, 1], [float("nan"), 2], [3, 3]]
 MASK = {"points": [[4, 5], [6, 6]], "shape_type": "mask"}

@@ -22,8 +22,8 @@ from annotated import (
     via,
 )
 
-from cssr.sources.annotations import labels_of, notes_of, read_annotations
-from cssr.sources.yolo import read_names
+from cssr.sources.annotations.reading import labels_of, notes_of, read_annotations
+from cssr.sources.annotations.yolo import read_names
 
 
 @pytest.mark.parametrize(

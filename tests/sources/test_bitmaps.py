@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from cssr.sources.bitmaps import bitmap_of_pixels, bitmap_of_runs, pixels_of, png_mask
+from cssr.sources.annotations.bitmaps import bitmap_of_pixels, bitmap_of_runs, pixels_of, png_mask
 
 MASK = np.array([[0, 1, 1], [1, 1, 0]], np.uint8)
 

@@ -1,7 +1,7 @@
 import pytest
 
-from cssr.sources.annotations import choose_labels
-from cssr.sources.shapes import AnnotationError
+from cssr.sources.annotations.reading import choose_labels
+from cssr.sources.annotations.shapes import AnnotationError
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from annotated import HEIGHT, WIDTH, blob_at, box_mask, coco, drawn, read
 
-from cssr.sources.annotations import choose_labels, labels_of
-from cssr.sources.drawing import draw
+from cssr.sources.annotations.drawing import draw
+from cssr.sources.annotations.reading import choose_labels, labels_of
 
 
 def runs_by_columns(mask: np.ndarray) -> list[int]:

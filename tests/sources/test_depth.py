@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cssr.sources.depth import VALUES, count_values, find_depth, upper_bits
+from cssr.sources.images.depth import VALUES, count_values, find_depth, upper_bits
 
 RNG = np.random.default_rng(0)
 

@@ -7,9 +7,9 @@ from scipy.ndimage import label as components
 from shapely import LineString, contains_xy
 from skimage.measure import grid_points_in_poly
 
-from cssr.sources.annotations import read_annotations
-from cssr.sources.drawing import draw
-from cssr.sources.shapes import AnnotationError
+from cssr.sources.annotations.drawing import draw
+from cssr.sources.annotations.reading import read_annotations
+from cssr.sources.annotations.shapes import AnnotationError
 
 EIGHT = np.ones((3, 3))  # neighbours that touch
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cssr.sources.jpeg import jpeg_warning
-from cssr.sources.jpeg_parts import EOI, JpegError, without_strays
+from cssr.sources.images.jpeg import jpeg_warning
+from cssr.sources.images.jpeg_parts import EOI, JpegError, without_strays
 
 PIXELS = np.random.default_rng(0).integers(60, 200, (90, 120, 3), np.uint8)
 KINDS = {

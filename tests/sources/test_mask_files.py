@@ -10,9 +10,9 @@ from PIL import Image
 from rasterio.io import MemoryFile
 from scipy.io import savemat
 
-from cssr.sources.mask_files import mask_size, read_mask
-from cssr.sources.mask_formats import MASK_SUFFIXES
-from cssr.sources.mask_values import MaskError
+from cssr.sources.masks.mask_files import mask_size, read_mask
+from cssr.sources.masks.mask_formats import MASK_SUFFIXES
+from cssr.sources.masks.mask_values import MaskError
 
 CRACK = np.zeros((40, 60), bool)
 CRACK[10:14, 5:55] = CRACK[5:30, 30:33] = True
@@ -439,14 +439,14 @@ def test_large_masks_are_read_without_a_warning_and_absurd_ones_are_refused(monk
     with warnings.catch_warnings(action="error"):
         assert read_mask(encode(gray(0, 1)), "a").crack.any()
     assert Image.MAX_IMAGE_PIXELS == 100
-    monkeypatch.setattr("cssr.sources.mask_values.MAX_PIXELS", 2399)
+    monkeypatch.setattr("cssr.sources.masks.mask_values.MAX_PIXELS", 2399)
     for content in (encode(gray(0, 1)), tiff(gray(0, 1))):
         with pytest.raises(MaskError, match="60×40 px; 2,399 px are read at most"):
             read_mask(content, "a")
 
 
 def test_a_mask_is_counted_and_cut_in_blocks(monkeypatch):
-    monkeypatch.setattr("cssr.sources.mask_files.BLOCK", 7 * 60)
+    monkeypatch.setattr("cssr.sources.masks.mask_files.BLOCK", 7 * 60)
     for name in ("0 and 1", "red", "alpha only", "colours and alpha", "palette of labels"):
         assert np.array_equal(read_mask(SAME[name], "a").crack, CRACK)
 

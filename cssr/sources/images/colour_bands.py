@@ -8,7 +8,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from cssr.inspection.photo_headers import PhotoError, message
+from cssr.sources.images.photo_headers import PhotoError, message
 
 ROWS = 256  # read at a time
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)

@@ -7,8 +7,8 @@ from rasterio.enums import Compression, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from cssr.inspection.colour_bands import min_is_white, row_windows, stored_bits
-from cssr.inspection.photo_headers import PhotoError, message
+from cssr.sources.images.colour_bands import min_is_white, row_windows, stored_bits
+from cssr.sources.images.photo_headers import PhotoError, message
 
 LOSSY = (Compression.jpeg, Compression.webp)
 NEAR = 15  # gray levels that compression adds to the no-data value; the default of GDAL's nearblack

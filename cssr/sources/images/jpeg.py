@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cssr.sources.jpeg_parts import (
+from cssr.sources.images.jpeg_parts import (
     EOI,
     PROGRESSIVE,
     SOI,

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from cssr.sources.bitmaps import bitmap_of_runs, coco_runs
-from cssr.sources.shapes import (
+from cssr.sources.annotations.bitmaps import bitmap_of_runs, coco_runs
+from cssr.sources.annotations.shapes import (
     Annotation,
     AnnotationError,
     Number,

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from PIL import ExifTags, Image, UnidentifiedImageError
 from tifffile import TiffFile, TiffPage
 
-from cssr.inspection.photo_kinds import (
+from cssr.sources.images.jpeg_parts import SOI, without_strays
+from cssr.sources.images.orientation import ORIENTATION, orientation_of
+from cssr.sources.images.photo_kinds import (
     RAW,
     TO_READ_HEIC,
     TO_READ_RAW,
@@ -21,14 +23,12 @@ from cssr.inspection.photo_kinds import (
     raw_kind,
     register_heif,
 )
-from cssr.sources.jpeg_parts import SOI, without_strays
 
 # GDAL's names of Pillow's formats; an MPO is a phone's JPEG with a second image behind it
 DRIVERS = {"JPEG": "JPEG", "MPO": "JPEG", "PNG": "PNG", "BMP": "BMP", "WEBP": "WEBP"}
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # an MPO is opened as JPEG
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how such a file begins; the last two: BigTIFF
-ORIENTATION = 274  # EXIF tags
-DNG_VERSION = 50706
+DNG_VERSION = 50706  # EXIF tag
 SENSOR_PIXELS = (32803, 34892)  # photometric interpretations: filter mosaic, linear raw
 REDUCED_OR_MASK = 1 | 4  # bits of a TIFF's NewSubfileType
 LAB = (8, 9, 10)  # photometric interpretations: CIELab, ICCLab, ITULab
@@ -126,11 +126,6 @@ def read_metadata(file: Path) -> tuple[Mapping[int, Any], Mapping[str, Any]]:
             return {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}, image.getxmp()
     except (OSError, SyntaxError, ValueError) as error:
         raise PhotoError(f"its EXIF or XMP cannot be read ({message(error)})") from None
-
-
-def orientation_of(value: Any) -> int:
-    """An EXIF orientation, from 1 (as stored) to 8; 1 where the value is none."""
-    return int(value) if value in range(1, 9) else 1
 
 
 def message(error: Exception) -> str:

@@ -16,8 +16,8 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.features import rasterize
 from shapely import LineString, Polygon
 
-from cssr.sources.bitmaps import pixels_of
-from cssr.sources.shapes import Annotation, AnnotationError, Bitmap, Shape
+from cssr.sources.annotations.bitmaps import pixels_of
+from cssr.sources.annotations.shapes import Annotation, AnnotationError, Bitmap, Shape
 
 # for good, since `catch_warnings` does not work in threads
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)

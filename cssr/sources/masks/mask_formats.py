@@ -17,13 +17,13 @@ from PIL import Image
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from cssr.inspection.array_photos import turned
-from cssr.inspection.photo_headers import ORIENTATION, TIFF, message, orientation_of
-from cssr.inspection.photo_kinds import TO_READ_HEIC, heif_kind, register_heif
-from cssr.sources.jpeg import jpeg_warning
-from cssr.sources.jpeg_parts import SOI, without_strays
-from cssr.sources.mask_tiff import read_tiff
-from cssr.sources.mask_values import SHOWN, MaskError, check_size, listed
+from cssr.sources.images.jpeg import jpeg_warning
+from cssr.sources.images.jpeg_parts import SOI, without_strays
+from cssr.sources.images.orientation import ORIENTATION, orientation_of, turned
+from cssr.sources.images.photo_headers import TIFF, message
+from cssr.sources.images.photo_kinds import TO_READ_HEIC, heif_kind, register_heif
+from cssr.sources.masks.mask_tiff import read_tiff
+from cssr.sources.masks.mask_values import SHOWN, MaskError, check_size, listed
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".mat")
 MASK_SUFFIXES = (

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from cssr.masks import CRACK
-from cssr.sources.jpeg_parts import SOI
-from cssr.sources.mask_formats import PNG, Pixels, read_pixels
-from cssr.sources.mask_tally import CrackFinder
-from cssr.sources.mask_values import SHOWN, Rule
+from cssr.sources.images.jpeg_parts import SOI
+from cssr.sources.masks.crack_level import CRACK
+from cssr.sources.masks.mask_formats import PNG, Pixels, read_pixels
+from cssr.sources.masks.mask_tally import CrackFinder
+from cssr.sources.masks.mask_values import SHOWN, Rule
 
 BLOCK = 2**22  # pixels that are counted at a time
 

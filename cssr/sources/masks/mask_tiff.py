@@ -12,11 +12,11 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from rasterio.io import MemoryFile
 from tifffile import TiffFile
 
-from cssr.inspection.array_photos import turned
-from cssr.inspection.colour_bands import min_is_white, stored_bits
-from cssr.inspection.no_data import LOSSY, has_mask
-from cssr.inspection.photo_headers import ORIENTATION, PhotoError, message, orientation_of
-from cssr.sources.mask_values import MaskError, check_size
+from cssr.sources.images.colour_bands import min_is_white, stored_bits
+from cssr.sources.images.no_data import LOSSY, has_mask
+from cssr.sources.images.orientation import ORIENTATION, orientation_of, turned
+from cssr.sources.images.photo_headers import PhotoError, message
+from cssr.sources.masks.mask_values import MaskError, check_size
 
 
 class TiffPixels(NamedTuple):

@@ -7,8 +7,8 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 from pydantic import BaseModel, Field
 
-from cssr.sources.bitmaps import bitmap_of_runs
-from cssr.sources.shapes import (
+from cssr.sources.annotations.bitmaps import bitmap_of_runs
+from cssr.sources.annotations.shapes import (
     FARTHEST,
     Annotation,
     AnnotationError,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from cssr.sources.shapes import FARTHEST, AnnotationError, Bitmap
+from cssr.sources.annotations.shapes import FARTHEST, AnnotationError, Bitmap
 
 MAX_BYTES = 64 * 2**20  # of a PNG, unpacked
 MAX_PIXELS = 2**30  # of a bitmap

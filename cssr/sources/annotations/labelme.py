@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from cssr.sources.bitmaps import bitmap_of_pixels, png_mask
-from cssr.sources.shapes import (
+from cssr.sources.annotations.bitmaps import bitmap_of_pixels, png_mask
+from cssr.sources.annotations.shapes import (
     Annotation,
     AnnotationError,
     Point,

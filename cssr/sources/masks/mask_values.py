@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cssr.masks import CRACK
+from cssr.sources.masks.crack_level import CRACK
 
 FULL = (1, 255, 65535)  # what white may be
 SHOWN = 10  # values or colours that a message names

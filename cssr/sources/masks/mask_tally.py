@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cssr.sources.mask_values import (
+from cssr.sources.masks.mask_values import (
     SHOWN,
     MaskError,
     Rule,

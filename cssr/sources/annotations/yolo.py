@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from pydantic import Field
 
-from cssr.sources.shapes import (
+from cssr.sources.annotations.shapes import (
     Annotation,
     AnnotationError,
     add_polygon,

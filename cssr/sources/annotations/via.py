@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field
 
-from cssr.sources.shapes import (
+from cssr.sources.annotations.shapes import (
     Annotation,
     AnnotationError,
     Number,

@@ -15,13 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from cssr.sources.coco import read_coco
-from cssr.sources.cvat import read_cvat
-from cssr.sources.labelme import read_labelme
-from cssr.sources.shapes import Annotation, AnnotationError
-from cssr.sources.supervisely import read_supervisely
-from cssr.sources.via import read_via
-from cssr.sources.yolo import read_yolo
+from cssr.sources.annotations.coco import read_coco
+from cssr.sources.annotations.cvat import read_cvat
+from cssr.sources.annotations.labelme import read_labelme
+from cssr.sources.annotations.shapes import Annotation, AnnotationError
+from cssr.sources.annotations.supervisely import read_supervisely
+from cssr.sources.annotations.via import read_via
+from cssr.sources.annotations.yolo import read_yolo
 
 _CRACK = re.compile("crack", re.IGNORECASE)
 _NO_CRACK = re.compile(

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cssr.sources.depth import count_values, find_depth
-from cssr.sources.jpeg import jpeg_warning
-from cssr.sources.jpeg_parts import EOI, SOI, without_strays
+from cssr.sources.images.depth import count_values, find_depth
+from cssr.sources.images.jpeg import jpeg_warning
+from cssr.sources.images.jpeg_parts import EOI, SOI, without_strays
 from cssr.sources.listing import UNREADABLE, DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")

@@ -1,0 +1,1 @@
+"""Annotations of other tools: read, and drawn as masks."""

@@ -1,0 +1,1 @@
+"""Masks of any format and convention: what is crack in them."""
