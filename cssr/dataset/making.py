@@ -27,6 +27,7 @@ from cssr.sources.listing import DataError, refuse
 
 RECORD = "dataset.json"  # in the zip
 TOO_SMALL = ", less than a square"
+DEFAULT_TEST = 0.15
 QUALITY = 95  # of JPEGs that are cut out of JPEGs
 AHEAD = 2  # photos that wait for each core
 DATE = (1980, 1, 1, 0, 0, 0)  # of all files in the zip, so that it has the same bytes each time
@@ -254,18 +255,25 @@ def _choose(photos: Sequence[CutPhoto], making: Making) -> Made:
 def _sides(
     photos: Mapping[str, CutPhoto], groups: Mapping[str, str], making: Making
 ) -> dict[str, str]:
-    """Train or test of each photo: as its folders tell, else drawn by group."""
+    """train or test of each photo: as its folders tell, else drawn by group."""
     labelled = {name: cut for name, cut in photos.items() if cut.photo.label is not None}
-    given = None
+    given: dict[str, str] = {}
+    share = DEFAULT_TEST if making.test is None else making.test
     if making.test is None:
-        given = given_sides({name: cut.photo.split for name, cut in labelled.items()})
-    if given is None:
-        return drawn_sides(groups, 0.15 if making.test is None else making.test, making.seed)
-    rest = {name: groups[name] for name in photos if name not in labelled}
-    if len(set(rest.values())) > 1:
+        given = given_sides({name: cut.photo.split for name, cut in labelled.items()}) or {}
+    if given:
         share = sum(side == "test" for side in given.values()) / len(given)
-        return given | drawn_sides(rest, share, making.seed)
-    return given | dict.fromkeys(rest, "train")
+    cracked = {groups[name] for name, cut in photos.items() if cut.crack}
+    rest = {name: group for name, group in groups.items() if name not in given}
+    with_crack = {name: group for name, group in rest.items() if group in cracked}
+    without = {name: group for name, group in rest.items() if group not in cracked}
+    if not given:
+        given = drawn_sides(with_crack, share, making.seed)
+    elif with_crack:
+        without |= with_crack
+    if len(set(without.values())) < 2:
+        return given | dict.fromkeys(without, "train")
+    return given | drawn_sides(without, share, making.seed)
 
 
 def _of_same_pixels(photos: Sequence[CutPhoto]) -> list[list[str]]:
