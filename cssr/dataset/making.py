@@ -255,7 +255,7 @@ def _choose(photos: Sequence[CutPhoto], making: Making) -> Made:
 def _sides(
     photos: Mapping[str, CutPhoto], groups: Mapping[str, str], making: Making
 ) -> dict[str, str]:
-    """train or test of each photo: as its folders tell, else drawn by group."""
+    """Train or test of each photo: as its folders tell, else drawn by group."""
     labelled = {name: cut for name, cut in photos.items() if cut.photo.label is not None}
     given: dict[str, str] = {}
     share = DEFAULT_TEST if making.test is None else making.test

@@ -13,6 +13,8 @@ from cssr.inspection.photos import FilePhoto
 
 CRACK = np.zeros((40, 60), bool)
 CRACK[10:14, 5:55] = True
+TURNED = Image.Exif()
+TURNED[274] = 6
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 
@@ -26,16 +28,16 @@ def save_colours(file, crack, colour):
     Image.fromarray(pixels).save(file)
 
 
-def save_palette(file, crack):
+def save_palette(file, crack, **options):
     image = Image.fromarray(crack.astype(np.uint8)).convert("P")
     image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
-    image.save(file)
+    image.save(file, **options)
 
 
-def save_alpha(file, crack):
+def save_alpha(file, crack, **options):
     pixels = np.zeros((*crack.shape, 4), np.uint8)
     pixels[..., 3] = crack * 255
-    Image.fromarray(pixels).save(file)
+    save(file, pixels, **options)
 
 
 WRITERS = {
@@ -46,8 +48,12 @@ WRITERS = {
     "red.png": lambda file, crack: save_colours(file, crack, (255, 0, 0)),
     "dark.bmp": lambda file, crack: save_colours(file, crack, (90, 90, 0)),
     "palette.png": save_palette,
+    "transparent palette.png": lambda file, crack: save_palette(file, crack, transparency=0),
     "c.gif": save_palette,
     "alpha.png": save_alpha,
+    "alpha.tif": save_alpha,
+    "alpha.webp": lambda file, crack: save_alpha(file, crack, lossless=True, exact=True),
+    "turned.png": lambda file, crack: save(file, np.rot90(crack).astype(np.uint8), exif=TURNED),
     "white.webp": lambda file, crack: save(file, (crack * 255).astype(np.uint8), lossless=True),
     "16 bits.png": lambda file, crack: save(file, (crack * 65535).astype(np.uint16)),
     "8 of 16 bits.png": lambda file, crack: save(file, (crack * 255).astype(np.uint16)),
@@ -142,6 +148,25 @@ def test_a_crack_is_the_same_in_every_convention(tmp_path, name, crack):
     assert list(photos.no_data_share) == [0]
 
 
+def test_a_label_of_a_transparent_palette_is_measured_among_all_pixels(tmp_path):
+    save_palette(tmp_path / "a.png", CRACK + 2 * CRACK[::-1], transparency=0)
+    run_here("cssr measure a.png --crack-value 2 --out out", tmp_path)
+    photos = pd.read_csv(tmp_path / "out/photos.csv")
+    assert photos.crack_share[0] == pytest.approx(CRACK.mean(), abs=1e-3)
+
+
+def test_where_a_mask_of_floating_point_has_no_data_nothing_is_measured(tmp_path):
+    probs = CRACK.astype(np.float32)
+    probs[:, :20] = -9999
+    profile = {"count": 1, "height": 40, "width": 60, "dtype": "float32", "nodata": -9999}
+    with rasterio.open(tmp_path / "a.tif", "w", "GTiff", **profile) as out:
+        out.write(probs[None])
+    run_here("cssr measure a.tif --out out", tmp_path)
+    photos = pd.read_csv(tmp_path / "out/photos.csv")
+    assert photos.no_data_share[0] == pytest.approx(1 / 3, abs=1e-3)
+    assert photos.crack_share[0] == pytest.approx(CRACK[:, 20:].mean(), abs=1e-3)
+
+
 def test_arrays_and_gifs_in_a_folder_are_masks(tmp_path):
     (tmp_path / "masks").mkdir()
     for name in ("a.npy", "b.mat", "c.gif"):
@@ -162,7 +187,7 @@ def test_what_is_no_array_is_skipped(tmp_path):
 def test_the_alpha_of_a_map_only_tells_where_there_are_data(tmp_path):
     bands = np.stack([CRACK * 0] * 3 + [CRACK * 255]).astype(np.uint8)
     profile = {"count": 4, "height": 40, "width": 60, "dtype": "uint8", "photometric": "rgb"}
-    place = rasterio.transform.from_origin(400_000, 5_000_000, 0.1, 0.1)
+    place = rasterio.Affine(0.1, 0, 400_000, 0, -0.1, 5_000_000)
     for name, options in (("map.tif", {"transform": place, "crs": "EPSG:25832"}), ("a.tif", {})):
         with rasterio.open(tmp_path / name, "w", "GTiff", alpha="yes", **profile, **options) as out:
             out.write(bands)

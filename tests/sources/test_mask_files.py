@@ -202,7 +202,7 @@ def test_an_old_mat_is_known_by_its_suffix():
     assert np.array_equal(read_mask(mat({"mask": gray(0, 1)}, format="4"), "a.MAT").crack, CRACK)
 
 
-@pytest.mark.parametrize("name", ["a.npy", "a.mat.png", "a.jpg"])
+@pytest.mark.parametrize("name", ["a.npy", "a.mat", "a.jpg"])
 def test_the_content_tells_the_format_not_the_suffix(name):
     assert np.array_equal(read_mask(encode(gray(0, 1)), name).crack, CRACK)
     assert np.array_equal(read_mask(npy(gray(0, 1)), name).crack, CRACK)
@@ -260,7 +260,16 @@ def test_what_is_lossy_is_cut_at_128_whatever_rings(kind, quality):
     assert np.array_equal(read_mask(content, "a").crack, decoded >= 128)
 
 
+def test_a_phone_s_jpeg_with_a_second_image_is_lossy_too():
+    image = Image.fromarray(gray(0, 255))
+    content = save(image, "MPO", save_all=True, append_images=[image], quality=60)
+    assert np.array_equal(read_mask(content, "a").crack, CRACK)
+
+
 LABELS = np.where(OTHER, 128, gray(0, 255)).astype(np.uint8)
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 60), np.uint8)
+BORDERED = np.where(np.arange(40) < 32, 0, PHOTO.T.reshape(60, 40)).T.copy().astype(np.uint8)
+BORDERED[-1, :20] = 255
 GREEN = painted((255, 0, 0))
 GREEN[OTHER] = 0, 255, 0
 MANY = np.add.outer(np.arange(40), np.arange(60)).astype(np.uint8)
@@ -279,6 +288,9 @@ DRAW = "draw crack in white on black"
         (encode(MANY // 8), f"it holds 13 values from 0 to 12; {WHICH}"),
         (encode(PHOTO), f"it holds 126 values from 58 to 197; is it a photo? Else {WHICH}"),
         (encode((PHOTO > 130) * PHOTO), "is it a photo"),
+        (encode(NOISE), "it holds 256 values from 0 to 255; is it a photo"),
+        (encode(NOISE.astype(np.uint16) * 257), "from 0 to 65535; is it a photo"),
+        (encode(BORDERED), "from 0 to 255; is it a photo"),
         (encode(MANY.astype(np.uint16) * 9), "is it a photo"),
         (npy(PHOTO / 255), "is it a photo"),
         (encode(np.dstack([PHOTO, PHOTO // 2, PHOTO.T.copy().reshape(40, 60)])), "is it a photo"),
@@ -293,6 +305,7 @@ DRAW = "draw crack in white on black"
         (indexed(VOC, 1 + 0 * CRACK), "it holds only the index 1 of its palette; --crack-value"),
         (encode(gray(0, 90), "JPEG"), "values up to 1"),
         (encode(gray(90, 90), "WEBP", lossless=False), "those of crack are 128 to 255"),
+        (encode(gray(0, 90), "AVIF"), "those of crack are 128 to 255"),
         (npy(np.where(CRACK, np.nan, 0)), "it holds values that are no numbers"),
         (npz(a=gray(0, 1), b=gray(0, 1)), "more than one image: a and b; save the mask alone"),
         (npz(a=np.arange(3), b=np.array("c")), "it holds no image: a and b"),
@@ -304,7 +317,7 @@ DRAW = "draw crack in white on black"
         (b"MATLAB 7.3 MAT-file", "a MATLAB file of version 7.3; save it with save(…, '-v7')"),
         (b"\x89HDF\r\n\x1a\n", "a MATLAB file of version 7.3"),
         (b"", "not a readable image ("),
-        (b"no image", "not a readable image ("),
+        (b"no image", "not a readable image (none of png, jpg, jpeg, bmp, tif"),
         (geotiff(gray(0, 255)[None], nodata=255), "its no-data value, 255, is one of crack"),
     ],
     ids=file_id,
@@ -323,6 +336,16 @@ def test_what_is_cut_off_is_refused(name):
     content = SAME[name]
     with pytest.raises(MaskError, match="not a readable"):
         read_mask(content[: len(content) * 2 // 3], "a")
+
+
+def test_what_is_said_of_a_damaged_tiff_is_the_same_each_time():
+    content = SAME["TIFF, LZW"]
+    said = set()
+    for _ in range(2):
+        with pytest.raises(MaskError) as error:
+            read_mask(content[: len(content) // 2], "a")
+        said.add(str(error.value))
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(

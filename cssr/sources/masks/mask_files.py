@@ -21,7 +21,7 @@ class Mask(NamedTuple):
     canonical: bool  # whether it is a PNG or JPEG that OpenCV reads so, as gray cut at 128
     values: tuple[float, ...]  # that decide, if there are ten at most, else none
     valid: np.ndarray | None = None  # where there are data, (H, W) bool; None for everywhere
-    ignores_alpha: bool = False  # whether it has alpha, but that does not tell where there are data
+    ignores_alpha: bool = False  # whether it may have alpha that does not tell where data are
 
 
 def read_mask(content: bytes, name: str, *, crack_value: int | None = None) -> Mask:
@@ -62,7 +62,7 @@ def read_mask(content: bytes, name: str, *, crack_value: int | None = None) -> M
         _is_canonical(content, crack),
         tuple(values.tolist()) if len(values) <= SHOWN else (),
         _valid(pixels, finder),
-        pixels.alpha is not None and not finder.is_transparent,
+        not finder.is_transparent and (pixels.alpha is not None or pixels.palette is not None),
     )
 
 

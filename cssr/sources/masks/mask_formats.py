@@ -4,7 +4,7 @@ import threading
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import PurePath
@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from cssr.sources.images.jpeg import jpeg_warning
 from cssr.sources.images.jpeg_parts import SOI, without_strays
 from cssr.sources.images.orientation import ORIENTATION, orientation_of, turned
-from cssr.sources.images.photo_headers import TIFF, message
+from cssr.sources.images.photo_headers import START, TIFF, message
 from cssr.sources.images.photo_kinds import TO_READ_HEIC, heif_kind, register_heif
 from cssr.sources.masks.mask_tiff import read_tiff
 from cssr.sources.masks.mask_values import SHOWN, MaskError, check_size, listed
@@ -34,9 +34,9 @@ PNG = b"\x89PNG\r\n\x1a\n"  # how files begin
 NPY = b"\x93NUMPY"
 ZIP = b"PK\x03\x04"
 MAT = b"MATLAB "
+KNOWN = (PNG, SOI, *TIFF, b"BM", b"GIF8", b"RIFF", NPY, ZIP)  # MATLAB's older files tell nothing
 HDF5 = (b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3")
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "AVIF", "HEIF")
-LOSSY = ("JPEG", "AVIF", "HEIF")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 CRACK_FOREST = ("groundTruth", "Segmentation")  # 1 is background, 2 is crack
 UNREADABLE = (
     *(OSError, EOFError, SyntaxError, ValueError, KeyError, IndexError, TypeError),
@@ -72,7 +72,7 @@ def read_pixels(content: bytes, name: str, *, palette_index: bool = False) -> Pi
     try:
         if content.startswith(HDF5):
             raise MaskError("a MATLAB file of version 7.3; save it with save(…, '-v7')")
-        if content.startswith(MAT) or suffix == ".mat":
+        if content.startswith(MAT) or (suffix == ".mat" and not content.startswith(KNOWN)):
             pixels = _read_matlab(content)
         elif content.startswith((NPY, ZIP)):
             pixels = Pixels(_layers(_read_numpy(content)))
@@ -82,8 +82,11 @@ def read_pixels(content: bytes, name: str, *, palette_index: bool = False) -> Pi
             pixels = _read_image(content, palette_index=palette_index)
     except MaskError:
         raise
+    except UnidentifiedImageError:
+        kinds = ", ".join(kind[1:] for kind in MASK_SUFFIXES)
+        raise MaskError(f"not a readable image (none of {kinds})") from None
     except UNREADABLE as error:
-        raise MaskError(f"not a readable image ({message(error)})") from None
+        raise MaskError(f"not a readable image ({message(error) or 'cut off'})") from None
     if pixels.values.size == 0:
         raise MaskError("it holds no pixel")
     return pixels
@@ -91,15 +94,14 @@ def read_pixels(content: bytes, name: str, *, palette_index: bool = False) -> Pi
 
 def _read_image(content: bytes, *, palette_index: bool) -> Pixels:
     """Read what Pillow opens; but OpenCV for PNGs with colours or alpha of 16 bits."""
-    lossy = False
-    if content.startswith(SOI):
-        jpeg_warning(content)  # an error if pixels are missing
-    elif content.startswith(b"RIFF"):
-        lossy = _is_lossy_webp(content)
-    elif heif_kind(content[:64]) == "HEIC" and not register_heif():
-        raise MaskError(f"a HEIC; {TO_READ_HEIC}")
     is_jpeg = content.startswith(SOI)
-    with _opened(without_strays(content) if is_jpeg else content) as image:
+    heif = heif_kind(content[:START])
+    if is_jpeg:
+        jpeg_warning(content)  # an error if pixels are missing
+    if heif == "HEIC" and not register_heif():
+        raise MaskError(f"a HEIC; {TO_READ_HEIC}")
+    formats = {"HEIC": ("HEIF",), "AVIF": ("AVIF",)}.get(heif, FORMATS)
+    with _opened(without_strays(content) if is_jpeg else content, formats) as image:
         image.load()
         pixels = _of_pillow(image, palette_index=palette_index)
         if content.startswith(PNG) and content[24] == 16 and content[25] in (2, 4, 6):
@@ -108,18 +110,18 @@ def _read_image(content: bytes, *, palette_index: bool) -> Pixels:
         return pixels._replace(
             values=turned(pixels.values, upright),
             alpha=None if pixels.alpha is None else turned(pixels.alpha, upright),
-            lossy=lossy or image.format in LOSSY,
+            lossy=is_jpeg or heif is not None or _is_lossy_webp(content),
         )
 
 
 @contextmanager
-def _opened(content: bytes) -> Iterator[Image.Image]:
+def _opened(content: bytes, formats: Sequence[str]) -> Iterator[Image.Image]:
     """Open an image of up to 2³⁰ px; Pillow has a lower limit, for the whole process."""
     with _LIMIT_LOCK:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             with warnings.catch_warnings(action="ignore"):
-                image = Image.open(BytesIO(content), formats=FORMATS)
+                image = Image.open(BytesIO(content), formats=formats)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     with image:
@@ -154,8 +156,8 @@ def _of_opencv(content: bytes) -> Pixels:
 
 
 def _is_lossy_webp(content: bytes) -> bool:
-    """Whether the first image of a WebP is lossy: its chunk `VP8 ` comes after those of options."""
-    at = 12
+    """Whether it is a WebP whose first image is lossy; its chunk comes after those of options."""
+    at = 12 if content.startswith(b"RIFF") else len(content)
     while at + 8 <= len(content):
         kind = content[at : at + 4]
         if kind in (b"VP8 ", b"VP8L"):

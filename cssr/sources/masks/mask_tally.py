@@ -34,15 +34,19 @@ class Tally:
         self._grays = np.zeros((0, 1), np.uint8)
         self._colours = np.zeros((0, 3), np.uint8)  # but for grays
 
-    def add(self, pixels: np.ndarray) -> None:
-        """Count pixels, (N, C) of any type.
+    def add(self, pixels: np.ndarray, lengths: np.ndarray | None = None) -> None:
+        """Count pixels.
+
+        Args:
+            pixels: (N, C) of any type.
+            lengths: how many pixels each of them stands for, (N,); None for one.
 
         Raises:
             MaskError: if some are no numbers.
         """
         if not len(pixels):
             return
-        values, counts = _count(greatest(pixels))
+        values, counts = _count(greatest(pixels), lengths)
         if len(self.counts):
             values, inverse = np.unique(np.concatenate([self.values, values]), return_inverse=True)
             counts = np.bincount(inverse, np.concatenate([self.counts, counts])).astype(np.int64)
@@ -68,8 +72,7 @@ class Tally:
         )
 
     def _add_colours(self, pixels: np.ndarray) -> None:
-        starts = np.flatnonzero((pixels[1:] != pixels[:-1]).any(axis=1)) + 1
-        runs = np.unique(pixels[np.concatenate([[0], starts])], axis=0)
+        runs = np.unique(pixels[_starts(pixels)], axis=0)
         is_gray = (runs == runs[:, :1]).all(axis=1)
         self._grays = _union(self._grays, runs[is_gray, :1])
         self._colours = _union(self._colours, runs[~is_gray])
@@ -137,13 +140,23 @@ class CrackFinder:
         Raises:
             MaskError: if some are no numbers.
         """
-        self._plain.add(values.reshape(-1, values.shape[2]) if valid is None else values[valid])
+        pixels = values.reshape(-1, values.shape[2]) if valid is None else values[valid]
         if alpha is None:
-            return
-        where = np.ones_like(alpha, bool) if valid is None else valid
-        self._shown.add(values[where & (alpha > 0)])
-        self._product.add(times_alpha(values, alpha)[where])
-        self._alpha.add(alpha[where][:, None])
+            self._plain.add(pixels)
+        elif len(pixels):
+            shown = alpha.reshape(-1) if valid is None else alpha[valid]
+            self._add_with_alpha(pixels, shown[:, None])
+
+    def _add_with_alpha(self, pixels: np.ndarray, alpha: np.ndarray) -> None:
+        """Count pixels (N, C) with alpha (N, 1), by runs of the same ones."""
+        starts = _starts(np.concatenate([pixels, alpha], axis=1))
+        lengths = np.diff(starts, append=len(pixels))
+        pixels, alpha = pixels[starts], alpha[starts]
+        shown = alpha[:, 0] > 0
+        self._plain.add(pixels, lengths)
+        self._shown.add(pixels[shown], lengths[shown])
+        self._product.add(times_alpha(pixels, alpha[:, 0]), lengths)
+        self._alpha.add(alpha, lengths)
 
     @property
     def is_by_alpha(self) -> bool:
@@ -203,15 +216,22 @@ def times_alpha(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return ((product + full // 2) // full).astype(values.dtype)
 
 
-def _count(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values that occur, ascending, and how often; MaskError if some are no numbers."""
+def _count(values: np.ndarray, lengths: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Values (N,) that occur, ascending, and how often; MaskError if some are no numbers."""
     if values.dtype in (bool, np.uint8, np.uint16):
-        counts = np.bincount(values.ravel().view(np.uint8) if values.dtype == bool else values)
+        counts = np.bincount(values, lengths).astype(np.int64)
         found = np.flatnonzero(counts)
         return found.astype(values.dtype), counts[found]
     if not np.isfinite(values).all():
         raise MaskError("it holds values that are no numbers (NaN or infinite)")
-    return np.unique(values, return_counts=True)
+    found, inverse = np.unique(values, return_inverse=True)
+    return found, np.bincount(inverse, lengths).astype(np.int64)
+
+
+def _starts(pixels: np.ndarray) -> np.ndarray:
+    """Where runs of the same pixels (N, C) start."""
+    changes = (pixels[1:] != pixels[:-1]).any(axis=1)
+    return np.concatenate([[0], np.flatnonzero(changes) + 1])
 
 
 def _union(one: np.ndarray, other: np.ndarray) -> np.ndarray:

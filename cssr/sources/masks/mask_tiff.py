@@ -3,6 +3,7 @@
 import warnings
 from contextlib import suppress
 from io import BytesIO
+from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -35,15 +36,19 @@ def read_tiff(content: bytes) -> TiffPixels:
     Raises:
         MaskError: if it is damaged, or its no-data value is one of crack.
     """
-    with rasterio.Env(GDAL_PAM_ENABLED=False), warnings.catch_warnings():
+    with (
+        rasterio.Env(GDAL_PAM_ENABLED=False),
+        warnings.catch_warnings(),
+        MemoryFile(content) as memory,
+    ):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         warnings.simplefilter("ignore", NodataShadowWarning)
         try:
-            with MemoryFile(content) as memory, memory.open(driver="GTiff") as source:
+            with memory.open(driver="GTiff") as source:
                 check_size(source.height, source.width)
                 pixels = _read(source)
         except RasterioError as error:
-            raise MaskError(f"not a readable image ({message(error)})") from None
+            raise MaskError(f"not a readable image ({_without_name(error, memory)})") from None
         except PhotoError as error:
             raise MaskError(str(error)) from None
     orientation = _orientation(content)
@@ -85,6 +90,15 @@ def _valid(source: rasterio.DatasetReader) -> np.ndarray | None:
         )
     by_alpha = any(MaskFlags.alpha in flags for flags in source.mask_flag_enums)
     return source.dataset_mask() > 0 if is_masked and not by_alpha else None
+
+
+def _without_name(error: Exception, memory: MemoryFile) -> str:
+    """What an error says, without the random name of a file in memory."""
+    path = PurePath(memory.name)
+    text = message(error)
+    for name in (memory.name, f"{path.parent}/", path.name):
+        text = text.replace(name, "")
+    return text.lstrip(":, ")
 
 
 def _orientation(content: bytes) -> int:
