@@ -9,6 +9,7 @@ setup: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 …")'
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "error: no Git repository here, and DVC needs one: git clone the project, or git init && git add -A" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from cssr.files import write_whole
-from cssr.sources.listing import fingerprint, locate
+from cssr.sources.listing import DataError, fingerprint, locate
 from stages.common import SOURCES, read_params, run_stage
 
 PARAMS = ("data.path",)
@@ -20,10 +20,32 @@ def main() -> None:
     paths = read_params(*PARAMS).data.path
     if name not in paths:
         raise ValueError(f"{name} is not a key of data.path ({', '.join(paths) or 'it has none'})")
+    file = SOURCES / f"{name}.json"
     # DVC sets DVC_ROOT to the user's repo in `dvc exp run --temp` too
-    source = locate(paths[name], Path(os.environ.get("DVC_ROOT", ".")))
+    root = Path(os.environ.get("DVC_ROOT", "."))
+    try:
+        source = locate(paths[name], root)
+    except DataError as error:
+        keep_known(file, paths[name], error)
+        return
     content = {"path": paths[name], "sha256": fingerprint(source)}
-    write_whole(SOURCES / f"{name}.json", f"{json.dumps(content, indent=2)}\n".encode())
+    write_whole(file, f"{json.dumps(content, indent=2)}\n".encode())
+
+
+def keep_known(file: Path, path: str, missing: DataError) -> None:
+    """Keep the fingerprint that is there of a source that is not, such as after `dvc pull`.
+
+    Raises:
+        DataError: if there is none of this path.
+    """
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))["path"]
+    except FileNotFoundError:
+        known = None
+    if known != path:
+        hint = "`dvc pull` brings what somebody has made of it"
+        raise DataError(f"{missing}; {hint}") from None
+    print(f"note: {path} is not here; taken as it was when {file} was written", flush=True)
 
 
 if __name__ == "__main__":

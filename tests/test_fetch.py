@@ -201,3 +201,56 @@ def test_prepare_leaves_nothing_half_made(repo):
     with pytest.raises(cv2.error):
         prepare.main()
     assert left() == {"raw", "split.json"}
+
+
+def test_watch_takes_what_is_known_of_a_source_that_is_not_here(repo, monkeypatch, capsys):
+    before = run_watch(monkeypatch)
+    shutil.rmtree("images")
+    assert run_watch(monkeypatch) == before
+    assert capsys.readouterr().out == (
+        "note: images is not here; taken as it was when data/sources/own.json was written\n"
+    )
+
+
+def test_watch_refuses_a_source_that_is_not_here_and_never_was(repo, monkeypatch):
+    run_watch(monkeypatch)
+    shutil.move("images", "moved")
+    set_params(source="path", path={"own": "other"}, image_size=SIDE, size=SIDE)
+    with pytest.raises(DataError, match=r"^other: no such folder or zip .*; `dvc pull` brings"):
+        run_watch(monkeypatch)
+
+
+def test_masks_and_annotations_of_other_tools_are_fetched_as_they_are(repo):
+    for k, file in enumerate(sorted(Path("images/train/masks").iterdir())):
+        mask = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+        if k % 2:
+            cv2.imwrite(str(file.with_suffix(".png")), (mask > 128).astype(np.uint8))
+        else:
+            shape = {"label": "crack", "points": [[0, 20], [SIDE, 20], [SIDE, 25], [0, 25]]}
+            text = {"version": "5", "shapes": [{**shape, "shape_type": "polygon"}]}
+            text |= {"imagePath": f"{file.stem}.jpg", "imageHeight": SIDE, "imageWidth": SIDE}
+            Path(f"images/train/images/{file.stem}.json").write_text(json.dumps(text))
+        file.unlink()
+    fetch.main()
+    for file in Path("data/raw/train/masks").iterdir():
+        rows = np.flatnonzero(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)[:, 7] > 128)
+        assert rows.tolist() == [20, 21, 22, 23, 24], file
+
+
+def test_what_needs_a_choice_is_left_to_cssr_dataset(repo):
+    shutil.move("images/train/images", "images/images")
+    shutil.move("images/train/masks", "images/masks")
+    shutil.rmtree("images/test")
+    with pytest.raises(
+        DataError, match=r"no folders train and test \(8 × images/\*.jpg with"
+    ):
+        fetch.main()
+    assert left() == set()
+
+
+def test_inverted_masks_are_not_fetched(repo):
+    for file in Path("images").glob("*/masks/*"):
+        cv2.imwrite(str(file), 255 - cv2.imread(str(file)))
+    with pytest.raises(DataError, match=r"92% of the masks is crack; .* --inverted turns them"):
+        fetch.main()
+    assert left() == set()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from shell import run
+from shell import run, set_params
 
 from cssr.models.variants import VARIANTS
 from cssr.paper import MODELS
@@ -225,6 +225,22 @@ def test_the_real_images_go_through_from_the_zip_as_it_is(clone, real_zip):
         for split in ("train", "val", "test")
     }
     assert counts == {"train": 1043, "val": 100, "test": 287}
+
+
+def test_who_has_no_images_takes_what_somebody_has_made_of_them(clone, tmp_path):
+    folder = clone("smoke")
+    write_synthetic(folder / "own", train=8, test=2, size=64, crack_width=(2.0, 4.0), seed=0)
+    changes = ("source: synthetic", "source: path"), ("path: {}", "path: {own: own}")
+    set_params(folder, *changes, ("val: 4", "val: 2"))
+    (folder / ".gitignore").write_text((folder / ".gitignore").read_text() + "own/\n")
+    run(f"dvc remote add --default store {tmp_path / 'store'}", folder)
+    run("dvc repro prepare && git add -A && git commit -qm made && dvc push -q", folder)
+    other = tmp_path / "other"
+    run(f"git clone -q {folder} {other}", folder)
+    done = run("dvc pull -q prepare fetch split watch@own && dvc repro prepare", other)
+    assert "note: own is not here; taken as it was" in done.stdout
+    assert not ran(done) & {"fetch", "split", "prepare"}
+    assert (other / "data/arrays/train/hr.npy").exists()
 
 
 @pytest.mark.parametrize(
