@@ -64,14 +64,13 @@ def new_files(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_beside(file: Path) -> Iterator[Path]:
-    """The same for a file and others beside it; folders in it are removed in the end."""
+    """The same for a file and others beside it."""
     with _workplace(file) as workplace:
         new = workplace / "new"
         new.mkdir()
         yield new
         for made in sorted(new.iterdir()):
-            if made.is_file():
-                made.replace(file.parent / made.name)
+            made.replace(file.parent / made.name)
 
 
 def files_in(folders: Iterable[Path]) -> list[Path]:

@@ -241,9 +241,7 @@ def test_what_needs_a_choice_is_left_to_cssr_dataset(repo):
     shutil.move("images/train/images", "images/images")
     shutil.move("images/train/masks", "images/masks")
     shutil.rmtree("images/test")
-    with pytest.raises(
-        DataError, match=r"no folders train and test \(8 × images/\*.jpg with"
-    ):
+    with pytest.raises(DataError, match=r"no folders train and test \(8 × images/\*.jpg with"):
         fetch.main()
     assert left() == set()
 

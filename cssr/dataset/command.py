@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from cssr.dataset.advice import advise, as_text, write_params
+from cssr.dataset.choosing import Made
+from cssr.dataset.cutting import Making
 from cssr.dataset.dataset_report import write_report
 from cssr.dataset.gathering import Finding, gather
-from cssr.dataset.making import Made, Making, make
+from cssr.dataset.making import make
 from cssr.sources.labels import Reading
 from cssr.sources.listing import DataError, locate
 
@@ -56,8 +58,8 @@ def run(
             write(advice=as_text(advice))
 
         made = make(gathered, out, Making(**making), report)
-    for why, names in made.left_out.items():
-        click.echo(f"left out: {len(names):,} {why}")
+    for line in made.left_out:
+        click.echo(f"left out: {line}")
     train, test = (len(made.of(side)) for side in ("train", "test"))
     squares = f"{train:,} training and {test:,} test squares of {size} px"
     page = out.with_suffix(".md")

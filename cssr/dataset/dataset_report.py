@@ -6,11 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cssr.dataset.choosing import Kept, Made
+from cssr.dataset.cutting import CutSquare
 from cssr.dataset.gathering import Gathered
-from cssr.dataset.making import Kept, Made
+from cssr.dataset.spool import Spool
 from cssr.measurement.cracks import measure
 from cssr.sources.layout import MOSTLY_CRACK
-from cssr.sources.listing import first_of
 
 SHOWN = 24  # squares on the sheet
 COLUMNS = 6
@@ -31,7 +32,7 @@ def write_report(folder: Path, made: Made, *, gathered: Gathered, name: str, adv
         advice: parameters that suit it, as text.
     """
     cracked = [each for each in made.kept if each.square.crack]
-    sheet = contact_sheet(evenly(cracked, SHOWN))
+    sheet = contact_sheet(evenly(cracked, SHOWN), made.spool)
     options = [cv2.IMWRITE_JPEG_QUALITY, 88]
     jpeg = cv2.imencode(".jpg", sheet[..., ::-1], options)[1]
     (folder / f"{name}.jpg").write_bytes(jpeg.tobytes())
@@ -39,7 +40,7 @@ def write_report(folder: Path, made: Made, *, gathered: Gathered, name: str, adv
         f"# {name}",
         f"![Squares with their cracks outlined]({name}.jpg)",
         _counts(made),
-        _widths(evenly(cracked, MEASURED)),
+        _widths(evenly(cracked, MEASURED), made.spool),
         _list("Found", gathered.lines),
         _list("Left out", _left_out(made, gathered)),
         _list("To look at", _doubtful(made)),
@@ -49,9 +50,9 @@ def write_report(folder: Path, made: Made, *, gathered: Gathered, name: str, adv
     (folder / f"{name}.md").write_text(f"{text}\n", encoding="utf-8")
 
 
-def contact_sheet(squares: Sequence[Kept]) -> np.ndarray:
+def contact_sheet(squares: Sequence[Kept], spool: Spool) -> np.ndarray:
     """Thumbnails with the outlines of their cracks, RGB, (rows, columns, 3) uint8."""
-    cells = [_thumbnail(each) for each in squares]
+    cells = [_thumbnail(each.square, spool) for each in squares]
     columns = min(COLUMNS, len(cells))
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
     rows = [np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)]
@@ -64,18 +65,22 @@ def evenly(items: Sequence[Kept], number: int) -> list[Kept]:
     return [items[k * len(items) // number] for k in range(number)]
 
 
-def _thumbnail(kept: Kept) -> np.ndarray:
-    pixels = cv2.imread(str(kept.square.image), cv2.IMREAD_COLOR_RGB)
+def _thumbnail(square: CutSquare, spool: Spool) -> np.ndarray:
+    pixels = _decoded(spool.read(square.image), cv2.IMREAD_COLOR_RGB)
     small = cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-    mask = _mask(kept).astype(np.uint8)
+    mask = _mask(square, spool).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     scale = THUMBNAIL / len(mask)
     lines = [((contour + 0.5) * scale).astype(np.int32) for contour in contours]
     return cv2.polylines(small, lines, True, OUTLINE, 1, cv2.LINE_AA)
 
 
-def _mask(kept: Kept) -> np.ndarray:
-    return cv2.imread(str(kept.square.mask), cv2.IMREAD_GRAYSCALE) > 0
+def _mask(square: CutSquare, spool: Spool) -> np.ndarray:
+    return _decoded(spool.read(square.mask), cv2.IMREAD_GRAYSCALE) > 0
+
+
+def _decoded(content: bytes, flags: int) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
 
 
 def _counts(made: Made) -> str:
@@ -92,9 +97,9 @@ def _counts(made: Made) -> str:
     return "\n".join([*rows, "", f"Photos have {of_photos} px."])
 
 
-def _widths(squares: Sequence[Kept]) -> str:
+def _widths(squares: Sequence[Kept], spool: Spool) -> str:
     """The widths of cracks, along their centrelines."""
-    found = [crack.local_widths for each in squares for crack in measure(_mask(each))]
+    found = [crack.local_widths for each in squares for crack in measure(_mask(each.square, spool))]
     if not found:
         return ""
     widths, lengths = np.concatenate(found).T
@@ -110,9 +115,8 @@ def _widths(squares: Sequence[Kept]) -> str:
 
 
 def _left_out(made: Made, gathered: Gathered) -> list[str]:
-    lines = [f"{len(names):,} {why}: {first_of(names)}" for why, names in made.left_out.items()]
-    lines += [f"{number:,} files {suffix}" for suffix, number in sorted(gathered.others.items())]
-    return lines
+    others = sorted(gathered.others.items())
+    return [*made.left_out, *(f"{number:,} files {suffix}" for suffix, number in others)]
 
 
 def _doubtful(made: Made) -> list[str]:

@@ -87,7 +87,7 @@ class Annotations:
             crack = draw(annotation, *size, labels=self._labels, line_width=width)
         except AnnotationError as error:
             raise DataError(f"{file.path} ({error})") from None
-        return Mask(crack, canonical=False, values=())
+        return Mask(crack, values=())
 
 
 def label_of(pair: Pair, annotations: Annotations, reading: Reading) -> Label | None:

@@ -27,6 +27,7 @@ from cssr.sources.listing import (
     read_file,
     refuse,
 )
+from cssr.sources.masks.mask_files import is_canonical
 from cssr.sources.pairing import Pair, layout_lines, pair_up
 
 SPLITS = ("train", "test")
@@ -188,8 +189,9 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
         return _Copied(problem=str(error))
     write = partial(_write, folder / str(pair.split), pair.name)
     write("images", pair.image, picture.content, picture.pixels[..., ::-1])
-    of_mask = pair.mask.read() if pair.mask and mask.canonical else None
-    write("masks", pair.mask or pair.image, of_mask, mask.crack * np.uint8(255))
+    of_mask = pair.mask.read() if pair.mask else b""
+    as_it_is = of_mask if is_canonical(of_mask, mask.crack) else None
+    write("masks", pair.mask or pair.image, as_it_is, mask.crack * np.uint8(255))
     share = float(mask.crack.mean())
     notes = [(f"{note}", pair.image.path) for note in picture.notes]
     if picture.warning:

@@ -136,7 +136,7 @@ def test_the_page_tells_counts_and_widths_and_what_was_left_out(made):
     for word in (
         "| train |",
         "Crack widths in px",
-        "without crack, beyond 20% of train",
+        "squares without crack, beyond 20%",
         "image_size",
     ):
         assert word in page
@@ -239,7 +239,7 @@ def test_the_same_pixels_are_a_group_or_told(tmp_path):
                 twin = target.parents[1] / "train" / kind / f"twin{suffix}"
                 shutil.copy(tmp_path / f"photos/{kind}/DSC_03{suffix}", twin)
     done = make(tmp_path / "two")
-    assert "left out: 1 the same pixels as a test image" in done.stdout
+    assert "left out: 1 training photos with the pixels of a test photo: twin" in done.stdout
     assert not any("twin" in name for name in masks(tmp_path / "two/own.zip"))
 
 

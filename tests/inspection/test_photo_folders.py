@@ -1,7 +1,7 @@
 import pytest
 
-from cssr.inspection import photo_kinds
 from cssr.inspection.photo_files import find_photos
+from cssr.sources.images import photo_kinds
 
 
 def touch(folder, *names):

@@ -4,8 +4,8 @@ import rasterio
 import tifffile
 from PIL import Image
 
-from cssr.inspection import photo_headers
 from cssr.inspection.photos import open_photo
+from cssr.sources.images import photo_headers
 from cssr.sources.images.photo_headers import PhotoError, read_header
 
 PIXELS = np.zeros((40, 56, 3), np.uint8)

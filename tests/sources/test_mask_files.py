@@ -10,7 +10,7 @@ from PIL import Image
 from rasterio.io import MemoryFile
 from scipy.io import savemat
 
-from cssr.sources.masks.mask_files import mask_size, read_mask
+from cssr.sources.masks.mask_files import is_canonical, mask_size, read_mask
 from cssr.sources.masks.mask_formats import MASK_SUFFIXES
 from cssr.sources.masks.mask_values import MaskError
 
@@ -415,11 +415,12 @@ def test_a_given_value_that_cannot_be_one_is_refused(content, value, says):
     ids=file_id,
 )
 def test_canonical_is_a_png_or_jpeg_that_opencv_reads_so(content, canonical):
-    assert read_mask(content, "a").canonical is canonical
+    assert is_canonical(content, read_mask(content, "a").crack) is canonical
 
 
 def test_a_given_value_decides_on_canonical_too():
-    assert not read_mask(encode(gray(0, 255)), "a", crack_value=0).canonical
+    content = encode(gray(0, 255))
+    assert not is_canonical(content, read_mask(content, "a", crack_value=0).crack)
 
 
 def test_few_values_are_told():

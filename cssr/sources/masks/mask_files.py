@@ -18,7 +18,6 @@ class Mask(NamedTuple):
     """Where there is crack."""
 
     crack: np.ndarray  # (H, W) bool
-    canonical: bool  # whether it is a PNG or JPEG that OpenCV reads so, as gray cut at 128
     values: tuple[float, ...]  # that decide, if there are ten at most, else none
     valid: np.ndarray | None = None  # where there are data, (H, W) bool; None for everywhere
     ignores_alpha: bool = False  # whether it may have alpha that does not tell where data are
@@ -59,7 +58,6 @@ def read_mask(content: bytes, name: str, *, crack_value: int | None = None) -> M
     values = finder.tally.values
     return Mask(
         crack,
-        _is_canonical(content, crack),
         tuple(values.tolist()) if len(values) <= SHOWN else (),
         _valid(pixels, finder),
         not finder.is_transparent and (pixels.alpha is not None or pixels.palette is not None),
@@ -74,6 +72,17 @@ def mask_size(content: bytes, name: str) -> tuple[int, int]:
     """
     height, width = read_pixels(content, name).values.shape[:2]
     return height, width
+
+
+def is_canonical(content: bytes, crack: np.ndarray) -> bool:
+    """Whether the pipeline finds the same in the very file: a PNG or JPEG, gray, cut at 128."""
+    if not content.startswith((PNG, SOI)):
+        return False
+    try:
+        gray = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:
+        return False
+    return gray is not None and np.array_equal(gray >= CRACK, crack)
 
 
 def _rows(values: np.ndarray) -> list[slice]:
@@ -102,14 +111,3 @@ def _valid(pixels: Pixels, finder: CrackFinder) -> np.ndarray | None:
         return pixels.valid
     shown = pixels.alpha > 0
     return shown if pixels.valid is None else shown & pixels.valid
-
-
-def _is_canonical(content: bytes, crack: np.ndarray) -> bool:
-    """Whether OpenCV finds the same in the very file, of a PNG or JPEG."""
-    if not content.startswith((PNG, SOI)):
-        return False
-    try:
-        gray = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:
-        return False
-    return gray is not None and np.array_equal(gray >= CRACK, crack)

@@ -1,5 +1,6 @@
 """Which pixels of a mask are crack: its pixels are counted first, some at a time."""
 
+import cv2
 import numpy as np
 
 from cssr.sources.masks.mask_values import (
@@ -218,6 +219,11 @@ def times_alpha(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 def _count(values: np.ndarray, lengths: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Values (N,) that occur, ascending, and how often; MaskError if some are no numbers."""
+    if values.dtype == np.uint8 and lengths is None:  # OpenCV counts ten times faster
+        histogram = cv2.calcHist([np.ascontiguousarray(values)], [0], None, [256], (0, 256))
+        counts = histogram.ravel().astype(np.int64)
+        found = np.flatnonzero(counts)
+        return found.astype(np.uint8), counts[found]
     if values.dtype in (bool, np.uint8, np.uint16):
         counts = np.bincount(values, lengths).astype(np.int64)
         found = np.flatnonzero(counts)
