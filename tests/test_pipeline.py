@@ -37,7 +37,7 @@ def test_no_state_of_a_training_is_left(repo):
 def test_every_model_has_its_metrics(repo, model):
     metrics = json.loads((repo / f"results/seed-0/{model}/metrics.json").read_text())
     assert 0 <= metrics["test"]["aiu"] <= 1
-    assert ("psnr" in metrics["test"]) == VARIANTS[model].has_sr
+    assert ("psnr" in metrics["test"]) == VARIANTS[model].enlarges_image
 
 
 def test_dvclive_logs_losses_validation_learning_rate_and_speed(repo):
