@@ -1,8 +1,10 @@
 import csv
 import re
 
+import numpy as np
 import pytest
 
+from cssr.evaluation.reported import SEGMENTATION_METRICS, SR_METRICS
 from cssr.paper import MODELS
 from cssr.report.tables import (
     COLUMNS,
@@ -12,6 +14,10 @@ from cssr.report.tables import (
     write_series,
     write_table,
 )
+from cssr.validation.scores import summarise
+
+# what stages/evaluate.py adds to the summary of the test images
+OF_VALIDATION = {"val_threshold", "iou_at_val_threshold"}
 
 
 def rows_of(results):
@@ -39,6 +45,13 @@ def test_markdown_shows_the_best_bold_and_the_second_underlined(results):
 
 def test_markdown_rows_are_the_seven_models(results):
     assert [row[0] for row in rows_of(results)] == [str(title) for title in MODELS.values()]
+
+
+def test_every_column_is_a_metric_that_evaluations_have():
+    found = summarise({"curve": np.zeros((1, 99))}, np.ones((1, 1, 1)))
+    known = {*SR_METRICS, *SEGMENTATION_METRICS, *found, *OF_VALIDATION}
+    thresholds = {threshold for *_, threshold in COLUMNS.values()} - {None}
+    assert COLUMNS.keys() | thresholds <= known
 
 
 def test_iou_max_comes_with_its_threshold(results):
