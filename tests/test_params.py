@@ -140,7 +140,10 @@ def test_a_presets_own_comment_replaces_the_demos():
 
 def test_a_missing_key_is_named(values):
     del values["iterations"]["models"]
-    assert message(values) == "iterations.models: missing"
+    assert message(values) == (
+        "iterations.models: missing (it belongs in presets/demo.yaml, from which "
+        "python -m stages.preset NAME writes params.yaml)"
+    )
 
 
 def test_a_mistyped_key_is_named_before_the_one_that_is_missing(values):
