@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
+MISSING = (
+    "missing (it belongs in presets/demo.yaml, from which python -m stages.preset NAME writes "
+    "params.yaml)"
+)
 NUMBER = re.compile(r"[-+]?[0-9.]+e[-+]?[0-9]+", re.IGNORECASE)  # that YAML may read as a text
 # what PyTorch, oneDNN, OpenCV, onnxruntime and Python's threads say when the machine or the GPU has
 # no memory left
@@ -77,7 +81,7 @@ def _line(problem: Mapping[str, Any], root: "type[BaseModel]") -> str:
         # checks of a whole section name their key themselves
         return message if isinstance(value, Mapping) else f"{key}: {shown(value)} {message}"
     if kind == "missing":
-        return f"{key}: missing"
+        return f"{key}: {MISSING}"
     if kind == "extra_forbidden":
         return f"{key}: unknown key{_suggestion(problem['loc'], root)}"
     return f"{key}: {shown(value)} is not {_allowed(problem)}"

@@ -17,9 +17,11 @@ from cssr.training.checkpoints import Checkpoints
 from cssr.training.loop import Monitor, fit
 from cssr.training.objective import TrainingLosses
 from cssr.training.parallel import Alone
+from stages.preset import read_preset
 
 CPU = torch.device("cpu")
-OBJECTIVE = Objective(gamma=0.5, alpha_start=0.01, alpha_per_epoch=0.1, phi="normalised")
+SMOKE = read_preset("smoke").model_dump()
+OBJECTIVE = Objective(**{**SMOKE["objective"], "alpha_start": 0.01, "alpha_per_epoch": 0.1})
 SEGMENTING = [name for name, variant in VARIANTS.items() if variant.segments]  # Table 1's
 
 
@@ -51,21 +53,16 @@ def losses_of(model: Pipeline, *, n_train: int = 6, batch_size: int = 2) -> Trai
 
 
 def budget(**changes: object) -> Train:
-    """Batches of two images, but for what is changed."""
-    values = {
+    """The smoke preset's with batches of two images, but for what is changed."""
+    ours = {
         "batch_size": 2,
-        "learning_rate": 1e-3,
-        "precision": "float32",
-        "compile": False,
-        "recompute": False,
-        "deterministic": False,
         "micro_batch": 2,
-        "devices": 1,
+        "learning_rate": 1e-3,
         "checkpoint_every": 2,
         "log_every": 3,
         "validate_every": 6,
     }
-    return Train(**{**values, **changes})
+    return Train(**{**SMOKE["train"], **ours, **changes})
 
 
 def striped_arrays() -> Arrays:

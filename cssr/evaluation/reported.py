@@ -66,6 +66,7 @@ def _gaussian_blur(images: Tensor) -> Tensor:
 
 # of each image, (B,), from SR and HR images (B, 3, H, W) in [0, 1]
 SR_METRICS: dict[str, Metric] = {"psnr": psnr, "ssim": ssim}
-# of each image, (B,) but for the curve, from probabilities in [0, 1] and masks (B, 1, H, W)
+# of each image, (B,) but for the curve, from probabilities in [0, 1] and masks, 0 or 1 in uint8,
+# (B, 1, H, W)
 SEGMENTATION_METRICS: dict[str, Metric] = {"curve": iou_curve}
 REPORTED = {"sr_metrics": SR_METRICS, "segmentation_metrics": SEGMENTATION_METRICS}

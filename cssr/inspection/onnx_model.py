@@ -41,9 +41,9 @@ class OnnxNetwork:
         described = {entry.key: entry.value for entry in model.metadata_props}
         self.description = json.loads(described[KEY])
         halves = onnx.utils.Extractor(model)
-        has_sr = VARIANTS[self.description["variant"]].has_sr
-        self._sr = _session(halves.extract_model(["image"], ["sr"])) if has_sr else None
-        shaped = [] if has_sr else ["image"]  # of which the sides are read
+        enlarges = VARIANTS[self.description["variant"]].enlarges_image
+        self._sr = _session(halves.extract_model(["image"], ["sr"])) if enlarges else None
+        shaped = [] if enlarges else ["image"]  # of which the sides are read
         self._ss = _session(halves.extract_model([*shaped, "normalised"], ["probs"]))
 
     def ss_input(self, images: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def to_onnx(pipeline: Pipeline, description: Mapping[str, Any]) -> bytes:
     image's own mean and variance; and `probs`, which depends on `normalised` alone. The
     description, as in model.json, is stored in the metadata.
     """
-    has_sr = pipeline.variant.has_sr
+    enlarges = pipeline.variant.enlarges_image
     stride = _stride(description)
     image = torch.rand(2, 3, 2 * stride, 3 * stride)
     batch, rows, columns = map(torch.export.Dim, ("batch", "rows", "columns"))
@@ -122,7 +122,7 @@ def to_onnx(pipeline: Pipeline, description: Mapping[str, Any]) -> bytes:
             dynamo=True,
             verbose=False,
             input_names=["image"],
-            output_names=[*(["sr"] if has_sr else []), "normalised", "probs"],
+            output_names=[*(["sr"] if enlarges else []), "normalised", "probs"],
             dynamic_shapes=({0: batch, 2: stride * rows, 3: stride * columns},),
         )
     model = program.model_proto
@@ -159,7 +159,8 @@ class _Exported(nn.Module):
         variance = centred.square().mean((2, 3), keepdim=True)
         normalised = centred * (variance + EPSILON).rsqrt()
         probs = self.pipeline.probs(normalised)
-        return (seen, normalised, probs) if self.pipeline.variant.has_sr else (normalised, probs)
+        enlarges = self.pipeline.variant.enlarges_image
+        return (seen, normalised, probs) if enlarges else (normalised, probs)
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
@@ -178,5 +179,5 @@ def _run(session: onnxruntime.InferenceSession, values: Tensor) -> Tensor:
 
 def _stride(description: Mapping[str, Any]) -> int:
     """Sides of the model's images are multiples of it, px."""
-    has_sr = VARIANTS[description["variant"]].has_sr
-    return STRIDE // description["scale"] if has_sr else STRIDE
+    enlarges = VARIANTS[description["variant"]].enlarges_image
+    return STRIDE // description["scale"] if enlarges else STRIDE

@@ -84,21 +84,23 @@ class Segmenter:
         variant, scale, sr = (description[key] for key in ("variant", "scale", "sr"))
         variant = VARIANTS[variant]
         self.network = network
-        self.scale = 1 if variant.takes_hr else scale
-        self.has_sr = variant.has_sr
+        self.has_sr = variant.enlarges_image
         self.threshold = description.get("threshold")
-        self.enlarged = scale if variant.has_sr else 1  # what SS sees / the photo
         self.notes = () if "side" in description else (NO_SIDE,)
-        self.window = description.get("side", SIDE) // (self.scale // self.enlarged)
+        self.scale = 1 if variant.takes_hr else scale  # result / photo
+        self.enlarged = scale if variant.enlarges_image else 1  # what SS sees / photo
+        side = description.get("side", SIDE)  # px of the result
+        self.window = side // (self.scale // self.enlarged)  # px of what SS sees
         fields = {"scale": scale, "stages": sr and sr["stages"]}
-        before, after = variant.steps[: variant.has_sr], variant.steps[variant.has_sr :]
-        self.stride, self.overlap = receptive_field(after, **fields)
-        self.sr_overlap = receptive_field(before, **fields)[1] if before else 0
-        self.step = max(self.stride, CUT_STEP)
-        memory = TILE_MEMORY / 4 / _channels(sr, description["ss"]) / network.threads
-        allowed = int(memory**0.5) * self.enlarged // self.scale
-        wanted = min(CORE + 2 * self.overlap, allowed)
-        self.tile = max(wanted // self.enlarged, self._least_tile())
+        before, after = variant.steps_before_ss, variant.steps_from_ss
+        self.stride, self.overlap = receptive_field(after, **fields)  # px of what SS sees
+        self.sr_overlap = receptive_field(before, **fields)[1] if before else 0  # px of the photo
+        self.step = max(self.stride, CUT_STEP)  # px of what SS sees; of the photo for SR's tiles
+        channels = _channels(sr, description["ss"])  # float32 per px of the result
+        memory = TILE_MEMORY / 4 / channels / network.threads  # px of the result
+        allowed = int(memory**0.5) * self.enlarged // self.scale  # side, px of what SS sees
+        wanted = min(CORE + 2 * self.overlap, allowed)  # side, px of what SS sees
+        self.tile = max(wanted // self.enlarged, self._least_tile())  # px of the photo
 
     def checked_tile(self, tile: int | None) -> int:
         """Greatest side of a tile, px of the photo, by default the model's; ValueError if small."""

@@ -45,12 +45,12 @@ class Pipeline(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Super-resolve and segment (B, 3, H, W), or (B, 3, h, w) for what takes LR images."""
         seen = self.ss_input(image)
-        sr = seen if self.variant.has_sr else None
+        sr = seen if self.variant.enlarges_image else None
         return sr, self.probs(normalise(seen)) if self.variant.segments else None
 
     def ss_input(self, image: Tensor) -> Tensor:
         """What SS sees, before it is normalised: the SR image, or the image itself."""
-        return self.enlarge(image) if self.variant.has_sr else image
+        return self.enlarge(image) if self.variant.enlarges_image else image
 
     def probs(self, normalised: Tensor, margins: Margins = NONE) -> Tensor:
         """Crack probabilities (B, 1, H, W) of what SS sees, enlarged where that is the LR image.

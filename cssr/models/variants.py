@@ -5,6 +5,7 @@ networks are trained on what, its receptive field, and what the figures show of 
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,29 @@ class Variant:
         return len(self.trained) == 2
 
     @property
-    def has_sr(self) -> bool:
-        """Whether it enlarges the image, so that it gives an SR image too."""
-        return self.steps[0] != "ss"
+    def steps_before_ss(self) -> tuple[str, ...]:
+        """Those that make of an image what SS sees; all where nothing is segmented."""
+        return tuple(takewhile(lambda step: step != "ss", self.steps))
+
+    @property
+    def steps_from_ss(self) -> tuple[str, ...]:
+        """SS and what follows it."""
+        return self.steps[len(self.steps_before_ss) :]
+
+    @property
+    def enlarges_image(self) -> bool:
+        """Whether it enlarges the image, by SR or bicubically, and so gives an SR image too."""
+        return bool(self.steps_before_ss)
 
     @property
     def enlarges_probs(self) -> bool:
         """Whether it segments at low resolution and enlarges the probabilities."""
-        return self.steps[-1] != "ss" and self.segments
+        return len(self.steps_from_ss) > 1
 
     @property
     def sr_channels(self) -> int:
         """Channels of its SR network: 3 of an image, 1 of probabilities."""
-        return 3 if self.has_sr else 1
+        return 3 if self.enlarges_image else 1
 
 
 VARIANTS = {

@@ -17,7 +17,7 @@ from PIL import Image
 from cssr.models.variants import VARIANTS
 from cssr.paper import HEADLINE, MODELS
 from cssr.report.curves import FAINT, STYLE, render
-from cssr.report.letters import OF_HR, letters
+from cssr.report.letters import OF_HR, OF_SR
 from cssr.report.results import Example
 
 # inches
@@ -94,7 +94,7 @@ def save_comparison(examples: Mapping[str, Sequence[Example]], file: Path, *, fo
         columns=["LR image;\nground truth", *map(_column_title, examples)],
         rows=["image", "segmentation"] * len(shared),
         groups=[f"crack width {example.width:.1f} px" for example in shared],
-        footer=f"image: LR; HR, which {OF_HR} segments; SR of {letters(lambda v: v.has_sr)} · "
+        footer=f"image: LR; HR, which {OF_HR} segments; SR of {OF_SR} · "
         f"segmentation: ground truth; crack probability, black 0, white 1\n{footer}",
     )
     _save_grid(tiles, file, side=side, labels=labels, together=2)

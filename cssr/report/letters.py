@@ -14,4 +14,5 @@ def letters(chosen: Callable[[Variant], bool]) -> str:
 
 
 OF_HR = letters(lambda variant: variant.takes_hr)
+OF_SR = letters(lambda variant: variant.enlarges_image)
 JOINT = letters(lambda variant: variant.joint)

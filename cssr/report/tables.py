@@ -12,7 +12,7 @@ from cssr.report.letters import JOINT, OF_HR
 from cssr.report.results import Result, Results
 
 TITLE = "Quantitative evaluation of the models on the test images"
-# metric: (heading, decimals, the threshold shown behind it)
+# metric, higher is better: (heading, decimals, the threshold shown behind it)
 COLUMNS: dict[str, tuple[str, int, str | None]] = {
     "psnr": ("PSNR [dB]", 2, None),
     "aiu": ("AIU", 3, None),

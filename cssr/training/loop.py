@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
@@ -105,18 +104,28 @@ def fit(
     first = processes.global_rank == 0
     phi = losses.objective.phi if losses.objective else "pixels"
     finite = FiniteWatch()
-    due = partial(_is_due, last=iterations)
     predictor = Predictor(pipeline, device=device, batch_size=train.micro_batch)
-    finish = partial(
-        _finish_iteration,
-        state,
-        validates=partial(due, every=train.validate_every),
-        validate=partial(_validate, predictor, validation, train, monitor.stop_asked),
-        monitor=monitor,
-    )
+
+    def due(every: int) -> bool:
+        return state.iteration == iterations or state.iteration % every == 0
+
+    def finish() -> bool:
+        """Validate, log and show the iteration, as is due; False if asked to stop before."""
+        found: Row | None = {}
+        if state.row and due(train.validate_every):
+            found = _validate(predictor, validation, train, monitor.stop_asked)
+        if found is None:
+            return False
+        row = state.end_row(found)
+        if row:
+            _warn_of_black(state)
+            monitor.log(row)
+        monitor.progress(state.iteration, row)
+        return True
+
     for row in state.rows if first else []:
         monitor.log(row)
-    if first and state.row and not finish():
+    if first and state.row and not finish():  # of the iteration at which it was stopped
         raise StoppedError(f"after iteration {state.iteration} of {iterations}")
     remaining = range(state.iteration, iterations)
     share = slice(processes.global_rank, None, processes.world_size)
@@ -131,8 +140,8 @@ def fit(
         state.add(means)
         finite.see(state.iteration, means)
         stops = monitor.stop_asked()
-        saves = stops or due(state.iteration, train.checkpoint_every)
-        logs = due(state.iteration, train.validate_every) or state.iteration % train.log_every == 0
+        saves = stops or due(train.checkpoint_every)
+        logs = due(train.validate_every) or state.iteration % train.log_every == 0
         if logs or saves:
             state.share_sums(processes)
             _check_finite(state, finite)
@@ -145,15 +154,10 @@ def fit(
         stops = stops or not finish()
         started = time.perf_counter() if logs else started
         if saves or stops:
-            weights, moments = pipeline.state_dict(), optimiser.state_dict()
-            checkpoints.save({**vars(state), "weights": weights, "optimiser": moments})
+            _save(checkpoints, state, pipeline, optimiser)
         if stops:
             raise StoppedError(f"after iteration {state.iteration} of {iterations}")
     return state.rows
-
-
-def _is_due(iteration: int, every: int, *, last: int) -> bool:
-    return iteration == last or iteration % every == 0
 
 
 def _resume(
@@ -168,27 +172,12 @@ def _resume(
     return State(**saved)
 
 
-def _finish_iteration(
-    state: State,
-    *,
-    validates: Callable[[int], bool],
-    validate: Callable[[], Row | None],
-    monitor: Monitor,
-) -> bool:
-    """Validate, log and show, as is due; False if asked to stop before."""
-    row = state.row
-    if row and validates(state.iteration):
-        found = validate()
-        if found is None:
-            return False
-        row = row | found
-    state.row = {}
-    if row:
-        state.rows.append(row)
-        _warn_of_black(state)
-        monitor.log(row)
-    monitor.progress(state.iteration, row)
-    return True
+def _save(
+    checkpoints: Checkpoints, state: State, pipeline: Pipeline, optimiser: torch.optim.Optimizer
+) -> None:
+    """Save what `_resume` reads."""
+    weights, moments = pipeline.state_dict(), optimiser.state_dict()
+    checkpoints.save({**vars(state), "weights": weights, "optimiser": moments})
 
 
 def _warn_of_black(state: State) -> None:

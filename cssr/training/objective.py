@@ -81,11 +81,11 @@ class TrainingLosses(nn.Module):
             return self._parts_at_low_resolution(batch, ss_loss)
         parts = {}
         sr, probs = self.pipeline(batch.hr if variant.takes_hr else batch.lr)
-        if "ss" in variant.trained:
-            parts = {"ss": ss_loss(probs, batch.mask, batch.phi), "probability": _mean(probs)}
         if "sr" in variant.trained:
-            parts = {"l1": l1_loss(sr, batch.hr), **parts}
-        return parts
+            parts["l1"] = l1_loss(sr, batch.hr)
+        if "ss" in variant.trained:
+            parts["ss"] = ss_loss(probs, batch.mask, batch.phi)
+        return parts if probs is None else {**parts, "probability": _mean(probs)}
 
     def _parts_at_low_resolution(self, batch: Batch, ss_loss: SegmentationLoss | None) -> Parts:
         """Losses where SS sees the LR image, and SR, if it is trained, enlarges probabilities."""

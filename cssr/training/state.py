@@ -21,8 +21,9 @@ class State:
         sums: of the means of each batch since the last row; they stay on the device until a row
             asks for them.
         since: how many batches these are.
-        row: of an iteration that is not yet validated and logged; empty if there is none.
-        rows: the training log.
+        row: what `begin_row` has begun and `end_row` has not ended; {} if there is none. In a
+            checkpoint: of an iteration at which the training was stopped before its validation.
+        rows: the training log: the rows that are ended.
         warned: whether the user was told of all-black predictions.
     """
 
@@ -57,6 +58,18 @@ class State:
         self.row = {"iteration": self.iteration, **self.means(), **also}
         self.sums = {}
         self.since = 0
+
+    def end_row(self, validated: Row) -> Row:
+        """Move the row that is begun to the log, with what its validation found.
+
+        Returns:
+            The row; {} if none was begun.
+        """
+        row = {**self.row, **validated} if self.row else {}
+        if row:
+            self.rows.append(row)
+        self.row = {}
+        return row
 
 
 def write_logs(folder: Path, rows: Sequence[Row]) -> None:

@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from cssr.data.arrays import Arrays, to_unit
-from cssr.validation.metrics import aiu, best_threshold, constant_aiu, iou_curve, psnr
+from cssr.validation.metrics import (
+    THRESHOLDS,
+    aiu,
+    best_threshold,
+    constant_aiu,
+    iou_curve,
+    psnr,
+)
 from cssr.validation.predictor import Prediction, Predictor
 
 Metric = Callable[[Tensor, Tensor], Tensor]
@@ -31,18 +38,26 @@ def evaluate(
         predictor: the pipeline.
         arrays: the set.
         sr_metrics: by name, of SR and HR images in [0, 1], (B, 3, H, W); one value per image, (B,).
-        segmentation_metrics: by name, of crack probabilities in [0, 1] and masks, (B, 1, H, W).
+        segmentation_metrics: by name, of crack probabilities in [0, 1] and masks, 0 or 1 in uint8,
+            (B, 1, H, W); likewise, but for the `curve`, (B, 99).
         observe: called with the prediction of each batch.
         stop_asked: asked before each batch.
 
     Returns:
         The values of the metrics, those of SR where the pipeline gives an SR image, those of
         segmentation where it segments; None if asked to stop.
+
+    Raises:
+        ValueError: if a metric gives anything else.
     """
     scores: Scores = {}  # each made once, since small pieces would fragment the memory
 
     def keep(name: str, values: Tensor, chosen: slice) -> None:
         found = values.cpu().numpy()
+        images = len(arrays.names[chosen])
+        wanted = (images, len(THRESHOLDS)) if name == "curve" else (images,)
+        if found.shape != wanted:
+            raise ValueError(f"metric {name}: one value per image, {wanted}, not {found.shape}")
         if name not in scores:
             scores[name] = np.empty((len(arrays.names), *found.shape[1:]), found.dtype)
         scores[name][chosen] = found

@@ -44,7 +44,7 @@ def test_an_exported_model_segments_a_photo_in_tiles_as_pytorch_does(exported):
     ours = Segmenter(TorchNetwork(network, torch.device("cpu")), description(variant, network))
     theirs = cssr.load(file)
     assert theirs.threshold == 0.25
-    tile = 100 if VARIANTS[variant].has_sr else None
+    tile = 100 if VARIANTS[variant].enlarges_image else None
     one, two = (model.segment(image, tile=tile) for model in (ours, theirs))
     np.testing.assert_allclose(one.probs, two.probs, atol=1e-4, rtol=0)
     assert (one.sr is None) == (two.sr is None)
@@ -53,7 +53,7 @@ def test_an_exported_model_segments_a_photo_in_tiles_as_pytorch_does(exported):
 def test_the_file_takes_an_image_and_names_what_it_gives(exported):
     variant, _, file = exported
     graph = onnx.load(file).graph
-    sr = ["sr"] if VARIANTS[variant].has_sr else []
+    sr = ["sr"] if VARIANTS[variant].enlarges_image else []
     assert [value.name for value in graph.input] == ["image"]
     assert [value.name for value in graph.output] == [*sr, "normalised", "probs"]
 

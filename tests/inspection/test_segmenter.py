@@ -51,7 +51,7 @@ def segmenter(variant: str, threshold: float | None = 0.5, side: int = 448) -> S
 def test_a_photo_of_the_trainings_size_gives_what_evaluation_gives(variant):
     side = 448 if variant == "ss_hr" else 112
     image = photo(side, side)
-    found = segmenter(variant).segment(image, tile=100 if VARIANTS[variant].has_sr else 352)
+    found = segmenter(variant).segment(image, tile=100 if VARIANTS[variant].enlarges_image else 352)
     with torch.inference_mode():
         sr, probs = pipeline(variant)(to_unit(torch.from_numpy(image[None])))
     np.testing.assert_allclose(found.probs, probs[0, 0], atol=1e-5, rtol=0)
@@ -65,7 +65,7 @@ def test_a_photo_of_the_trainings_size_gives_what_evaluation_gives(variant):
 @pytest.mark.parametrize("variant", SEGMENTING)
 def test_tiles_give_what_the_whole_photo_gives(variant):
     model = segmenter(variant, side=256)
-    large = not VARIANTS[variant].has_sr
+    large = not VARIANTS[variant].enlarges_image
     image = photo(*((443, 459) if large else (213, 299)))
     tile = 352 if large else 80
     assert model.steps(ArrayPhoto(image), tile) >= 6

@@ -19,7 +19,7 @@ def test_probabilities_are_of_the_hr_size_in_the_unit_interval(variant):
     sr, probs = pipeline(variant)(image(64 if record.takes_hr else 16))
     assert probs.shape == (2, 1, 64, 64)
     assert 0 <= probs.min() <= probs.max() <= 1
-    assert (sr is not None) == record.has_sr
+    assert (sr is not None) == record.enlarges_image
     assert sr is None or sr.shape == (2, 3, 64, 64)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cssr.models.variants import VARIANTS
 from cssr.paper import MODELS
 from cssr.report.grids import GAP, LEFT, TILE, TOP, Labels, draw_grid, save_comparison, save_samples
 from cssr.report.results import Example
@@ -30,11 +31,13 @@ def test_samples_of_any_size_are_drawn(tmp_path, size):
 
 
 def test_the_comparison_holds_each_image_of_each_example(tmp_path):
-    with_sr = ("bicubic_ss", "sr_ss", "cssr")
+    with_sr = [name for name in MODELS if VARIANTS[name].enlarges_image]
+    of_hr = [name for name in MODELS if VARIANTS[name].takes_hr]
     shown = {name: [example(sr=name in with_sr)] * 2 for name in MODELS}
     save_comparison(shown, tmp_path / "fig7", footer="")
     images = ElementTree.parse(tmp_path / "fig7.svg").iter("{http://www.w3.org/2000/svg}image")
-    assert len(list(images)) == 2 * (2 + 7 + 4)  # LR and mask, probabilities, HR and three SR
+    above = len(with_sr) + len(of_hr)
+    assert len(list(images)) == 2 * (2 + len(MODELS) + above)  # LR and mask, probabilities, above
 
 
 def test_files_of_many_noisy_examples_stay_small(tmp_path):

@@ -1,8 +1,10 @@
 import csv
 import re
 
+import numpy as np
 import pytest
 
+from cssr.evaluation.reported import SEGMENTATION_METRICS, SR_METRICS
 from cssr.paper import MODELS
 from cssr.report.tables import (
     COLUMNS,
@@ -12,6 +14,10 @@ from cssr.report.tables import (
     write_series,
     write_table,
 )
+from cssr.validation.scores import summarise
+
+# what stages/evaluate.py adds to the summary of the test images
+OF_VALIDATION = {"val_threshold", "iou_at_val_threshold"}
 
 
 def rows_of(results):
@@ -33,12 +39,30 @@ def test_best_and_second_are_marked(values, decimals, marks):
 
 
 def test_markdown_shows_the_best_bold_and_the_second_underlined(results):
-    psnr = [row[1] for row in rows_of(results)]
-    assert psnr == ["–", "27.61", "–", "**29.04**", "–", "<ins>28.52</ins>", "–"]
+    psnr = dict(zip(MODELS, (row[1] for row in rows_of(results)), strict=True))
+    seven = {
+        "ss_hr": "–",
+        "bicubic_ss": "27.61",
+        "ss_bicubic": "–",
+        "sr_ss": "**29.04**",
+        "ss_sr": "–",
+        "cssr": "<ins>28.52</ins>",
+        "inverse": "–",
+    }
+    values = {name: result.test.get("psnr") for name, result in results.models.items()}
+    unmarked = {name: "–" if value is None else f"{value:.2f}" for name, value in values.items()}
+    assert psnr == unmarked | seven
 
 
-def test_markdown_rows_are_the_seven_models(results):
+def test_markdown_rows_are_the_models_of_the_paper(results):
     assert [row[0] for row in rows_of(results)] == [str(title) for title in MODELS.values()]
+
+
+def test_every_column_is_a_metric_that_evaluations_have():
+    found = summarise({"curve": np.zeros((1, 99))}, np.ones((1, 1, 1)))
+    known = {*SR_METRICS, *SEGMENTATION_METRICS, *found, *OF_VALIDATION}
+    thresholds = {threshold for *_, threshold in COLUMNS.values()} - {None}
+    assert COLUMNS.keys() | thresholds <= known
 
 
 def test_iou_max_comes_with_its_threshold(results):
@@ -46,21 +70,23 @@ def test_iou_max_comes_with_its_threshold(results):
 
 
 def test_the_papers_numbers_stand_beside_ours(results):
-    assert [row[-3:] for row in rows_of(results)] == [
-        ["–", "0.525", "0.587"],
-        ["27.6", "0.243", "–"],
-        ["–", "0.447", "–"],
-        ["29.0", "not legible", "–"],
-        ["–", "0.499", "–"],
-        ["28.5", "0.518", "0.571"],
-        ["–", "0.558", "–"],
-    ]
+    seven = {
+        "ss_hr": ["–", "0.525", "0.587"],
+        "bicubic_ss": ["27.6", "0.243", "–"],
+        "ss_bicubic": ["–", "0.447", "–"],
+        "sr_ss": ["29.0", "not legible", "–"],
+        "ss_sr": ["–", "0.499", "–"],
+        "cssr": ["28.5", "0.518", "0.571"],
+        "inverse": ["–", "0.558", "–"],
+    }
+    shown = dict(zip(MODELS, (row[-3:] for row in rows_of(results)), strict=True))
+    assert shown == dict.fromkeys(MODELS, ["–"] * 3) | seven
 
 
 def test_csv_holds_the_plain_numbers(results, tmp_path):
     write_table(tmp_path, results, header=[], notes=[])
     rows = list(csv.DictReader((tmp_path / "table1.csv").open(encoding="utf-8")))
-    assert {row["model"]: row["psnr"] for row in rows} == {
+    seven = {
         "ss_hr": "",
         "bicubic_ss": "27.61",
         "ss_bicubic": "",
@@ -69,6 +95,8 @@ def test_csv_holds_the_plain_numbers(results, tmp_path):
         "cssr": "28.52",
         "inverse": "",
     }
+    written = {name: str(result.test.get("psnr", "")) for name, result in results.models.items()}
+    assert {row["model"]: row["psnr"] for row in rows} == written | seven
 
 
 def test_latex_rows_have_a_field_per_column(results):

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import publish_results
 from benchmarks.run_variations import variations
+from cssr.paper import MODELS
 from cssr.report.header import flatten
 from cssr.report.results import Result
 from cssr.report.tables import ABSENT
@@ -108,7 +109,7 @@ def test_what_is_published_has_the_numbers_and_shows_no_photo(fake, monkeypatch)
     assert names >= {"claims.md", "claims.png", "variations.md", "table1.md", "params.yaml"}
     assert not names & {"fig1.png", "fig7.png", "index.html"}
     trainings = pd.read_csv(out / "trainings.csv", index_col="training")
-    assert len(trainings) == 2 * (7 + 4)
+    assert len(trainings) == 2 * (len(MODELS) + 4)
     assert trainings["hours"].tolist() == [1.5] * len(trainings)
     psnr = pd.read_csv(out / "psnr.csv")
     assert psnr["seed-1/cssr"].mean() == pytest.approx(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cssr.paper import AS_PRINTED, CONVENTIONAL, PROPOSED
 from cssr.training.losses import (
     LOSSES,
     boundary_loss,
@@ -18,6 +19,7 @@ from cssr.training.losses import (
 WEIGHTS = {"alpha": 0.3, "gamma": 0.5}
 W_POS = {"bc1": 0.95, "bc2": 0.5, "gbc1": 0.95, "gbc2": 0.5}
 REGION = {"bc1": dice_loss, "bc2": dice_loss, "gbc1": gdice_loss, "gbc2": gdice_loss}
+PAPERS = (*CONVENTIONAL, *PROPOSED, *AS_PRINTED)
 TWO_MAPS = {
     "l1": l1_loss,
     "dice": dice_loss,
@@ -131,7 +133,20 @@ def test_gradients_are_finite_where_probs_are_0_and_1(name):
     assert probs.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if name != "dice"])
+def depends_on_phi(name: str) -> bool:
+    probs, mask, phi = random_maps()
+    losses = [LOSSES[name](probs, mask, each, **WEIGHTS) for each in (phi, -phi)]
+    return not torch.equal(*losses)
+
+
+WITH_BOUNDARY = [name for name in LOSSES if depends_on_phi(name)]
+
+
+def test_of_the_papers_losses_dice_alone_has_no_boundary_loss():
+    assert set(PAPERS) - set(WITH_BOUNDARY) == {"dice"}
+
+
+@pytest.mark.parametrize("name", WITH_BOUNDARY)
 def test_alpha_1_leaves_the_boundary_loss_and_0_as_printed(name):
     probs, mask, phi = random_maps()
     alpha = 0.0 if name == "boundary_gdice_printed" else 1.0

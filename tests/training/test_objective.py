@@ -5,7 +5,7 @@ import torch
 from networks import CPU, losses_of, pipeline, striped_arrays
 
 from cssr.data.arrays import Arrays
-from cssr.models.variants import VARIANTS
+from cssr.models.variants import VARIANTS, Variant
 from cssr.training.batches import Batch, draw_batches, make_batch
 from cssr.training.losses import LOSSES, joint_loss
 
@@ -28,6 +28,11 @@ def test_each_trained_network_has_its_loss(variant, batch):
     assert set(found) - {"loss", "probability"} == {named[n] for n in VARIANTS[variant].trained}
     assert ("probability" in found) == VARIANTS[variant].segments
     assert all(value.shape == (2,) for value in found.values())
+
+
+def test_a_frozen_segmentation_has_its_probability_and_no_loss(batch, monkeypatch):
+    monkeypatch.setitem(VARIANTS, "frozen", Variant(("sr", "ss"), trained=("sr",)))
+    assert list(losses_of(pipeline("frozen"))(batch, 0)) == ["loss", "l1", "probability"]
 
 
 @pytest.mark.parametrize("variant", ["cssr", "inverse"])

@@ -16,7 +16,6 @@ from cssr.models.dbpn import DBPN
 from cssr.models.initial import initialise
 from cssr.models.pipeline import Pipeline
 from cssr.models.unet import UNet
-from cssr.params import Objective
 from cssr.preparation.array_files import find_pairs, write_arrays
 from cssr.sources.synthetic import write_synthetic
 from cssr.training.checkpoints import Checkpoints
@@ -25,6 +24,7 @@ from cssr.training.objective import TrainingLosses
 from cssr.training.parallel import Alone
 from cssr.validation.predictor import Predictor
 from cssr.validation.scores import evaluate, summarise
+from stages.preset import read_preset
 
 pytestmark = pytest.mark.slow
 ITERATIONS, WINDOW = 200, 50
@@ -55,7 +55,7 @@ def train(
     losses = TrainingLosses(
         pipeline,
         loss="bc2",
-        objective=Objective(gamma=0.5, alpha_start=0.01, alpha_per_epoch=0.09, phi="normalised"),
+        objective=read_preset("demo").objective,
         beta=0.3,
         n_train=len(arrays[0].names),
         batch_size=8,

@@ -6,7 +6,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from cssr.evaluation.reported import ssim
+from cssr.evaluation.reported import SEGMENTATION_METRICS, SR_METRICS, ssim
 from cssr.validation.metrics import (
     THRESHOLDS,
     aiu,
@@ -67,18 +67,32 @@ def test_psnr_agrees_with_scikit_image():
     assert psnr(sr, hr).tolist() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("metric", [psnr, ssim])
+of_sr = pytest.mark.parametrize("metric", SR_METRICS.values(), ids=SR_METRICS)
+of_segmentation = pytest.mark.parametrize(
+    "metric", SEGMENTATION_METRICS.values(), ids=SEGMENTATION_METRICS
+)
+
+
+@of_sr
 def test_images_are_clipped_before_they_are_compared(metric):
     sr, hr = random_images()
     outside = torch.where(sr == 1, 1.7, torch.where(sr == 0, -0.4, sr))
     assert torch.equal(metric(outside, hr), metric(sr, hr))
 
 
-@pytest.mark.parametrize("metric", [psnr, ssim])
+@of_sr
 def test_each_image_has_its_own_value(metric):
     sr, hr = random_images()
     alone = [metric(sr[i : i + 1], hr[i : i + 1]).item() for i in range(2)]
     assert metric(sr, hr).tolist() == pytest.approx(alone, rel=1e-5)
+
+
+@of_segmentation
+def test_each_segmentation_has_its_own_value(metric):
+    probs = probs_about_thresholds()
+    mask = (probs.flip(-1) > 0.7).to(torch.uint8)
+    alone = [metric(probs[i : i + 1], mask[i : i + 1]) for i in range(2)]
+    torch.testing.assert_close(metric(probs, mask), torch.cat(alone))
 
 
 def test_ssim_of_flat_images_far_from_the_border():
@@ -152,11 +166,12 @@ def test_iou_of_a_missed_crack_is_0():
     assert iou_curve(image(0, 0), image(1, 0)).max().item() == pytest.approx(0, abs=1e-4)
 
 
+@of_segmentation
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.float32])
-def test_masks_may_be_of_any_type(dtype):
+def test_masks_may_be_of_any_type(metric, dtype):
     probs = probs_about_thresholds()
-    mask = probs > 0.7
-    assert torch.equal(iou_curve(probs, mask.to(dtype)), iou_curve(probs, mask))
+    mask = probs.flip(-1) > 0.7
+    assert torch.equal(metric(probs, mask.to(dtype)), metric(probs, mask))
 
 
 @pytest.mark.parametrize("value", [1.1, -0.1, math.nan])
@@ -165,7 +180,7 @@ def test_probabilities_out_of_range_are_refused(value):
         iou_curve(image(0.5, value), image(1, 0))
 
 
-@pytest.mark.parametrize("metric", [psnr, ssim, iou_curve])
+@pytest.mark.parametrize("metric", [*SR_METRICS.values(), *SEGMENTATION_METRICS.values()])
 def test_different_shapes_are_refused(metric):
     with pytest.raises(ValueError, match=r"\(2, 1, 4, 4\) and \(1, 1, 4, 4\)"):
         metric(torch.zeros(2, 1, 4, 4), torch.zeros(1, 1, 4, 4))

@@ -4,7 +4,7 @@ import torch
 from networks import CPU, pipeline, striped_arrays
 
 from cssr.data.arrays import Arrays, to_unit
-from cssr.evaluation.reported import REPORTED, ssim
+from cssr.evaluation.reported import REPORTED, SR_METRICS, ssim
 from cssr.validation.metrics import iou_curve, psnr
 from cssr.validation.predictor import Predictor
 from cssr.validation.scores import crack_pixels, evaluate, summarise
@@ -33,7 +33,25 @@ def test_each_image_is_scored_against_its_own_ground_truth(arrays, variant, batc
 
 def test_super_resolution_alone_has_no_scores_of_segmentation(arrays):
     found = evaluate(Predictor(pipeline("sr"), device=CPU, batch_size=4), arrays, **REPORTED)
-    assert set(found) == {"psnr", "ssim"}
+    assert set(found) == set(SR_METRICS)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "line"),
+    [(4, r"metric f1: one value per image, \(4,\), not \(\)"), (1, r"\(1,\), not \(\)")],
+)
+def test_a_metric_of_the_whole_batch_is_refused(arrays, batch_size, line):
+    predictor = Predictor(pipeline("cssr"), device=CPU, batch_size=batch_size)
+    metrics = {"f1": lambda probs, mask: (probs * mask).mean()}
+    with pytest.raises(ValueError, match=line):
+        evaluate(predictor, arrays, segmentation_metrics=metrics)
+
+
+def test_a_metric_of_each_pixel_is_refused(arrays):
+    predictor = Predictor(pipeline("cssr"), device=CPU, batch_size=6)
+    metrics = {"error": lambda sr, hr: (sr - hr).abs()}
+    with pytest.raises(ValueError, match=r"metric error: .*\(6,\), not \(6, 3, 64, 64\)"):
+        evaluate(predictor, arrays, sr_metrics=metrics)
 
 
 def test_each_prediction_is_observed_once(arrays):
