@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 from scipy.io import savemat
-from shell import run
+from shell import environment, run
 
 from cssr.preparation.photo_names import photo_of
 from cssr.sources.layout import import_images
@@ -322,3 +325,24 @@ def test_a_dry_run_writes_nothing(tmp_path):
     before = sorted(tmp_path.rglob("*"))
     assert "8 × images/*.jpg with masks/*.png" in make(tmp_path, "--dry-run").stdout
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_ended_leaves_nothing_and_the_next_one_makes_all(tmp_path, number):
+    photos(tmp_path / "photos", count=60)
+    command = ["cssr", "dataset", "photos", "--out", "own.zip", "--size", f"{SIDE}"]
+    options = {"cwd": tmp_path, "env": environment(), "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **options) as process:
+        while not (tmp_path / ".own.zip.partial/new").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        error = process.communicate()[1]
+    assert process.returncode in (-number, 128 + number)
+    assert "Traceback" not in error
+    left = {path.name for path in tmp_path.iterdir()}
+    kept = {".own.zip.partial"} if number == signal.SIGKILL else set()
+    assert left == {"photos"} | kept
+    make(tmp_path)
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {"photos", "own.zip", "own.md", "own.jpg"}
