@@ -51,6 +51,16 @@ def _read_bounds(context: click.Context, option: click.Parameter, value: str | N
     return bounds
 
 
+def _read_colour(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+    """Red, green and blue, separated by commas."""
+    if value is None:
+        return None
+    parts = value.split(",")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) <= 255 for part in parts):
+        raise click.BadParameter(f"{value}: three numbers up to 255, such as 255,255,255")
+    return tuple(map(int, parts))
+
+
 def _default(name: str, default: Any, text: str, *, type: Any = None) -> Any:
     return click.option(name, type=type, default=default, show_default=True, help=text)
 
@@ -180,9 +190,16 @@ def measure(paths: tuple[Path, ...], out: Path | None, recursive: bool, **option
 @click.option("--images", metavar="PATTERN", help="Which files are images, such as 'photos/*.jpg'.")
 @click.option("--masks", metavar="PATTERN", help="Which are masks; what * stands for is the name.")
 @click.option("--negatives", multiple=True, type=PATH, help="Folder of images without crack.")
+@click.option("--only-labelled", is_flag=True, help="Leave out images without a label.")
 @click.option("--label", multiple=True, help="Label in annotations that means crack.")
 @_default("--line-width", 3.0, "Of lines in annotations, px.", type=click.FloatRange(min=1))
 @CRACK_VALUE
+@click.option(
+    "--crack-colour",
+    metavar="R,G,B",
+    callback=_read_colour,
+    help="Colour of crack in masks of coloured labels, such as 255,255,255.",
+)
 @click.option("--inverted", is_flag=True, help="Masks show the background.")
 @click.option("--allow-dense", is_flag=True, help="Masks may have more crack than background.")
 @_default("--size", 448, "Side of the squares, px.", type=click.IntRange(min=32))

@@ -89,6 +89,7 @@ def _sides(
     if making.test is None:
         given = given_sides({name: cut.photo.split for name, cut in labelled.items()}) or {}
     if given:
+        _refuse_split_groups(labelled, given)
         share = sum(side == "test" for side in given.values()) / len(given)
     cracked = {groups[name] for name, cut in photos.items() if cut.crack}
     rest = {name: group for name, group in groups.items() if name not in given}
@@ -101,6 +102,18 @@ def _sides(
     if len(set(without.values())) < 2:
         return given | dict.fromkeys(without, "train")
     return given | drawn_sides(without, share, making.seed)
+
+
+def _refuse_split_groups(photos: Mapping[str, CutPhoto], sides: Mapping[str, str]) -> None:
+    """Refuse groups that folders put on both sides."""
+    sides_of = defaultdict(set)
+    for name, cut in photos.items():
+        sides_of[cut.photo.group].add(sides[name])
+    if split := sorted(group for group, those in sides_of.items() if len(those) > 1):
+        raise DataError(
+            f"--group: {first_of(split)}: in folders of both train and test; --test SHARE splits "
+            "photos anew, whole groups together"
+        )
 
 
 def _of_same_pixels(photos: Sequence[CutPhoto]) -> list[list[str]]:

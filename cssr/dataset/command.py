@@ -28,7 +28,9 @@ def run(
     label: tuple[str, ...],
     line_width: float,
     crack_value: int | None,
+    crack_colour: tuple[int, int, int] | None,
     group: str | None,
+    only_labelled: bool,
     params: Path | None,
     dry_run: bool,
     **making: Any,
@@ -40,8 +42,10 @@ def run(
     """
     if out.suffix != ".zip":
         raise DataError(f"--out: {out} does not end in .zip")
-    reading = Reading(crack_value, label, line_width)
-    finding = Finding(images, masks, negatives, group, reading)
+    if crack_value is not None and crack_colour is not None:
+        raise DataError("--crack-value or --crack-colour, not both")
+    reading = Reading(crack_value, label, line_width, crack_colour)
+    finding = Finding(images, masks, negatives, only_labelled, group, reading)
     sources = [locate(str(path), Path()) for path in paths]
     size = making["size"]
     with ExitStack() as stack:

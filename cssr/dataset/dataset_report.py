@@ -116,7 +116,7 @@ def _widths(squares: Sequence[Kept], spool: Spool) -> str:
 
 def _left_out(made: Made, gathered: Gathered) -> list[str]:
     others = sorted(gathered.others.items())
-    return [*made.left_out, *(f"{number:,} files {suffix}" for suffix, number in others)]
+    return [*made.left_out, *(f"{number:,} files {what}" for what, number in others)]
 
 
 def _doubtful(made: Made) -> list[str]:

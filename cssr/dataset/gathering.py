@@ -26,6 +26,7 @@ class Finding:
     images: str | None = None  # pattern of their paths
     masks: str | None = None
     negatives: tuple[Path, ...] = ()  # folders of images without crack
+    only_labelled: bool = False  # leave out images that have no label
     group: str | None = None  # pattern of the group in a path, or `folder`
     reading: Reading = field(default_factory=Reading)  # of labels
 
@@ -59,7 +60,7 @@ class Gathered(NamedTuple):
     where: str  # the sources
     photos: list[Photo]
     lines: list[str]  # of the layout, for people
-    others: Counter[str]  # files of no use, by suffix
+    others: Counter[str]  # files of no use, by what they are
 
 
 def gather(sources: Sequence[Path], finding: Finding, stack: ExitStack) -> Gathered:
@@ -87,6 +88,9 @@ def gather(sources: Sequence[Path], finding: Finding, stack: ExitStack) -> Gathe
         problems = [*found.problems]
         for pair in found.pairs:
             label = label_of(pair, annotations, finding.reading)
+            if label is None and finding.only_labelled:
+                others["without a mask"] += 1
+                continue
             if label is None:
                 problems.append(f"{pair.image.path} (no mask)")
             photos.append(_photo(pair, label, finding.group))
@@ -147,5 +151,7 @@ def _is_image(path: str) -> bool:
 
 def _hint(problems: Sequence[str]) -> str:
     if any("(no mask)" in problem for problem in problems):
-        return "; images without crack go into a folder of their own, for --negatives"
+        return (
+            "; those without crack go into a folder for --negatives; --only-labelled does without"
+        )
     return "; --images PATTERN and --masks PATTERN say which are which" if problems else ""

@@ -11,7 +11,7 @@ from cssr.sources.annotations.reading import choose_labels, labels_of, notes_of,
 from cssr.sources.annotations.shapes import Annotation, AnnotationError
 from cssr.sources.annotations.yolo import read_names
 from cssr.sources.listing import DataError, File, first_of, read_file
-from cssr.sources.masks.mask_files import Mask, read_mask
+from cssr.sources.masks.mask_files import Mask, read_coloured_mask, read_mask
 from cssr.sources.pairing import Pair, place_of
 
 Label = Callable[[tuple[int, int]], Mask]  # from height and width of the image to its mask
@@ -24,6 +24,7 @@ class Reading:
     crack_value: int | None = None  # of masks; None to find it
     crack_labels: tuple[str, ...] = ()  # of annotations; none to find them
     line_width: float = 3.0  # of lines in annotations, px
+    crack_colour: tuple[int, int, int] | None = None  # of masks, RGB; None if values decide
 
 
 class Annotations:
@@ -100,6 +101,8 @@ def label_of(pair: Pair, annotations: Annotations, reading: Reading) -> Label | 
 def _read_mask(file: File, reading: Reading, size: tuple[int, int]) -> Mask:
     """Read a mask, which has to have the size of its image."""
     read = partial(read_mask, name=file.path, crack_value=reading.crack_value)
+    if reading.crack_colour is not None:
+        read = partial(read_coloured_mask, name=file.path, colour=reading.crack_colour)
     mask = read_file(file, read)
     if mask.crack.shape != size:
         (high, wide), (height, width) = mask.crack.shape, size

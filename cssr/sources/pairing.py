@@ -8,7 +8,7 @@ Usual layouts are known by their words: `train/images/a.jpg` with `train/masks/a
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -187,20 +187,20 @@ def _by_patterns(files: Iterable[File], images: str, masks: str) -> list[_Named]
 
 
 def _matched(pattern: str, path: str) -> str | None:
-    """What the last `*` of a pattern stands for in a path; None if they do not match."""
-    if not fnmatchcase(path, pattern) and not fnmatchcase(f"/{path}", f"*/{pattern}"):
+    """What the last `*` of a pattern stands for in a path; None if they do not match.
+
+    Capitals count as small letters.
+    """
+    lower = path.lower(), pattern.lower()
+    if not fnmatchcase(*lower) and not fnmatchcase(f"/{lower[0]}", f"*/{lower[1]}"):
         return None
-    before, star, after = pattern.rpartition("/")[2].rpartition("*")
     name, suffix = PurePosixPath(path).name, PurePosixPath(path).suffix
+    before, star, after = pattern.rpartition("/")[2].rpartition("*")
     if not star:
         return name.removesuffix(suffix)
-    start = re.match(_translated(before), name)
-    end = re.search(_translated(after) + r"\Z", name)
-    return name[start.end() : end.start()].removesuffix(suffix) if start and end else None
-
-
-def _translated(text: str) -> str:
-    return "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in text)
+    parts = (translate(part)[len("(?s:") : -len(r")\Z")] for part in (before, after))
+    found = re.fullmatch("(.*)".join(parts), name, re.IGNORECASE | re.DOTALL)
+    return found and found[found.lastindex or 0].removesuffix(suffix)
 
 
 def _match(images: Sequence[_Named], masks: Sequence[_Named]) -> tuple[list[Pair], list[_Named]]:

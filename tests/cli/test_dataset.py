@@ -303,7 +303,7 @@ def test_inverted_masks_are_refused_and_turned(made, tmp_path):
     [
         (
             lambda p: (p / "masks/DSC_01.png").unlink(),
-            "images/DSC_01.jpg (no mask); images without",
+            "images/DSC_01.jpg (no mask); those without",
         ),
         (lambda p: (p / "images/DSC_01.jpg").unlink(), "masks/DSC_01.png (no image)"),
         (lambda p: (p / "images/DSC_01.jpg").write_text("x"), "DSC_01.jpg (not a readable image)"),
@@ -318,6 +318,25 @@ def test_inverted_masks_are_refused_and_turned(made, tmp_path):
 def test_what_cannot_be_used_is_named_and_leaves_nothing(tmp_path, spoil, says):
     spoil(photos(tmp_path / "photos"))
     assert says in failure(tmp_path)
+
+
+def test_images_without_a_label_are_left_out_on_request(tmp_path):
+    photos(tmp_path / "photos")
+    (tmp_path / "photos/masks/DSC_01.png").unlink()
+    make(tmp_path, "--only-labelled")
+    assert not any("DSC_01" in name for name in content(tmp_path / "own.zip"))
+    assert "- 1 files without a mask" in (tmp_path / "own.md").read_text()
+
+
+def test_a_group_on_both_sides_is_refused(tmp_path):
+    for side, k in (("train", 1), ("train", 2), ("test", 3)):
+        save(tmp_path / f"photos/{side}/images/a{k}.png", photo(k)[0])
+        as_png(tmp_path / f"photos/{side}/masks/a{k}", photo(k)[1])
+    (tmp_path / "photos/train/masks").mkdir(exist_ok=True)
+    assert "--group: a: in folders of both train and test; --test SHARE" in failure(
+        tmp_path, "--group '^.*(a)'"
+    )
+    make(tmp_path)
 
 
 def test_a_dry_run_writes_nothing(tmp_path):

@@ -10,7 +10,12 @@ from PIL import Image
 from rasterio.io import MemoryFile
 from scipy.io import savemat
 
-from cssr.sources.masks.mask_files import is_canonical, mask_size, read_mask
+from cssr.sources.masks.mask_files import (
+    is_canonical,
+    mask_size,
+    read_coloured_mask,
+    read_mask,
+)
 from cssr.sources.masks.mask_formats import MASK_SUFFIXES
 from cssr.sources.masks.mask_values import MaskError
 
@@ -390,6 +395,29 @@ def test_a_given_value_is_crack_and_all_others_are_not(content, value, crack):
 def test_a_given_value_that_cannot_be_one_is_refused(content, value, says):
     with pytest.raises(MaskError, match=says):
         read_mask(content, "a", crack_value=value)
+
+
+@pytest.mark.parametrize(
+    ("content", "colour", "crack"),
+    [
+        (encode(GREEN), (255, 0, 0), CRACK & ~OTHER),
+        (encode(GREEN), (0, 255, 0), OTHER),
+        (encode(GREEN), (255, 255, 255), CRACK & False),
+        (encode(painted((255, 0, 0))), (255, 255, 255), CRACK & False),  # another label alone
+        (encode(gray(0, 255)), (255, 255, 255), CRACK),
+        (encode(LABELS), (128, 128, 128), OTHER),
+        (indexed(VOC, 2 * OTHER + CRACK), (128, 0, 0), CRACK),
+        (indexed(VOC, 2 * OTHER + CRACK, transparency=0), (0, 128, 0), OTHER),
+    ],
+    ids=file_id,
+)
+def test_a_given_colour_is_crack_and_all_others_are_not(content, colour, crack):
+    assert np.array_equal(read_coloured_mask(content, "a", colour).crack, crack)
+
+
+def test_a_colour_is_not_looked_for_in_lossy_masks():
+    with pytest.raises(MaskError, match="its compression does not keep colours"):
+        read_coloured_mask(encode(GREEN, "JPEG"), "a", (255, 0, 0))
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,15 @@ def test_patterns_leave_the_folders_their_splits():
     assert [split for split, *_ in pairs] == ["test", "train"]
 
 
+def test_patterns_know_classes_and_no_capitals():
+    paths = "p/A1.JPG", "p/b2.jpg", "q/A1_m.PNG", "q/b2_m.png"
+    found = pairing(*paths, images="p/[ab]*.jpg", masks="q/[ab]*_m.png").pairs
+    assert [(pair.name, pair.mask.path) for pair in found] == [
+        ("1", "q/A1_m.PNG"),
+        ("2", "q/b2_m.png"),
+    ]
+
+
 def test_one_pattern_is_not_enough():
     with pytest.raises(DataError, match="--images and --masks go together"):
         pairing("a.jpg", images="*.jpg")

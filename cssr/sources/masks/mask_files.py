@@ -9,7 +9,7 @@ from cssr.sources.images.jpeg_parts import SOI
 from cssr.sources.masks.crack_level import CRACK
 from cssr.sources.masks.mask_formats import PNG, Pixels, read_pixels
 from cssr.sources.masks.mask_tally import CrackFinder
-from cssr.sources.masks.mask_values import SHOWN, Rule
+from cssr.sources.masks.mask_values import SHOWN, MaskError, Rule
 
 BLOCK = 2**22  # pixels that are counted at a time
 
@@ -62,6 +62,26 @@ def read_mask(content: bytes, name: str, *, crack_value: int | None = None) -> M
         _valid(pixels, finder),
         not finder.is_transparent and (pixels.alpha is not None or pixels.palette is not None),
     )
+
+
+def read_coloured_mask(content: bytes, name: str, colour: tuple[int, int, int]) -> Mask:
+    """Read a mask of labels that are colours, one of which is crack.
+
+    Args:
+        content: of the file.
+        name: of the file, whose suffix helps where its content does not tell the format.
+        colour: of crack, RGB; where a pixel has another one, there is no crack.
+
+    Raises:
+        MaskError: if the file cannot be read, or does not keep colours.
+    """
+    pixels = read_pixels(content, name, palette_index=True)
+    if pixels.lossy:
+        raise MaskError("its compression does not keep colours; save the mask as PNG")
+    values = pixels.values
+    if pixels.palette is not None:
+        values = pixels.palette[values[..., 0]]
+    return Mask((values == np.array(colour)).all(axis=-1), values=())
 
 
 def mask_size(content: bytes, name: str) -> tuple[int, int]:
