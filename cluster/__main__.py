@@ -18,7 +18,7 @@ from dvc.utils.serialize import dumps_yaml
 
 from cluster import node
 from cssr.files import locked, write_whole
-from stages.common import LOCK, PARAMS_FILE, STATE, load_params, run_stage, say
+from stages.common import LOCK, PARAMS_FILE, STATE, keeping_signals, load_params, run_stage, say
 
 LOGS = STATE / "logs"
 AWAY = ("python -m stages.train ", "python -m stages.evaluate ")  # what machines run
@@ -143,7 +143,7 @@ def reproduce(args: argparse.Namespace) -> None:
     remote = {"remote": name, "remote_config": {"url": url}}
     head = Head(targets, remote)
     head.repo.reproduce([stage.addressing for stage in head.first])
-    ray.init(args.address or "local", log_to_driver=False)
+    keeping_signals()(ray.init)(args.address or "local", log_to_driver=False)
     here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
     logs = Logs.options(label_selector=here).remote(), LOGS.absolute()
     have = Counter(ray.cluster_resources())

@@ -8,8 +8,8 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -198,6 +198,15 @@ def _end_with_dvc() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+@contextmanager
+def keeping_signals() -> Iterator[None]:
+    """Let what is done in it, such as to start Ray, not take over the signals that end a stage."""
+    handlers = {number: signal.getsignal(number) for number in ending_signals()}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def ending_signals() -> list[signal.Signals]:

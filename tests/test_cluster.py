@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import yaml
 from dvc.repo import Repo
 from machines import Machines
 from made import contents
-from shell import environment, run
+from shell import ROOT, environment, run
 
 from cssr.files import locked
 
@@ -291,3 +292,28 @@ def test_a_second_head_is_refused(reproduced, tmp_path):
         second = run("python -m cluster", repo, check=False)
     assert second.returncode == 1
     assert second.stderr.startswith("error: `python -m cluster` runs here already; wait for it")
+
+
+UNTIL_ENDED = """
+import time
+import ray
+from stages.common import keeping_signals, run_stage
+
+def main():
+    keeping_signals()(ray.init)("local", log_to_driver=False, num_cpus=1)
+    print("up", flush=True)
+    time.sleep(60)
+
+run_stage(main)
+"""
+
+
+def test_sigterm_ends_a_head_as_any_stage_and_not_by_ray():
+    command = [sys.executable, "-c", UNTIL_ENDED]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
+    with subprocess.Popen(command, **options) as process:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGTERM)
+        error = process.communicate()[1]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "SIGTERM received" not in error

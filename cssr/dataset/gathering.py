@@ -151,7 +151,5 @@ def _is_image(path: str) -> bool:
 
 def _hint(problems: Sequence[str]) -> str:
     if any("(no mask)" in problem for problem in problems):
-        return (
-            "; those without crack go into a folder, for --negatives; else --only-labelled"
-        )
+        return "; those without crack go into a folder, for --negatives; else --only-labelled"
     return "; --images PATTERN and --masks PATTERN say which are which" if problems else ""
