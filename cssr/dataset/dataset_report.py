@@ -16,6 +16,7 @@ from cssr.sources.layout import MOSTLY_CRACK
 SHOWN = 24  # squares on the sheet
 COLUMNS = 6
 THUMBNAIL = 224  # px
+GAP = 2  # around each, px
 OUTLINE = (255, 0, 90)  # RGB, as in the overlays of `cssr segment`
 MEASURED = 50  # squares whose crack widths are measured
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -72,7 +73,8 @@ def _thumbnail(square: CutSquare, spool: Spool) -> np.ndarray:
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     scale = THUMBNAIL / len(mask)
     lines = [((contour + 0.5) * scale).astype(np.int32) for contour in contours]
-    return cv2.polylines(small, lines, True, OUTLINE, 1, cv2.LINE_AA)
+    drawn = cv2.polylines(small, lines, True, OUTLINE, 1, cv2.LINE_AA)
+    return cv2.copyMakeBorder(drawn, *(GAP,) * 4, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 
 
 def _mask(square: CutSquare, spool: Spool) -> np.ndarray:
