@@ -347,7 +347,7 @@ def test_a_dry_run_writes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_command_that_is_ended_leaves_nothing_and_the_next_one_makes_all(tmp_path, number):
+def test_a_command_that_is_ended_leaves_nothing_and_the_next_one_makes_all(tmp_path, number, tried):
     photos(tmp_path / "photos", count=60)
     command = ["cssr", "dataset", "photos", "--out", "own.zip", "--size", f"{SIDE}"]
     options = {"cwd": tmp_path, "env": environment(), "stderr": subprocess.PIPE, "text": True}
@@ -365,3 +365,4 @@ def test_a_command_that_is_ended_leaves_nothing_and_the_next_one_makes_all(tmp_p
     make(tmp_path)
     made = {path.name for path in tmp_path.iterdir()}
     assert made == {"photos", "own.zip", "own.md", "own.jpg"}
+    tried(f"`cssr dataset` ended ({number.name})", 1, "nothing of it left; the next one makes all")
