@@ -7,7 +7,9 @@ file to write, say; where they say nothing it is measured.
 import argparse
 import json
 import math
+import re
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +31,6 @@ from cssr.models.saved import save_model
 from cssr.params import Params
 from cssr.preparation.array_files import find_pairs, write_arrays
 from cssr.preparation.split import split_names
-from cssr.sources.layout import import_images
 from cssr.sources.synthetic import write_synthetic
 from cssr.training.checkpoints import Checkpoints
 from cssr.training.loop import Monitor, fit
@@ -48,12 +49,22 @@ SEED = 0
 TITLE = 28  # height of a column's title, px
 
 
+def unpack(images: Path, folder: Path) -> None:
+    """Unpack a zip in the pipeline's layout, as it is: here GDAL may be missing to check it."""
+    with zipfile.ZipFile(images) as archive:
+        for name in archive.namelist():
+            if found := re.search(r"(train|test)/(images|masks)/[^/]+$", name):
+                file = folder / found[0]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(archive.read(name))
+
+
 def write_sets(images: Path | None, params: Params, folder: Path) -> dict[str, Arrays]:
     """The three splits as arrays; an eighth of the training images is held out for validation."""
     size = params.data.image_size
     made = params.data.synthetic.model_dump()
     if images:
-        import_images([images], folder, image_size=size)
+        unpack(images, folder)
     else:
         write_synthetic(folder, **made, size=size, seed=params.split.seed)
     train, test = ([f.name for f in (folder / s / "images").iterdir()] for s in ("train", "test"))

@@ -13,6 +13,13 @@ from cssr.sources.listing import DataError
 
 VAL = 0.15  # share of the training squares that are held out for validation
 VAL_MOST = 100  # of them
+NEEDED = {
+    "data": ("source", "path", "image_size", "size", "scale"),
+    "split": ("val",),
+    "objective": ("alpha_start", "alpha_per_epoch"),
+    "train": ("batch_size", "micro_batch"),
+    "iterations": ("models",),
+}
 ALPHA_END = 0.66  # the paper's weight of the boundary loss in the end
 ITERATIONS, BATCH, ALPHA_START = 400, 4, 0.01  # of the preset `own`
 MULTIPLE = 16  # px: HR images have a multiple of it times the scale
@@ -90,11 +97,10 @@ def _load(file: Path) -> tuple[Any, Any]:
     editor = YAML()
     try:
         params = editor.load(file.read_text(encoding="utf-8"))
-        whole = {"data", "split", "objective", "train", "iterations"} <= params.keys()
-    except (OSError, UnicodeDecodeError, AttributeError, YAMLError):
+        whole = all(key in params[section] for section, keys in NEEDED.items() for key in keys)
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, YAMLError):
         whole = False
     if not whole:
-        raise DataError(
-            f"--params: {file} is no params.yaml; `python -m stages.preset own` makes one"
-        )
+        hint = "`python -m stages.preset own` makes some"
+        raise DataError(f"--params: {file} holds no parameters of the pipeline; {hint}")
     return editor, params

@@ -11,11 +11,11 @@ import click
 from cssr.dataset.advice import advise, as_text, write_params
 from cssr.dataset.choosing import Made
 from cssr.dataset.cutting import Making
-from cssr.dataset.dataset_report import write_report
+from cssr.dataset.dataset_report import doubtful, write_report
 from cssr.dataset.gathering import Finding, gather
-from cssr.dataset.making import make
+from cssr.dataset.making import beside, make
 from cssr.sources.labels import Reading
-from cssr.sources.listing import DataError, locate
+from cssr.sources.listing import DataError, first_of, locate
 
 
 def run(
@@ -30,6 +30,7 @@ def run(
     crack_value: int | None,
     crack_colour: tuple[int, int, int] | None,
     group: str | None,
+    inverted: bool,
     only_labelled: bool,
     params: Path | None,
     dry_run: bool,
@@ -43,13 +44,15 @@ def run(
     if out.suffix != ".zip":
         raise DataError(f"--out: {out} does not end in .zip")
     if crack_value is not None and crack_colour is not None:
-        raise DataError("--crack-value or --crack-colour, not both")
-    reading = Reading(crack_value, label, line_width, crack_colour)
+        raise DataError("--crack-value and --crack-colour exclude each other")
+    reading = Reading(crack_value, label, line_width, crack_colour, inverted)
     finding = Finding(images, masks, negatives, only_labelled, group, reading)
+    if params is not None:
+        advise(out, train=1, size=making["size"], params_file=params)  # or an error, before work
     sources = [locate(str(path), Path()) for path in paths]
     size = making["size"]
     with ExitStack() as stack:
-        gathered = gather(sources, finding, stack)
+        gathered = gather(sources, finding, stack, exclude=[out, *beside(out)])
         click.echo("\n".join(["found:", *(f"  {line}" for line in gathered.lines)]))
         if dry_run:
             return
@@ -64,10 +67,12 @@ def run(
         made = make(gathered, out, Making(**making), report)
     for line in made.left_out:
         click.echo(f"left out: {line}")
+    if notes := doubtful(made):
+        click.echo(f"note: {first_of(notes)}", err=True)
     train, test = (len(made.of(side)) for side in ("train", "test"))
     squares = f"{train:,} training and {test:,} test squares of {size} px"
     page = out.with_suffix(".md")
     click.echo(f"{out}: {squares}, of {len(made.photos):,} photos; see {page}")
     if params is not None:
         write_params(params, advice)
-        click.echo(f"{params} is suited to it; `dvc repro` trains")
+        click.echo(f"{params} now fits it; `dvc repro` trains")

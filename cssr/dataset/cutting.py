@@ -35,7 +35,6 @@ class Making:
     empty: float = 0.2  # greatest share of squares without crack
     test: float | None = None  # share of photos to test on; None: as folders tell, else 0.15
     seed: int = 0
-    inverted: bool = False  # crack is what masks have as background
     allow_dense: bool = False  # more crack than background
 
 
@@ -56,6 +55,8 @@ class CutPhoto(NamedTuple):
     width: int
     crack: float  # share of it, in [0, 1]
     digest: bytes  # of its pixels
+    label_digest: bytes  # of its mask
+    values: Sequence[float]  # of its mask, if they are few
     suffix: str  # of its squares
     squares: list[CutSquare]
     surplus: int  # squares without crack that are not among them
@@ -89,11 +90,9 @@ def cut_all(gathered: Gathered, spool: Spool, making: Making) -> Iterator[CutPho
 def _cut(number: int, photo: Photo, *, spool: Spool, making: Making) -> CutPhoto | str:
     """Cut a photo; why not, if it cannot be used."""
     try:
-        picture, mask, notes = photo.read()
-        if making.inverted and photo.label is not None:
-            mask = ~mask
-        height, width = mask.shape
-        pixels, mask = _resized(photo, picture.pixels, mask, making)
+        picture, label, notes = photo.read()
+        height, width = label.crack.shape
+        pixels, mask = _resized(photo, picture.pixels, label.crack, making)
     except DataError as error:
         return str(error)
     whole = picture.content if (height, width) == mask.shape == (making.size,) * 2 else None
@@ -107,9 +106,11 @@ def _cut(number: int, photo: Photo, *, spool: Spool, making: Making) -> CutPhoto
         cut.append(CutSquare(square.place, image, of_mask, _share(square.mask)))
     digest = hashlib.sha256(picture.pixels.data)
     digest.update(str(picture.pixels.shape).encode())
+    of_label = hashlib.sha256(np.packbits(label.crack).data).digest()
     surplus = len(found) - len(cut)
     size = height, width, _share(mask)
-    return CutPhoto(photo, *size, digest.digest(), suffix, cut, surplus, notes)
+    digests = digest.digest(), of_label
+    return CutPhoto(photo, *size, *digests, label.values, suffix, cut, surplus, notes)
 
 
 def _wanted(cracked: Sequence[bool], number: int, making: Making) -> list[int]:

@@ -44,7 +44,7 @@ def write_report(folder: Path, made: Made, *, gathered: Gathered, name: str, adv
         _widths(evenly(cracked, MEASURED), made.spool),
         _list("Found", gathered.lines),
         _list("Left out", _left_out(made, gathered)),
-        _list("To look at", _doubtful(made)),
+        _list("To look at", doubtful(made)),
         f"## Parameters that suit it\n\n{advice}",
     ]
     text = "\n\n".join(part for part in parts if part)
@@ -121,7 +121,7 @@ def _left_out(made: Made, gathered: Gathered) -> list[str]:
     return [*made.left_out, *(f"{number:,} files {what}" for what, number in others)]
 
 
-def _doubtful(made: Made) -> list[str]:
+def doubtful(made: Made) -> list[str]:
     """Notes on files, and masks that are mostly crack."""
     lines = [note for cut in made.photos for note in cut.notes]
     dense = [cut for cut in made.photos if cut.crack > MOSTLY_CRACK]

@@ -12,8 +12,9 @@ import numpy as np
 
 from cssr.dataset.sides import group_of
 from cssr.sources.images.image_files import Picture, read_picture
-from cssr.sources.labels import Annotations, Label, Reading, label_of
+from cssr.sources.labels import Annotations, Label, Reading, choose_crack, label_of
 from cssr.sources.listing import DataError, File, links_line, list_files, read_file, refuse
+from cssr.sources.masks.mask_files import Mask
 from cssr.sources.pairing import IMAGE_SUFFIXES, Pair, layout_lines, pair_up
 
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]|_{2,}')
@@ -40,16 +41,15 @@ class Photo(NamedTuple):
     image: File
     label: Label | None  # None: it has no crack
 
-    def read(self) -> tuple[Picture, np.ndarray, list[str]]:
-        """The photo, its mask (H, W) bool, and notes for people.
+    def read(self) -> tuple[Picture, Mask, list[str]]:
+        """The photo, its mask, and notes for people.
 
         Raises:
             DataError: with the path, if one cannot be read or does not fit the other.
         """
         picture = read_file(self.image, read_picture)
-        mask = np.zeros(picture.pixels.shape[:2], bool)
-        if self.label is not None:
-            mask = self.label(mask.shape).crack
+        size = picture.pixels.shape[:2]
+        mask = self.label(size) if self.label else Mask(np.zeros(size, bool), ())
         warned = [f"decoded with a warning: {picture.warning}"] if picture.warning else []
         return picture, mask, [f"{self.image.path} ({note})" for note in (*warned, *picture.notes)]
 
@@ -63,12 +63,15 @@ class Gathered(NamedTuple):
     others: Counter[str]  # files of no use, by what they are
 
 
-def gather(sources: Sequence[Path], finding: Finding, stack: ExitStack) -> Gathered:
+def gather(
+    sources: Sequence[Path], finding: Finding, stack: ExitStack, *, exclude: Sequence[Path] = ()
+) -> Gathered:
     """Find photos and their labels.
 
     Args:
         sources: folders and zips.
         finding: how.
+        exclude: files that are no photos, such as those of an earlier command.
         stack: closes the zips.
 
     Raises:
@@ -78,13 +81,16 @@ def gather(sources: Sequence[Path], finding: Finding, stack: ExitStack) -> Gathe
     photos: list[Photo] = []
     lines: list[str] = []
     others: Counter[str] = Counter()
+    annotated = []
     for source in sources:
-        files = _without(source, list_files(source, stack), finding.negatives)
+        files = _without(source, list_files(source, stack), (*finding.negatives, *exclude))
         found = pair_up(files, images=finding.images, masks=finding.masks)
         if not found.pairs and source not in finding.negatives:
             raise DataError(f"{source}: no images found{links_line(files)}")
         unlabelled = found.annotations if found.without_mask else []
-        annotations = Annotations(unlabelled, finding.reading)
+        images = [pair.image.path for pair in found.pairs]
+        annotations = Annotations(unlabelled, images, finding.reading)
+        annotated.append(annotations)
         problems = [*found.problems]
         for pair in found.pairs:
             label = label_of(pair, annotations, finding.reading)
@@ -96,8 +102,12 @@ def gather(sources: Sequence[Path], finding: Finding, stack: ExitStack) -> Gathe
             photos.append(_photo(pair, label, finding.group))
         total = len(found.pairs) + len(found.problems)
         refuse(problems, total, str(source), "images are not usable", hint=_hint(problems))
-        lines += [*layout_lines(found), *annotations.lines()]
+        lines += [f"{source}: {line}" for line in layout_lines(found)]
         others += found.others
+    choose_crack(annotated, finding.reading)
+    lines += [line for annotations in annotated for line in annotations.lines()]
+    if finding.reading.inverted and any(annotations.files for annotations in annotated):
+        raise DataError("--inverted is for masks; annotations are drawn as they are")
     for folder in finding.negatives:
         files = [f for f in list_files(folder, stack) if _is_image(f.path)]
         if not files:
@@ -125,11 +135,11 @@ def _with_own_names(photos: Sequence[Photo], where: str) -> list[Photo]:
             name = photo.name
         if long[photo.name.casefold()] > 1:
             name = f"{photo.split or ''}_{name}"
-        name = _NOT_IN_NAMES.sub("_", name).strip("_ ")
+        name = _NOT_IN_NAMES.sub("_", name).strip("_. ")
         first = named.setdefault(name.casefold(), photo)
         if first is not photo:
             twice.append(f"{photo.image.path} (the same name as {first.image.path})")
-        group = _NOT_IN_NAMES.sub("_", photo.group).strip("_ ") or name
+        group = _NOT_IN_NAMES.sub("_", photo.group).strip("_. ") or name
         named[name.casefold()] = photo._replace(name=name, group=group)
     refuse(twice, len(photos), where, "images are not usable")
     return [named[name] for name in sorted(named)]

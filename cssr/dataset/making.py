@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
-from cssr.dataset.choosing import Made, check_dense, choose
+from cssr.dataset.choosing import Made, check_labels, choose
 from cssr.dataset.cutting import Making, cut_all
 from cssr.dataset.gathering import Gathered
 from cssr.dataset.spool import Spool
@@ -40,15 +40,23 @@ def make(gathered: Gathered, out: Path, making: Making, report: Report) -> Made:
     with new_beside(out) as folder, tempfile.TemporaryFile(dir=folder) as file:
         spool = Spool(file)
         photos = list(cut_all(gathered, spool, making))
-        check_dense(photos, making)
+        check_labels(photos, gathered.where, making)
         made = choose(photos, spool, making)
         _write_zip(folder / out.name, made, making)
         report(folder, made)
     return made
 
 
+def beside(out: Path) -> list[Path]:
+    """What is written beside a data set."""
+    return [out.with_suffix(suffix) for suffix in (".md", ".jpg")]
+
+
 def _check_replaceable(out: Path) -> None:
     if not out.exists():
+        others = [file for file in beside(out) if file.exists()]
+        if others:
+            raise DataError(f"--out: {others[0]} is there, and would be replaced; name another")
         return
     try:
         with zipfile.ZipFile(out) as archive:

@@ -5,6 +5,7 @@ What layouts are taken as they are is told in `pairing.py`, what masks in `mask_
 needs a choice is left to `cssr dataset`.
 """
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,14 @@ import cv2
 import numpy as np
 
 from cssr.sources.images.image_files import read_header, read_picture
-from cssr.sources.labels import Annotations, Label, Reading, label_of
+from cssr.sources.labels import (
+    Annotations,
+    Label,
+    Reading,
+    choose_crack,
+    label_of,
+    refuse_mixed,
+)
 from cssr.sources.listing import (
     DataError,
     File,
@@ -34,7 +42,7 @@ SPLITS = ("train", "test")
 KINDS = ("images", "masks")
 WARNED = "decoded with a warning, but all pixels are there"
 MOSTLY_CRACK = 0.5  # share of crack from which masks may be inverted
-COMMAND = "cssr dataset {} --out own.zip"
+COMMAND = "cssr dataset {} --out own.zip --size {}"
 
 
 class _Labelled(NamedTuple):
@@ -49,6 +57,8 @@ class _Copied(NamedTuple):
 
     problem: str | None = None  # why it is not usable
     crack: float = 0.0  # its share of the mask
+    name: str = ""  # of the mask
+    values: Sequence[float] = ()  # of the mask, if they are few
     notes: Sequence[tuple[str, str]] = ()  # what there is to say, and of which file
 
 
@@ -70,8 +80,9 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
             or no test image, no crack in any mask, or more crack than background.
     """
     where = ", ".join(map(str, sources))
+    command = COMMAND.format(shlex.join(map(str, sources)), image_size)
     with ExitStack() as stack:
-        labelled = [each for source in sources for each in _labelled_in(source, stack)]
+        labelled = [each for source in sources for each in _labelled_in(source, stack, image_size)]
         labelled.sort(key=lambda each: (each.pair.split, each.pair.name))
         pairs = [each.pair for each in labelled]
         _refuse_twice(pairs, where)
@@ -85,17 +96,18 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
             results = list(pool.map(copy, labelled))
     problems = [result.problem for result in results if result.problem]
     is_size = any(" px, not " in problem for problem in problems)
-    hint = f"; {COMMAND.format(where)} makes squares of images of any size" if is_size else ""
+    hint = f"; {command} makes squares of larger images, with --fit of all" if is_size else ""
     refuse(problems, len(pairs), where, "images are not usable", hint=hint)
-    _check_crack([result.crack for result in results], where)
+    refuse_mixed({result.name: result.values for result in results}, where)
+    _check_crack([result.crack for result in results], where, command)
     _tell(note for result in results for note in result.notes)
 
 
-def _labelled_in(source: Path, stack: ExitStack) -> list[_Labelled]:
+def _labelled_in(source: Path, stack: ExitStack, image_size: int) -> list[_Labelled]:
     """The pairs of a source, in train or test; validation images are training images too."""
     files = list_files(source, stack)
     found = pair_up(files)
-    command = COMMAND.format(source)
+    command = COMMAND.format(shlex.quote(str(source)), image_size)
     if not found.pairs:
         raise DataError(
             f"{source}: no images found; looked for {{train,test}}/{{images,masks}}/NAME.jpg, "
@@ -129,7 +141,9 @@ def _labels_of(pairs: Sequence[Pair], files: Sequence[File], source: Path) -> di
     reading = Reading()
     try:
         unlabelled = any(pair.mask is None for pair in pairs)
-        annotations = Annotations(files if unlabelled else [], reading)
+        images = [pair.image.path for pair in pairs]
+        annotations = Annotations(files if unlabelled else [], images, reading)
+        choose_crack([annotations], reading)
         labels = {pair: label_of(pair, annotations, reading) for pair in pairs}
     except ValueError as error:
         raise DataError(f"{source}: {error}; see `cssr dataset`") from None
@@ -167,15 +181,20 @@ def _refuse_twice(pairs: Sequence[Pair], where: str) -> None:
     refuse(twice, len(pairs), where, "images are not usable")
 
 
-def _check_crack(shares: Sequence[float], where: str) -> None:
+def _check_crack(shares: Sequence[float], where: str, command: str) -> None:
     """Refuse a set without crack, and one whose masks must be inverted."""
     if not any(shares):
         raise DataError(f"{where}: no mask holds crack")
-    if (dense := float(np.mean(shares))) > MOSTLY_CRACK:
+    if (dense := mean_share(shares)) > MOSTLY_CRACK:
         raise DataError(
             f"{where}: {dense:.0%} of the masks is crack; are they inverted? "
-            f"{COMMAND.format(where)} --inverted turns them, --allow-dense leaves them"
+            f"{command} --inverted turns them, --allow-dense leaves them"
         )
+
+
+def mean_share(shares: Sequence[float]) -> float:
+    """Mean share of crack in the masks that have some."""
+    return float(np.mean([share for share in shares if share]))
 
 
 def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied:
@@ -198,7 +217,8 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
         notes.append((WARNED, f"{pair.image.path} ({picture.warning})"))
     if share > MOSTLY_CRACK:
         notes.append(("masks that are mostly crack", f"{pair.image.path} ({share:.0%})"))
-    return _Copied(crack=share, notes=notes)
+    name = pair.mask.path if pair.mask else ""
+    return _Copied(crack=share, name=name, values=mask.values, notes=notes)
 
 
 def _check_size(file: File, side: int) -> None:

@@ -28,7 +28,7 @@ _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
 _IMAGE_WORDS = {"image", "images", "img", "imgs", "photo", "photos", "jpeg", "rgb", "original"}
 _IMAGE_WORDS |= {"originals", "input", "inputs", "croppedimg"}
 _MASK_WORDS = {"mask", "masks", "label", "labels", "lab", "gt", "ground", "truth", "groundtruth"}
-_MASK_WORDS |= {"annotation", "annotations", "annot", "seg", "segmentation", "croppedgt"}
+_MASK_WORDS |= {"annotation", "annotations", "annot", "ann", "seg", "segmentation", "croppedgt"}
 _OTHER_WORDS = {"crack", "cracks", "binary", "bw", "raw", "class", "pixel", "set"}  # beside those
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _KIND = rf"(?:{'|'.join(sorted(_IMAGE_WORDS | _MASK_WORDS))})"
@@ -116,7 +116,7 @@ def layout_lines(pairing: Pairing) -> list[str]:
     places: Counter[tuple[str, str]] = Counter()
     for pair in pairing.pairs:
         image = _pattern(pair.image.path, [pair.name])
-        core = _CORE.fullmatch(pair.name.removesuffix(_CHANNEL))["core"]
+        core = _CORE.fullmatch(_without_channel(pair.name))["core"]
         mask = _pattern(pair.mask.path, [pair.name, core]) if pair.mask else "no mask"
         places[image, mask] += 1
     return [f"{number:,} × {image} with {mask}" for (image, mask), number in places.items()]
@@ -208,25 +208,34 @@ def _match(images: Sequence[_Named], masks: Sequence[_Named]) -> tuple[list[Pair
 
     A mask has its image's name, in the same split and folders if there are several of that name.
     """
-    keys = (
+    strict = (
         lambda each: (*each.place, each.name),
-        lambda each: (*each.place, each.core),
+        lambda each: (*each.place, each.core),  # a of a_image and a_mask
+        lambda each: (*each.place, each.name if each.is_mask else _without_channel(each.name)),
+    )
+    loose = (  # where images and masks lie in other folders
         lambda each: (each.place[0], each.name),
         lambda each: (each.place[0], each.core),
         lambda each: each.name,
         lambda each: each.core,
-        lambda each: each.name if each.is_mask else each.name.removesuffix(_CHANNEL),
     )
     found: dict[str, _Named] = {}
     left = {each.file.path: each for each in masks}
-    for key in keys:
+    places = [{each.place for each in group} for group in (images, masks)]
+    mixed = places[0] & places[1]
+    for key in (*strict, *loose):
+        far = key in loose
         open_images = Counter(key(each) for each in images if each.file.path not in found)
         open_masks = defaultdict(list)
         for mask in left.values():
-            open_masks[key(mask)].append(mask)
+            if not (far and mask.place in mixed):
+                open_masks[key(mask)].append(mask)
         for image in images:
             fitting = open_masks[key(image)]
-            if image.file.path in found or len(fitting) != 1 or open_images[key(image)] != 1:
+            is_open = image.file.path not in found and not (far and image.place in mixed)
+            if not is_open or len(fitting) != 1 or open_images[key(image)] != 1:
+                continue
+            if None not in (splits := {image.place[0], fitting[0].place[0]}) and len(splits) > 1:
                 continue
             found[image.file.path] = fitting[0]
             del left[fitting[0].file.path]
@@ -236,6 +245,10 @@ def _match(images: Sequence[_Named], masks: Sequence[_Named]) -> tuple[list[Pair
         split = image.place[0] or (mask.place[0] if mask else None)
         pairs.append(Pair(split, image.place[1], image.name, image.file, mask and mask.file))
     return pairs, list(left.values())
+
+
+def _without_channel(name: str) -> str:
+    return name.removesuffix(_CHANNEL)
 
 
 def _twice(named: Sequence[_Named]) -> list[str]:

@@ -95,7 +95,7 @@ def made(tmp_path_factory) -> Path:
 
 def test_it_says_what_it_found_and_made(made):
     found, line, *rest = (made / "stdout").read_text().splitlines()
-    assert (found, line) == ("found:", "  8 × images/*.jpg with masks/*.png")
+    assert (found, line) == ("found:", "  photos: 8 × images/*.jpg with masks/*.png")
     assert rest[-1].startswith("own.zip: ")
     assert rest[-1].endswith(f" test squares of {SIDE} px, of 8 photos; see own.md")
 
@@ -337,6 +337,60 @@ def test_a_group_on_both_sides_is_refused(tmp_path):
         tmp_path, "--group '^.*(a)'"
     )
     make(tmp_path)
+
+
+def test_companions_of_a_photo_share_its_group_in_their_names(tmp_path):
+    for k in range(6):
+        image, mask = photo(k)
+        for name in (f"a{k}", *([f"b{k}"] if k == 2 else [])):
+            save(tmp_path / f"photos/images/{name}.png", image[:SIDE, :SIDE])
+            mask[20:23, :SIDE] = True
+            as_png(tmp_path / f"photos/masks/{name}", mask[:SIDE, :SIDE])
+    make(tmp_path)
+    names = {Path(name).stem for name in masks(tmp_path / "own.zip")}
+    assert names == {"a0", "a1", "a2__a2", "a2__b2", "a3", "a4", "a5"}
+
+
+def test_the_same_photo_with_two_labels_is_refused(tmp_path):
+    photos(tmp_path / "photos")
+    shutil.copy(tmp_path / "photos/images/DSC_01.jpg", tmp_path / "photos/images/twin.jpg")
+    as_png(tmp_path / "photos/masks/twin", photo(2)[1])
+    assert "the same photo has different labels: DSC_01 and twin" in failure(tmp_path)
+
+
+def test_masks_that_are_mostly_crack_are_named(tmp_path):
+    photos(tmp_path / "photos", count=12)
+    as_png(tmp_path / "photos/masks/DSC_01", ~photo(1)[1])
+    assert "images/DSC_01.jpg: 9" in make(tmp_path).stderr
+
+
+def test_inverted_masks_are_seen_among_negatives(tmp_path):
+    photos(tmp_path / "photos", lambda file, mask: as_png(file, ~mask), count=4)
+    for k in range(8):
+        save(tmp_path / f"photos/sound/{k}.jpg", photo(20 + k)[0])
+    assert "are they inverted" in failure(tmp_path, "--negatives photos/sound")
+
+
+def test_groups_of_photos_at_the_top_and_files_of_the_user(tmp_path):
+    photos(tmp_path / "photos")
+    make(tmp_path, "--group folder", "--test 0.5", check=False)
+    (tmp_path / "own.md").write_text("mine")
+    assert "--out: own.md is there, and would be replaced" in failure(tmp_path)
+
+
+def test_a_second_command_in_the_same_folder_leaves_its_own_files_out(tmp_path):
+    photos(tmp_path)
+    for _ in range(2):
+        run(f"cssr dataset . --out own.zip --size {SIDE}", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["x: 1", "train: 7", "- 1"])
+def test_a_file_that_is_none_of_parameters_is_refused_before_work(tmp_path, text):
+    photos(tmp_path / "photos")
+    (tmp_path / "params.yaml").write_text(text)
+    assert "params.yaml holds no parameters of the pipeline" in failure(
+        tmp_path, "--params params.yaml"
+    )
 
 
 def test_a_dry_run_writes_nothing(tmp_path):

@@ -18,4 +18,4 @@ def test_a_value_and_a_colour_are_too_much():
     options = ["--crack-colour", "1,2,3", "--crack-value", "1"]
     done = CliRunner().invoke(cli, ["dataset", ".", "--out", "own.zip", *options])
     assert isinstance(done.exception, DataError)
-    assert str(done.exception) == "--crack-value or --crack-colour, not both"
+    assert str(done.exception) == "--crack-value and --crack-colour exclude each other"

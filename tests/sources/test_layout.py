@@ -101,7 +101,8 @@ def test_the_first_ten_images_without_mask_are_named_and_all_are_counted(source)
     named = ", ".join(f"train/images/a_{i:02}.jpg (no mask)" for i in range(10))
     assert str(error.value) == (
         f"{source}: 14 of 15 images are not usable: {named}, … and 4 more"
-        f"; if they show no crack: cssr dataset {source} --out own.zip --negatives FOLDER"
+        f"; if they show no crack: cssr dataset {source} --out own.zip --size {SIDE} "
+        "--negatives FOLDER"
     )
 
 

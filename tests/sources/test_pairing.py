@@ -80,6 +80,19 @@ def test_two_masks_of_an_image_are_refused():
     assert result.without_mask
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("A/images/1.jpg", "A/masks/1.png", "A/images/3.jpg", "B/images/4.jpg", "B/masks/3.png"),
+        ("train/images/3.jpg", "test/masks/3.png"),
+    ],
+)
+def test_a_mask_of_another_folder_or_split_is_not_taken(paths):
+    result = pairing(*paths)
+    assert f"{paths[-1]} (no image)" in result.problems
+    assert "3" in {pair.name for pair in result.without_mask}
+
+
 def test_patterns_settle_what_names_do_not():
     paths = "p/a1.jpg", "p/a2.jpg", "q/crack_a1.png", "q/crack_a2.png", "q/other_a1.png"
     result = pairing(*paths, images="p/*.jpg", masks="q/crack_*.png")

@@ -23,6 +23,7 @@ from cssr.sources.annotations.shapes import Annotation, AnnotationError, Bitmap,
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 THINNEST = 1.0  # px, of what is drawn
+OUTSIDE = 5  # px beyond an image, as a hand may draw
 DECIMALS = 6  # of px; GEOS fails on differences that are near the smallest number
 
 
@@ -66,6 +67,24 @@ def draw(
     if bitmaps:
         mask |= _pasted(bitmaps, annotation.size or mask.shape, mask.shape)
     return mask
+
+
+def check_inside(annotation: Annotation, height: int, width: int) -> None:
+    """Refuse shapes far outside of an image whose size the annotation does not say.
+
+    Raises:
+        AnnotationError: if there is one; it was drawn in an image of another size.
+    """
+    if annotation.size is not None or annotation.relative:
+        return
+    for shape in annotation.shapes:
+        for ring in shape.rings:
+            x, y = ring.max(axis=0)
+            if x > width + OUTSIDE or y > height + OUTSIDE:
+                raise AnnotationError(
+                    f"a shape reaches to {x:.0f}, {y:.0f} in an image of {width}×{height} px; "
+                    "annotate it at its size"
+                )
 
 
 def _scale(annotation: Annotation, height: int, width: int) -> np.ndarray:

@@ -93,12 +93,15 @@ def choose_labels(labels: Mapping[str, int], wanted: Sequence[str] = ()) -> set[
         raise AnnotationError(f"no label {', '.join(unknown)}; there are: {known or 'none'}")
     if wanted:
         return set(wanted)
-    if len(labels) <= 1:
-        return set(labels)
+    if not labels:
+        return set()
     cracks = {label for label in labels if _CRACK.search(label) and not _NO_CRACK.search(label)}
-    if not cracks:
-        raise AnnotationError(f"several labels: {known}; --label NAME says which are crack")
-    return cracks
+    if cracks:
+        return cracks
+    if len(labels) == 1 and not any(_NO_CRACK.search(label) for label in labels):
+        return set(labels)
+    what = "several labels" if len(labels) > 1 else "no label says crack"
+    raise AnnotationError(f"{what}: {known}; --label NAME says which are crack")
 
 
 def notes_of(annotations: Iterable[Annotation]) -> list[str]:
