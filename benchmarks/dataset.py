@@ -5,7 +5,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -30,7 +31,8 @@ def main() -> None:
     rows = []
     for photos in args.photos:
         with tempfile.TemporaryDirectory() as folder:
-            write_photos(Path(folder, "photos"), photos)
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # whose memory is its own
+                pool.submit(write_photos, Path(folder, "photos"), photos).result()
             rows.append(make(Path(folder), photos))
             print(rows[-1], file=sys.stderr)  # many photos take long: what is done, is told
     report("cssr dataset", rows, device, args)
