@@ -1,7 +1,8 @@
 """Parameters of the pipeline that suit a data set."""
 
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from cssr.files import write_whole
 from cssr.sources.listing import DataError
 
+_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9-]+")  # of data.path
 VAL = 0.15  # share of the training squares that are held out for validation
 VAL_MOST = 100  # of them
 NEEDED = {
@@ -25,23 +27,28 @@ ITERATIONS, BATCH, ALPHA_START = 400, 4, 0.01  # of the preset `own`
 MULTIPLE = 16  # px: HR images have a multiple of it times the scale
 
 
-def advise(file: Path, *, train: int, size: int, params_file: Path | None) -> dict[str, Any]:
+def advise(
+    file: Path, *, groups: Sequence[int], size: int, params_file: Path | None
+) -> dict[str, Any]:
     """Parameters that suit a data set, by dotted names.
 
     Args:
         file: the data set.
-        train: number of its training squares.
+        groups: number of training squares of each photo, or group, that stays together.
         size: side of its squares, px.
         params_file: whose other parameters count; None: those of the preset `own`.
 
     Raises:
-        DataError: if it is no file of parameters.
+        DataError: if it is no file of parameters, or the squares are too small or too few for it.
     """
-    val = max(1, min(VAL_MOST, round(VAL * train)))
+    train = sum(groups)
+    val = max(min(groups), min(VAL_MOST, round(VAL * train)))
     rest = max(train - val, 1)
+    if params_file is not None and val >= train:
+        raise DataError("too few photos to hold some of them out for validation")
     advice: dict[str, Any] = {
         "data.source": "path",
-        "data.path": {file.stem: _relative(file, params_file)},
+        "data.path": {_NOT_IN_KEYS.sub("_", file.stem): _relative(file, params_file)},
         "data.image_size": size,
         "split.val": val,
     }
@@ -51,6 +58,8 @@ def advise(file: Path, *, train: int, size: int, params_file: Path | None) -> di
         start, iterations = params["objective"]["alpha_start"], params["iterations"]["models"]
         batch = min(params["train"]["batch_size"], rest)
         step = MULTIPLE * params["data"]["scale"]
+        if size < step:
+            raise DataError(f"--size {size}: {params_file} takes squares of {step} px and more")
         advice["data.size"] = min(params["data"]["size"], size // step * step)
         advice["train.micro_batch"] = min(params["train"]["micro_batch"], batch)
     epochs = max(iterations * batch // rest, 1)

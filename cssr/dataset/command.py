@@ -1,5 +1,6 @@
 """What `cssr dataset` does with its options."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -14,8 +15,9 @@ from cssr.dataset.cutting import Making
 from cssr.dataset.dataset_report import doubtful, write_report
 from cssr.dataset.gathering import Finding, gather
 from cssr.dataset.making import beside, make
+from cssr.preparation.photo_names import photo_of
 from cssr.sources.labels import Reading
-from cssr.sources.listing import DataError, first_of, locate
+from cssr.sources.listing import DataError, first_of
 
 
 def run(
@@ -48,19 +50,21 @@ def run(
     reading = Reading(crack_value, label, line_width, crack_colour, inverted)
     finding = Finding(images, masks, negatives, only_labelled, group, reading)
     if params is not None:
-        advise(out, train=1, size=making["size"], params_file=params)  # or an error, before work
-    sources = [locate(str(path), Path()) for path in paths]
+        advise(out, groups=[1, 1], size=making["size"], params_file=params)  # or an error
+    for path in (*paths, *negatives):
+        if not path.exists():
+            raise DataError(f"{path}: no such folder or zip")
     size = making["size"]
     with ExitStack() as stack:
-        gathered = gather(sources, finding, stack, exclude=[out, *beside(out)])
+        gathered = gather(paths, finding, stack, exclude=[out, *beside(out)])
         click.echo("\n".join(["found:", *(f"  {line}" for line in gathered.lines)]))
         if dry_run:
             return
         advice: dict[str, Any] = {}
 
         def report(folder: Path, made: Made) -> None:
-            train = len(made.of("train"))
-            advice.update(advise(out, train=train, size=size, params_file=params))
+            groups = Counter(photo_of(each.file) for each in made.of("train")).values()
+            advice.update(advise(out, groups=list(groups), size=size, params_file=params))
             write = partial(write_report, folder, made, gathered=gathered, name=out.stem)
             write(advice=as_text(advice))
 
@@ -68,7 +72,7 @@ def run(
     for line in made.left_out:
         click.echo(f"left out: {line}")
     if notes := doubtful(made):
-        click.echo(f"note: {first_of(notes)}", err=True)
+        click.echo(f"note: look at {first_of(notes)}", err=True)
     train, test = (len(made.of(side)) for side in ("train", "test"))
     squares = f"{train:,} training and {test:,} test squares of {size} px"
     page = out.with_suffix(".md")

@@ -15,6 +15,7 @@ from cssr.sources.layout import MOSTLY_CRACK
 
 SHOWN = 24  # squares on the sheet
 COLUMNS = 6
+TINT = 0.35  # of a crack, by the colour of its outline
 THUMBNAIL = 224  # px
 GAP = 2  # around each, px
 OUTLINE = (255, 0, 90)  # RGB, as in the overlays of `cssr segment`
@@ -33,13 +34,15 @@ def write_report(folder: Path, made: Made, *, gathered: Gathered, name: str, adv
         advice: parameters that suit it, as text.
     """
     cracked = [each for each in made.kept if each.square.crack]
-    sheet = contact_sheet(evenly(cracked, SHOWN), made.spool)
+    densest = sorted(cracked, key=lambda each: -each.square.crack)[:COLUMNS]
+    others = [each for each in cracked if each not in densest]
+    sheet = contact_sheet([*densest, *evenly(others, SHOWN - len(densest))], made.spool)
     options = [cv2.IMWRITE_JPEG_QUALITY, 88]
     jpeg = cv2.imencode(".jpg", sheet[..., ::-1], options)[1]
     (folder / f"{name}.jpg").write_bytes(jpeg.tobytes())
     parts = [
         f"# {name}",
-        f"![Squares with their cracks outlined]({name}.jpg)",
+        f"![Squares with their cracks outlined]({name}.jpg)\n\nThe first row has the most crack.",
         _counts(made),
         _widths(evenly(cracked, MEASURED), made.spool),
         _list("Found", gathered.lines),
@@ -70,6 +73,8 @@ def _thumbnail(square: CutSquare, spool: Spool) -> np.ndarray:
     pixels = _decoded(spool.read(square.image), cv2.IMREAD_COLOR_RGB)
     small = cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     mask = _mask(square, spool).astype(np.uint8)
+    share = cv2.resize(mask * np.float32(TINT), small.shape[:2], interpolation=cv2.INTER_AREA)
+    small = (small + share[..., None] * (np.array(OUTLINE) - small)).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     scale = THUMBNAIL / len(mask)
     lines = [((contour + 0.5) * scale).astype(np.int32) for contour in contours]
@@ -122,10 +127,11 @@ def _left_out(made: Made, gathered: Gathered) -> list[str]:
 
 
 def doubtful(made: Made) -> list[str]:
-    """Notes on files, and masks that are mostly crack."""
-    lines = [note for cut in made.photos for note in cut.notes]
-    dense = [cut for cut in made.photos if cut.crack > MOSTLY_CRACK]
-    return lines + [f"{cut.photo.image.path}: {cut.crack:.0%} of it is crack" for cut in dense]
+    """Squares that are mostly crack, and notes on files."""
+    dense = [each for each in made.kept if each.square.crack > MOSTLY_CRACK]
+    dense.sort(key=lambda each: -each.square.crack)
+    lines = [f"{each.file} ({each.square.crack:.0%} of it is crack)" for each in dense]
+    return lines + [note for cut in made.photos for note in cut.notes]
 
 
 def _list(title: str, lines: Sequence[str]) -> str:

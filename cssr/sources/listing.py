@@ -116,7 +116,8 @@ def links_line(files: Sequence[File]) -> str:
         text = file.read()[:LINK_BYTES]
         if b"/" in text and text.isascii() and len(text.split()) == 1:
             found.append(f"{file.path} → {text.decode().strip()}")
-    return f"; texts stand where links were: {first_of(found)}" if found else ""
+    cure = "copy the folders there, or check out with git config core.symlinks true"
+    return f"; texts stand where links were: {first_of(found)}; {cure}" if found else ""
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -117,7 +117,7 @@ def layout_lines(pairing: Pairing) -> list[str]:
     for pair in pairing.pairs:
         image = _pattern(pair.image.path, [pair.name])
         core = _CORE.fullmatch(_without_channel(pair.name))["core"]
-        mask = _pattern(pair.mask.path, [pair.name, core]) if pair.mask else "no mask"
+        mask = _pattern(pair.mask.path, [pair.name, core]) if pair.mask else "no mask of its own"
         places[image, mask] += 1
     return [f"{number:,} × {image} with {mask}" for (image, mask), number in places.items()]
 

@@ -1,6 +1,7 @@
 """`cssr dataset`, as a process, from photos and labels of all kinds to what the pipeline takes."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -361,7 +362,7 @@ def test_the_same_photo_with_two_labels_is_refused(tmp_path):
 def test_masks_that_are_mostly_crack_are_named(tmp_path):
     photos(tmp_path / "photos", count=12)
     as_png(tmp_path / "photos/masks/DSC_01", ~photo(1)[1])
-    assert "images/DSC_01.jpg: 9" in make(tmp_path).stderr
+    assert re.search(r"look at DSC_01\S* \(9\d% of it is crack\)", make(tmp_path).stderr)
 
 
 def test_inverted_masks_are_seen_among_negatives(tmp_path):
@@ -391,6 +392,28 @@ def test_a_file_that_is_none_of_parameters_is_refused_before_work(tmp_path, text
     assert "params.yaml holds no parameters of the pipeline" in failure(
         tmp_path, "--params params.yaml"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "says"),
+    [
+        ("--size 48", 8, "error: --size 48: params.yaml takes squares of 64 px and more"),
+        ("--fit --test 0.5", 2, "too few photos to hold some of them out for validation"),
+    ],
+)
+def test_what_the_parameters_cannot_take_is_refused(tmp_path, options, count, says):
+    for k in range(count):
+        save(tmp_path / f"photos/images/a{k}.png", photo(k + 1)[0])
+        as_png(tmp_path / f"photos/masks/a{k}", photo(k + 1)[1])
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
+    assert says in failure(tmp_path, "--params params.yaml", options)
+
+
+def test_the_name_of_the_file_may_be_any(tmp_path):
+    photos(tmp_path / "photos")
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
+    make(tmp_path, "--params params.yaml", out="'Brücke 1.zip'")
+    assert "Br_cke_1: Brücke 1.zip" in (tmp_path / "params.yaml").read_text()
 
 
 def test_a_dry_run_writes_nothing(tmp_path):
