@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 
@@ -50,27 +50,25 @@ def new_folder(folder: Path) -> Iterator[Path]:
         new.replace(folder)
 
 
-@contextmanager
-def new_files(folder: Path) -> Iterator[Path]:
+def new_files(folder: Path) -> AbstractContextManager[Path]:
     """The same for some of a folder's files: on an error none is replaced; others stay."""
-    with _workplace(folder) as workplace:
+    return _new_files_in(folder, workplace_of=folder)
+
+
+def new_beside(file: Path) -> AbstractContextManager[Path]:
+    """The same for a file and others beside it."""
+    return _new_files_in(file.parent, workplace_of=file)
+
+
+@contextmanager
+def _new_files_in(folder: Path, *, workplace_of: Path) -> Iterator[Path]:
+    with _workplace(workplace_of) as workplace:
         new = workplace / "new"
         new.mkdir()
         yield new
         folder.mkdir(parents=True, exist_ok=True)
-        for file in new.iterdir():
+        for file in sorted(new.iterdir()):
             file.replace(folder / file.name)
-
-
-@contextmanager
-def new_beside(file: Path) -> Iterator[Path]:
-    """The same for a file and others beside it."""
-    with _workplace(file) as workplace:
-        new = workplace / "new"
-        new.mkdir()
-        yield new
-        for made in sorted(new.iterdir()):
-            made.replace(file.parent / made.name)
 
 
 def files_in(folders: Iterable[Path]) -> list[Path]:

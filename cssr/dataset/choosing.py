@@ -10,8 +10,9 @@ from cssr.dataset.cutting import CutPhoto, CutSquare, Making
 from cssr.dataset.sides import drawn_sides, given_sides, joined
 from cssr.dataset.spool import Spool
 from cssr.sources.labels import refuse_mixed
-from cssr.sources.layout import MOSTLY_CRACK, mean_share
+from cssr.sources.layout import mean_share
 from cssr.sources.listing import DataError, first_of
+from cssr.sources.masks.crack_level import MOSTLY_CRACK
 
 DEFAULT_TEST = 0.15  # of photos, where neither user nor folders say what to test on
 

@@ -40,9 +40,8 @@ from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.measurement.cracks import Crack, measure_bands
 from cssr.sources.images.no_data import no_data_note
 from cssr.sources.images.photo_headers import PhotoError
+from cssr.sources.masks.crack_level import MOSTLY_CRACK
 from cssr.sources.masks.mask_values import MaskError
-
-MOSTLY_CRACK = 0.5  # share of a mask from which it may be none
 
 
 class Measured(NamedTuple):

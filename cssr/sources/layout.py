@@ -35,13 +35,13 @@ from cssr.sources.listing import (
     read_file,
     refuse,
 )
+from cssr.sources.masks.crack_level import MOSTLY_CRACK
 from cssr.sources.masks.mask_files import is_canonical
 from cssr.sources.pairing import Pair, layout_lines, pair_up
 
 SPLITS = ("train", "test")
 KINDS = ("images", "masks")
 WARNED = "decoded with a warning, but all pixels are there"
-MOSTLY_CRACK = 0.5  # share of crack from which masks may be inverted
 COMMAND = "cssr dataset {} --out own.zip --size {}"
 
 

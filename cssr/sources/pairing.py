@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from cssr.sources.listing import DataError, File
+from cssr.sources.masks.mask_formats import MASK_SUFFIXES
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".npy", ".npz", ".mat")
 ANNOTATION_SUFFIXES = (".json", ".txt", ".xml", ".yaml", ".yml", ".names")
 PHOTO_SUFFIXES = (".jpg", ".jpeg")  # of the image where a mask of the same name stands beside it
 

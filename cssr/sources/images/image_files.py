@@ -1,8 +1,6 @@
 """Image files of training data, read whole and upright."""
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +10,7 @@ from PIL import Image
 from cssr.sources.images.depth import count_values, find_depth
 from cssr.sources.images.jpeg import jpeg_warning
 from cssr.sources.images.jpeg_parts import EOI, SOI, without_strays
+from cssr.sources.images.large import open_of_any_size
 from cssr.sources.listing import UNREADABLE, DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
@@ -79,17 +78,10 @@ def _check_whole(content: bytes) -> None:
         image.load()
 
 
-@contextmanager
-def _opened(content: bytes) -> Iterator[Image.Image]:
-    """Open an image, however large."""
+def _opened(content: bytes) -> Image.Image:
+    """Open an image, without stray bytes if it is a JPEG."""
     whole = without_strays(content) if content.startswith(SOI) else content
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        with Image.open(io.BytesIO(whole), formats=FORMATS) as image:
-            yield image
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    return open_of_any_size(io.BytesIO(whole), FORMATS)
 
 
 def _decode(content: bytes) -> np.ndarray | None:

@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from tifffile import TiffFile, TiffPage
 
 from cssr.sources.images.jpeg_parts import SOI, without_strays
+from cssr.sources.images.large import open_of_any_size
 from cssr.sources.images.orientation import ORIENTATION, orientation_of
 from cssr.sources.images.photo_kinds import (
     RAW,
@@ -102,13 +103,8 @@ def open_with_pillow(file: Path, *, clean: bool = False) -> Iterator[Image.Image
     if kind == "HEIC" and not register_heif():
         raise PhotoError(f"a HEIC; {TO_READ_HEIC}")
     formats = {"HEIC": ("HEIF",), "AVIF": ("AVIF",)}.get(kind, (*FORMATS, "TIFF"))
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        with Image.open(opened, formats=formats) as image:
-            yield image
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    with open_of_any_size(opened, formats) as image:
+        yield image
 
 
 def read_metadata(file: Path) -> tuple[Mapping[int, Any], Mapping[str, Any]]:

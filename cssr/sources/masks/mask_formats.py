@@ -1,7 +1,5 @@
 """Pixels of mask files, as they are stored: images, NumPy's arrays and MATLAB's."""
 
-import threading
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +17,7 @@ from scipy.io.matlab import MatReadError
 
 from cssr.sources.images.jpeg import jpeg_warning
 from cssr.sources.images.jpeg_parts import SOI, without_strays
+from cssr.sources.images.large import open_of_any_size
 from cssr.sources.images.orientation import ORIENTATION, orientation_of, turned
 from cssr.sources.images.photo_headers import START, TIFF, message
 from cssr.sources.images.photo_kinds import TO_READ_HEIC, heif_kind, register_heif
@@ -42,8 +41,6 @@ UNREADABLE = (
     *(OSError, EOFError, SyntaxError, ValueError, KeyError, IndexError, TypeError),
     *(NotImplementedError, zlib.error, zipfile.BadZipFile, cv2.error, MatReadError),
 )
-
-_LIMIT_LOCK = threading.Lock()
 
 
 class Pixels(NamedTuple):
@@ -116,15 +113,8 @@ def _read_image(content: bytes, *, palette_index: bool) -> Pixels:
 
 @contextmanager
 def _opened(content: bytes, formats: Sequence[str]) -> Iterator[Image.Image]:
-    """Open an image of up to 2³⁰ px; Pillow has a lower limit, for the whole process."""
-    with _LIMIT_LOCK:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                image = Image.open(BytesIO(content), formats=formats)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-    with image:
+    """Open an image of up to 2³⁰ px."""
+    with open_of_any_size(BytesIO(content), tuple(formats)) as image:
         check_size(image.height, image.width)
         yield image
 
