@@ -186,7 +186,7 @@ def measure(paths: tuple[Path, ...], out: Path | None, recursive: bool, **option
 
 @cli.command()
 @PATHS
-@click.option("--out", type=PATH, required=True, help="Zip to write, such as own.zip.")
+@_default("--out", "own.zip", "Zip to write.", type=PATH)
 @click.option("--images", metavar="PATTERN", help="Which files are images, such as 'photos/*.jpg'.")
 @click.option("--masks", metavar="PATTERN", help="Which are masks; what * stands for is the name.")
 @click.option("--negatives", multiple=True, type=PATH, help="Folder of images without crack.")

@@ -50,6 +50,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
         new.replace(folder)
 
 
+def remove_partial(folder: Path) -> None:
+    """Remove what a process that was killed just after it had made a folder left beside it."""
+    if _partial(folder).exists():
+        with _workplace(folder):
+            pass
+
+
 def new_files(folder: Path) -> AbstractContextManager[Path]:
     """The same for some of a folder's files: on an error none is replaced; others stay."""
     return _new_files_in(folder, workplace_of=folder)

@@ -124,6 +124,14 @@ def code_files() -> list[Path]:
     return sorted(files - PLUMBING)
 
 
+def user_repo() -> Path:
+    """The user's repository, from which data.path counts.
+
+    In `dvc exp run --temp` a stage runs in a copy elsewhere; DVC names the repository itself.
+    """
+    return Path(os.environ.get("DVC_ROOT", "."))
+
+
 def forget_finished(*models: Path) -> None:
     """Remove the states of the trainings that made these models.
 

@@ -1,7 +1,6 @@
 """Bring the images into data/raw, from the source that the parameters name."""
 
 import argparse
-import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from cssr.sources.khanhha import KHANHHA_IMAGES, download_khanhha
 from cssr.sources.layout import import_images
 from cssr.sources.listing import DataError, locate
 from cssr.sources.synthetic import write_synthetic
-from stages.common import RAW, STATE, read_params, run_stage
+from stages.common import RAW, STATE, read_params, run_stage, user_repo
 
 PARAMS = ("split.seed", "data.source", "data.path", "data.image_size", "data.synthetic")
 DOWNLOAD = STATE / "download"
@@ -62,9 +61,7 @@ def main() -> None:
         elif khanhha:
             fetch_khanhha(folder, size)
         else:
-            # DVC sets DVC_ROOT to the user's repo in `dvc exp run --temp` too
-            root = Path(os.environ.get("DVC_ROOT", "."))
-            sources = [locate(path, root) for path in data.path.values()]
+            sources = [locate(path, user_repo()) for path in data.path.values()]
             import_images(sources, folder, image_size=size)
     if khanhha:
         shutil.rmtree(DOWNLOAD, ignore_errors=True)

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 from cssr.files import write_whole
 from cssr.sources.listing import DataError, fingerprint, locate
-from stages.common import SOURCES, read_params, run_stage
+from stages.common import SOURCES, read_params, run_stage, user_repo
 
 PARAMS = ("data.path",)
 
@@ -21,10 +20,8 @@ def main() -> None:
     if name not in paths:
         raise ValueError(f"{name} is not a key of data.path ({', '.join(paths) or 'it has none'})")
     file = SOURCES / f"{name}.json"
-    # DVC sets DVC_ROOT to the user's repo in `dvc exp run --temp` too
-    root = Path(os.environ.get("DVC_ROOT", "."))
     try:
-        source = locate(paths[name], root)
+        source = locate(paths[name], user_repo())
     except DataError as error:
         keep_known(file, paths[name], error)
         return

@@ -54,18 +54,29 @@ def advise(
     }
     start, batch, iterations = ALPHA_START, min(BATCH, rest), ITERATIONS
     if params_file is not None:
-        params = _load(params_file)[1]
+        params = check_params(params_file, size)
         start, iterations = params["objective"]["alpha_start"], params["iterations"]["models"]
         batch = min(params["train"]["batch_size"], rest)
         step = MULTIPLE * params["data"]["scale"]
-        if size < step:
-            raise DataError(f"--size {size}: {params_file} takes squares of {step} px and more")
         advice["data.size"] = min(params["data"]["size"], size // step * step)
         advice["train.micro_batch"] = min(params["train"]["micro_batch"], batch)
     epochs = max(iterations * batch // rest, 1)
     advice["train.batch_size"] = batch
     advice["objective.alpha_per_epoch"] = float(f"{(ALPHA_END - start) / epochs:.2g}")
     return advice
+
+
+def check_params(file: Path, size: int) -> Any:
+    """Parameters that can be suited to squares of this side, px.
+
+    Raises:
+        DataError: if it is no file of parameters, or the squares are too small for it.
+    """
+    params = _load(file)[1]
+    step = MULTIPLE * params["data"]["scale"]
+    if size < step:
+        raise DataError(f"--size {size}: {file} takes squares of {step} px and more")
+    return params
 
 
 def _relative(file: Path, params_file: Path | None) -> str:

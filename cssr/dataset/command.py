@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cssr.dataset.advice import advise, as_text, write_params
+from cssr.dataset.advice import advise, as_text, check_params, write_params
 from cssr.dataset.choosing import Made
 from cssr.dataset.cutting import Making
 from cssr.dataset.dataset_report import doubtful, write_report
@@ -50,7 +50,7 @@ def run(
     reading = Reading(crack_value, label, line_width, crack_colour, inverted)
     finding = Finding(images, masks, negatives, only_labelled, group, reading)
     if params is not None:
-        advise(out, groups=[1, 1], size=making["size"], params_file=params)  # or an error
+        check_params(params, making["size"])
     for path in (*paths, *negatives):
         if not path.exists():
             raise DataError(f"{path}: no such folder or zip")

@@ -22,6 +22,7 @@ from cssr.sources.listing import DataError, refuse
 
 TOO_SMALL = ", less than a square"
 QUALITY = 95  # of JPEGs that are cut out of JPEGs
+TORN = 0.75  # share of a crack that is left, below which it is told
 AHEAD = 2  # photos that wait for each core
 
 
@@ -93,6 +94,7 @@ def _cut(number: int, photo: Photo, *, spool: Spool, making: Making) -> CutPhoto
         picture, label, notes = photo.read()
         height, width = label.crack.shape
         pixels, mask = _resized(photo, picture.pixels, label.crack, making)
+        notes += _torn(photo, label.crack, mask)
     except DataError as error:
         return str(error)
     whole = picture.content if (height, width) == mask.shape == (making.size,) * 2 else None
@@ -134,11 +136,20 @@ def _resized(
     if making.fit:
         height = width = making.size
     if min(height, width) < making.size:
-        raise DataError(f"{photo.image.path} ({width}×{height} px{TOO_SMALL})")
+        reduced = "" if making.scale == 1 else f" by --scale {making.scale:g}"
+        raise DataError(f"{photo.image.path} ({width}×{height} px{reduced}{TOO_SMALL})")
     smaller = resized(pixels, mask, height, width)
     if mask.any() and not smaller[1].any():
         raise DataError(f"{photo.image.path} (its crack is too thin for that size)")
     return smaller
+
+
+def _torn(photo: Photo, before: np.ndarray, after: np.ndarray) -> list[str]:
+    """What to say of a crack that loses much of its area as it is reduced."""
+    if before.shape == after.shape or not before.any():
+        return []
+    left = _share(after) / _share(before)
+    return [f"{photo.image.path} (reduced, {left:.0%} of its crack is left)"] if left < TORN else []
 
 
 def _share(mask: np.ndarray) -> float:
@@ -147,7 +158,8 @@ def _share(mask: np.ndarray) -> float:
 
 def _encoded(square: Square, suffix: str) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if suffix == ".jpg" else []
-    return cv2.imencode(suffix, square.pixels[..., ::-1], options)[1].tobytes()
+    bgr = cv2.cvtColor(square.pixels, cv2.COLOR_RGB2BGR)  # five times as fast as by a step of −1
+    return cv2.imencode(suffix, bgr, options)[1].tobytes()
 
 
 def _encoded_mask(mask: np.ndarray) -> bytes:

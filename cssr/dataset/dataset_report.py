@@ -38,7 +38,7 @@ def write_report(folder: Path, made: Made, *, gathered: Gathered, name: str, adv
     others = [each for each in cracked if each not in densest]
     sheet = contact_sheet([*densest, *evenly(others, SHOWN - len(densest))], made.spool)
     options = [cv2.IMWRITE_JPEG_QUALITY, 88]
-    jpeg = cv2.imencode(".jpg", sheet[..., ::-1], options)[1]
+    jpeg = cv2.imencode(".jpg", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), options)[1]
     (folder / f"{name}.jpg").write_bytes(jpeg.tobytes())
     parts = [
         f"# {name}",

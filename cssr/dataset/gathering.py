@@ -1,5 +1,6 @@
 """The photos of folders and zips, each with what is known of its label."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,9 +16,9 @@ from cssr.sources.images.image_files import Picture, read_picture
 from cssr.sources.labels import Annotations, Label, Reading, choose_crack, label_of
 from cssr.sources.listing import DataError, File, links_line, list_files, read_file, refuse
 from cssr.sources.masks.mask_files import Mask
-from cssr.sources.pairing import IMAGE_SUFFIXES, Pair, layout_lines, pair_up
+from cssr.sources.pairing import IMAGE_SUFFIXES, Pair, layout_lines, pair_up, suffix_of
 
-_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]|_{2,}')
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|_]{2,}|[\\/:*?"<>|]')
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,15 @@ class Photo(NamedTuple):
         return picture, mask, [f"{self.image.path} ({note})" for note in (*warned, *picture.notes)]
 
 
+class _Part(NamedTuple):
+    """What one source holds."""
+
+    photos: list[Photo]
+    annotations: Annotations
+    layout: list[str]  # lines for people
+    others: Counter[str]  # files of no use, by what they are
+
+
 class Gathered(NamedTuple):
     """What was found."""
 
@@ -78,44 +88,61 @@ def gather(
         DataError: if there is none, or an image has no label; with the first ten.
     """
     where = ", ".join(map(str, sources))
-    photos: list[Photo] = []
-    lines: list[str] = []
-    others: Counter[str] = Counter()
-    annotated = []
+    outside = (*finding.negatives, *exclude)
+    parts = []
+    top = Path(os.path.commonpath([source.resolve() for source in sources]))
     for source in sources:
-        files = _without(source, list_files(source, stack), (*finding.negatives, *exclude))
-        found = pair_up(files, images=finding.images, masks=finding.masks)
-        if not found.pairs and source not in finding.negatives:
-            raise DataError(f"{source}: no images found{links_line(files)}")
-        unlabelled = found.annotations if found.without_mask else []
-        images = [pair.image.path for pair in found.pairs]
-        annotations = Annotations(unlabelled, images, finding.reading)
-        annotated.append(annotations)
-        problems = [*found.problems]
-        for pair in found.pairs:
-            label = label_of(pair, annotations, finding.reading)
-            if label is None and finding.only_labelled:
-                others["without a mask"] += 1
-                continue
-            if label is None:
-                problems.append(f"{pair.image.path} (no mask)")
-            photos.append(_photo(pair, label, finding.group))
-        total = len(found.pairs) + len(found.problems)
-        refuse(problems, total, str(source), "images are not usable", hint=_hint(problems))
-        lines += [f"{source}: {line}" for line in layout_lines(found)]
-        others += found.others
+        files = _without(source, list_files(source, stack), outside)
+        below = source.resolve().relative_to(top)  # may tell that it is for training, or testing
+        inside = below if source.is_dir() else below.parent / below.stem
+        named = [file._replace(path=(inside / file.path).as_posix()) for file in files]
+        parts.append(_part(source, named, finding))
+    annotated = [part.annotations for part in parts]
     choose_crack(annotated, finding.reading)
-    lines += [line for annotations in annotated for line in annotations.lines()]
     if finding.reading.inverted and any(annotations.files for annotations in annotated):
         raise DataError("--inverted is for masks; annotations are drawn as they are")
+    photos = [photo for part in parts for photo in part.photos]
+    lines = [line for part in parts for line in part.layout]
+    lines += [line for annotations in annotated for line in annotations.lines()]
     for folder in finding.negatives:
-        files = [f for f in list_files(folder, stack) if _is_image(f.path)]
-        if not files:
-            raise DataError(f"--negatives {folder}: no images")
-        pairs = pair_up(files, images="*", masks="//").pairs
-        photos += [_photo(pair, None, finding.group) for pair in pairs]
-        lines.append(f"{len(files):,} × {folder} without crack")
+        found = _negatives(folder, finding, stack)
+        photos += found
+        lines.append(f"{len(found):,} × {folder} without crack")
+    others = sum((part.others for part in parts), Counter())
     return Gathered(where, _with_own_names(photos, where), lines, others)
+
+
+def _part(source: Path, files: Sequence[File], finding: Finding) -> _Part:
+    """What one source holds."""
+    found = pair_up(files, images=finding.images, masks=finding.masks)
+    if not found.pairs and source not in finding.negatives:
+        raise DataError(f"{source}: no images found{links_line(files)}")
+    images = [pair.image.path for pair in found.pairs]
+    needed = found.annotations if found.without_mask else []
+    annotations = Annotations(needed, images, finding.reading)
+    others = found.others + Counter(suffix_of(f.path) for f in found.annotations if not needed)
+    problems = [*found.problems]
+    photos = []
+    for pair in found.pairs:
+        label = label_of(pair, annotations, finding.reading)
+        if label is None and finding.only_labelled:
+            others["without a mask"] += 1
+            continue
+        if label is None:
+            problems.append(f"{pair.image.path} (no mask)")
+        photos.append(_photo(pair, label, finding.group))
+    total = len(found.pairs) + len(found.problems)
+    refuse(problems, total, str(source), "images are not usable", hint=_hint(problems))
+    layout = [f"{source}: {line}" for line in layout_lines(found)]
+    return _Part(photos, annotations, layout, others)
+
+
+def _negatives(folder: Path, finding: Finding, stack: ExitStack) -> list[Photo]:
+    """The photos of a folder, which have no crack."""
+    files = [file for file in list_files(folder, stack) if suffix_of(file.path) in IMAGE_SUFFIXES]
+    if not files:
+        raise DataError(f"--negatives {folder}: no images")
+    return [_photo(pair, None, finding.group) for pair in pair_up(files, images="*").pairs]
 
 
 def _photo(pair: Pair, label: Label | None, group: str | None) -> Photo:
@@ -153,10 +180,6 @@ def _without(source: Path, files: Sequence[File], folders: Sequence[Path]) -> li
         for file in files
         if not any((source / file.path).resolve().is_relative_to(top) for top in tops)
     ]
-
-
-def _is_image(path: str) -> bool:
-    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _hint(problems: Sequence[str]) -> str:

@@ -90,4 +90,5 @@ def _rows(top: int, rows: int, factor: int) -> slice:
 
 def _write_jpeg(file: Path, picture: np.ndarray, *, quality: int) -> None:
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    file.write_bytes(cv2.imencode(".jpg", picture[..., ::-1], options)[1])
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    file.write_bytes(cv2.imencode(".jpg", bgr, options)[1])

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cssr.errors import os_error_line, ran_out_of_memory
-from cssr.files import new_folder
+from cssr.files import new_folder, remove_partial
 from cssr.inspection.backends import model_hash
 from cssr.inspection.crack_tables import (
     CRACKS,
@@ -112,6 +112,8 @@ def inspect_photos(photos: Mapping[str, Path], out: Path, options: Options) -> d
         unit = f"; lengths in px of the results, {segmenter.scale} × the photo's" if in_px else ""
         click.echo(f"{options.model}, threshold {settings.threshold:g}{unit}")
         todo = _not_done(jobs, out) if options.resume else jobs
+        for name in jobs.keys() - todo.keys():
+            remove_partial(out / name)
         if len(todo) < len(jobs):
             click.echo(f"{len(jobs) - len(todo)} of {len(photos)} photos are done")
         try:

@@ -13,7 +13,7 @@ from cssr.sources.annotations.yolo import read_names
 from cssr.sources.listing import DataError, File, first_of, read_file
 from cssr.sources.masks.mask_files import Mask, read_coloured_mask, read_mask
 from cssr.sources.masks.mask_values import FULL
-from cssr.sources.pairing import ANNOTATION_SUFFIXES, IMAGE_SUFFIXES, Pair, place_of
+from cssr.sources.pairing import ANNOTATION_SUFFIXES, IMAGE_SUFFIXES, Pair, composed, place_of
 
 LEFT_OUT = "left out"
 
@@ -52,12 +52,13 @@ class Annotations:
         self._line_width = reading.line_width
         self._of: dict[str, tuple[File, Annotation]] = {}
         self._all: list[Annotation] = []
+        self._missing: list[str] = []  # images that are annotated and not there
         self.files = []
         named = [(file, read_file(file, partial(read_names, file.path))) for file in files]
         names = {_folder(file.path): found for file, found in named if found is not None}
         by_name = defaultdict(list)
         for path in images:
-            by_name[PurePosixPath(path).stem].append(path)
+            by_name[composed(PurePosixPath(path).stem)].append(path)
         for file in files:
             read = partial(read_annotations, file.path, names=_nearest(names, file.path))
             found = read_file(file, read)
@@ -66,7 +67,9 @@ class Annotations:
             for annotation in found or ():
                 self._all.append(annotation)
                 image = _image_of(annotation, file, by_name, is_own=len(found or ()) == 1)
-                if image is not None:
+                if image is None:
+                    self._missing.append(annotation.image)
+                else:
                     self._put(image, file, annotation)
         self.labels = labels_of(self._all)
 
@@ -82,7 +85,9 @@ class Annotations:
         known = ", ".join(f"{label} {number:,}" for label, number in counts) or "none"
         crack = ", ".join(sorted(self.crack & self.labels.keys())) or "none"
         line = f"{len(self.files):,} annotation files with labels {known}; crack is {crack}"
-        return [line, *notes_of(self._all)]
+        missing = f"left out: {len(self._missing):,} annotated images that are not here"
+        named = [f"{missing}: {first_of(self._missing)}"] if self._missing else []
+        return [line, *named, *notes_of(self._all)]
 
     def _put(self, image: str, file: File, annotation: Annotation) -> None:
         if image in self._of:
@@ -153,12 +158,14 @@ def _image_of(
     """
     own: Sequence[str] = []
     if is_own:
-        own = by_name.get(PurePosixPath(file.path).stem, by_name.get(_stem(file.path), []))
-    named = by_name.get(_stem(annotation.image), by_name.get(annotation.image, []))
+        stem = composed(PurePosixPath(file.path).stem)
+        own = by_name.get(stem, by_name.get(_stem(file.path), []))
+    image = composed(annotation.image)
+    named = by_name.get(_stem(image), by_name.get(image, []))
     if own and named and PurePosixPath(own[0]).stem != PurePosixPath(named[0]).stem:
-        raise DataError(f"{file.path} (it names another image, {annotation.image})")
-    wanted = [path for path in named if f"/{path}".endswith(f"/{annotation.image.lstrip('./')}")]
-    for images in (own, wanted if "/" in annotation.image.strip("./") else [], named):
+        raise DataError(f"{file.path} (it names another image, {image})")
+    wanted = [path for path in named if f"/{composed(path)}".endswith(f"/{image.lstrip('./')}")]
+    for images in (own, wanted if "/" in image.strip("./") else [], named):
         place = place_of(file.path)
         here = [path for path in images if place_of(path) == place]
         beside = [path for path in images if place_of(path)[0] == place[0]]
@@ -184,7 +191,7 @@ def _folder(path: str) -> str:
 
 def _stem(path: str) -> str:
     """A file's name without its suffixes of annotations and images."""
-    name = PurePosixPath(path)
+    name = PurePosixPath(composed(path))
     while name.suffix.lower() in (*IMAGE_SUFFIXES, *ANNOTATION_SUFFIXES):
         name = name.with_suffix("")
     return name.name

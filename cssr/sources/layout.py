@@ -207,7 +207,7 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
     except DataError as error:
         return _Copied(problem=str(error))
     write = partial(_write, folder / str(pair.split), pair.name)
-    write("images", pair.image, picture.content, picture.pixels[..., ::-1])
+    write("images", pair.image, picture.content, cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR))
     of_mask = pair.mask.read() if pair.mask else b""
     as_it_is = of_mask if is_canonical(of_mask, mask.crack) else None
     write("masks", pair.mask or pair.image, as_it_is, mask.crack * np.uint8(255))
@@ -222,7 +222,7 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
 
 
 def _check_size(file: File, side: int) -> None:
-    height, width = read_file(file, read_header)[1]
+    height, width = read_file(file, read_header).size
     if (height, width) != (side, side):
         raise DataError(f"{file.path} ({width}×{height} px, not {side}×{side})")
 

@@ -6,6 +6,7 @@ Usual layouts are known by their words: `train/images/a.jpg` with `train/masks/a
 """
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase, translate
@@ -83,30 +84,27 @@ def pair_up(
         files: of one folder or zip.
         images: pattern of the images' paths, such as `photos/*.jpg`; what its last `*` stands for
             is the name.
-        masks: of the masks', likewise; given with `images`.
+        masks: of the masks', likewise; none where images are annotated.
 
     Returns:
         Pairs in the order of their images' paths. Images are there without a mask too.
 
     Raises:
-        DataError: if no image is found, or only one pattern is given.
+        DataError: if there is a pattern of masks alone.
     """
-    if (images is None) != (masks is None):
-        raise DataError("--images and --masks go together")
-    if images is not None and masks is not None:
-        named = _by_patterns(files, images, masks)
-    else:
-        named = _by_words(files)
+    if masks is not None and images is None:
+        raise DataError("--masks needs --images, a pattern of the images that they belong to")
+    named = _by_words(files) if images is None else _by_patterns(files, images, masks)
     found = {kind: [each for each in named if each.is_mask is kind] for kind in (False, True)}
     problems = [*_twice(found[False]), *_twice(found[True])]
     pairs, alone = _match(found[False], found[True])
     used = {each.file.path for each in named}
     rest = [file for file in files if file.path not in used]
-    suffixes = Counter(_suffix(file.path) for file in rest)
+    suffixes = Counter(suffix_of(file.path) for file in rest)
     return Pairing(
         pairs,
         [*problems, *(f"{mask.file.path} (no image)" for mask in alone)],
-        [file for file in rest if _suffix(file.path) in ANNOTATION_SUFFIXES],
+        [file for file in rest if suffix_of(file.path) in ANNOTATION_SUFFIXES],
         Counter({s: n for s, n in suffixes.items() if s not in ANNOTATION_SUFFIXES}),
     )
 
@@ -127,10 +125,15 @@ def place_of(path: str) -> Place:
     return _read_path(File(path, bytes)).place
 
 
+def composed(name: str) -> str:
+    """A name whose letters with accents are one character each; on a Mac they are two."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _by_words(files: Sequence[File]) -> list[_Named]:
     named = []
     for file in files:
-        if _suffix(file.path) in MASK_SUFFIXES:
+        if suffix_of(file.path) in MASK_SUFFIXES:
             named.append(_read_path(file))
     beside = defaultdict(list)
     for each in named:
@@ -144,7 +147,7 @@ def _by_words(files: Sequence[File]) -> list[_Named]:
 
 def _read_path(file: File) -> _Named:
     """What the folders and the name of a file tell."""
-    path = PurePosixPath(file.path)
+    path = PurePosixPath(composed(file.path))
     split = is_mask = None
     left = []
     for folder in reversed(path.parts[:-1]):
@@ -168,17 +171,17 @@ def _tell_apart(group: Sequence[_Named]) -> list[_Named]:
     """Image and mask among files of one folder and name: the photo is the JPEG."""
     if len(group) == 1:
         return [group[0]._replace(is_mask=False)]
-    photos = [each for each in group if _suffix(each.file.path) in PHOTO_SUFFIXES]
+    photos = [each for each in group if suffix_of(each.file.path) in PHOTO_SUFFIXES]
     if len(group) == 2 and len(photos) == 1:
         return [each._replace(is_mask=each is not photos[0]) for each in group]
     return [each._replace(is_mask=False) for each in group]
 
 
-def _by_patterns(files: Iterable[File], images: str, masks: str) -> list[_Named]:
+def _by_patterns(files: Iterable[File], images: str, masks: str | None) -> list[_Named]:
     named = []
     for file in files:
         for pattern, is_mask in ((images, False), (masks, True)):
-            name = _matched(pattern, file.path)
+            name = pattern and _matched(pattern, file.path)
             if name is not None:
                 read = _read_path(file)
                 named.append(read._replace(name=name, core=name, is_mask=is_mask))
@@ -191,6 +194,7 @@ def _matched(pattern: str, path: str) -> str | None:
 
     Capitals count as small letters.
     """
+    path, pattern = composed(path), composed(pattern)
     lower = path.lower(), pattern.lower()
     if not fnmatchcase(*lower) and not fnmatchcase(f"/{lower[0]}", f"*/{lower[1]}"):
         return None
@@ -271,5 +275,6 @@ def _pattern(path: str, names: Sequence[str]) -> str:
     return f"{folder}{slash}{before}*{after}{file.removeprefix(stem)}"
 
 
-def _suffix(path: str) -> str:
+def suffix_of(path: str) -> str:
+    """The suffix of a path, in small letters, with its dot."""
     return PurePosixPath(path).suffix.lower()

@@ -221,6 +221,6 @@ def write_synthetic(
             image, mask = synthesize(i, seed=seed, size=size, crack_width=crack_width, split=split)
             _, material, cracked = _start(i, seed, split)
             name = f"{'' if cracked else 'noncrack_'}{material}_{i:04d}"
-            jpeg = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), JPEG)[1]
+            jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), JPEG)[1]
             (images / f"{name}.jpg").write_bytes(jpeg)
             (masks / f"{name}.png").write_bytes(cv2.imencode(".png", 255 * mask)[1])

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from scipy.io import savemat
 from shell import environment, run
 
@@ -443,3 +445,70 @@ def test_a_command_that_is_ended_leaves_nothing_and_the_next_one_makes_all(tmp_p
     made = {path.name for path in tmp_path.iterdir()}
     assert made == {"photos", "own.zip", "own.md", "own.jpg"}
     tried(f"`cssr dataset` ended ({number.name})", 1, "nothing of it left; the next one makes all")
+
+
+def test_letters_with_accents_are_the_same_in_either_form(tmp_path):
+    photos(tmp_path / "photos")
+    for name in ("images/DSC_01.jpg", "masks/DSC_01.png"):
+        file = tmp_path / "photos" / name
+        form = "NFD" if "images" in name else "NFC"
+        file.rename(file.with_stem(unicodedata.normalize(form, "Brücke")))
+    make(tmp_path)
+    assert any("Brücke__" in name for name in masks(tmp_path / "own.zip"))
+
+
+def test_images_are_named_by_a_pattern_where_they_are_annotated(tmp_path):
+    crack = {"label": "crack", "shape_type": "linestrip", "points": [[10, 5], [140, 90]]}
+    for k in range(4):
+        save(tmp_path / f"photos/a/x{k}.jpg", photo(k)[0])
+        data = {"version": "5", "imagePath": f"x{k}.jpg", "shapes": [crack]}
+        (tmp_path / f"photos/a/x{k}.json").write_text(json.dumps(data))
+        save(tmp_path / f"photos/drafts/y{k}.jpg", photo(9)[0])
+    (tmp_path / "photos/a/z.json").write_text(json.dumps({**data, "imagePath": "z.jpg"}))
+    done = make(tmp_path, "--images 'a/*.jpg'")
+    assert "left out: 1 annotated images that are not here: z.jpg" in done.stdout
+    names = masks(tmp_path / "own.zip")
+    assert {photo_of(Path(name).name) for name in names} <= {f"x{k}" for k in range(4)}
+    assert "--masks needs --images" in failure_of_patterns(tmp_path)
+
+
+def failure_of_patterns(folder: Path) -> str:
+    return make(folder, "--masks 'b/*.png'", out="other.zip", check=False).stderr
+
+
+def test_annotations_beside_masks_are_told(tmp_path):
+    photos(tmp_path / "photos")
+    (tmp_path / "photos/a.json").write_text("{}")
+    make(tmp_path)
+    assert "- 1 files .json" in (tmp_path / "own.md").read_text()
+
+
+def test_folders_train_and_test_are_told_as_sources_too(tmp_path):
+    photos(tmp_path / "photos/train", count=4)
+    photos(tmp_path / "photos/test", count=3)
+    run(f"cssr dataset photos/train photos/test --size {SIDE}", tmp_path)
+    names = [Path(name) for name in masks(tmp_path / "own.zip")]
+    tested = {photo_of(name.name) for name in names if name.parts[0] == "test"}
+    assert tested <= {f"test_DSC_{k:02}" for k in range(3)}
+    assert tested
+
+
+def test_a_crack_that_reduction_tears_is_named(tmp_path):
+    photos(tmp_path / "photos")
+    assert "of its crack is left)" not in make(tmp_path, "--fit").stderr
+    thin = np.zeros((HIGH, WIDE), bool)
+    thin[[20, 50, 80]] = thin[:, 30:34] = True
+    as_png(tmp_path / "photos/masks/DSC_01", thin)
+    (line,) = make(tmp_path, "--fit", "--size 32").stderr.splitlines()
+    assert line.startswith("note: look at images/DSC_01.jpg (reduced, ")
+
+
+def test_photos_that_exif_turns_are_named_where_the_size_does_not_tell(tmp_path):
+    photos(tmp_path / "photos")
+    file = tmp_path / "photos/images/DSC_01.jpg"
+    exif = Image.Exif()
+    exif[274] = 3
+    Image.open(file).save(file, exif=exif)
+    as_png(tmp_path / "photos/masks/DSC_01", photo(1)[1][::-1, ::-1])
+    turned = "images/DSC_01.jpg (turned as its EXIF says; its label has to show it upright, too)"
+    assert make(tmp_path).stderr == f"note: look at {turned}\n"

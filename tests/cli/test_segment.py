@@ -68,7 +68,9 @@ def test_nothing_unfinished_is_left(inspected, folder):
 
 def test_resume_skips_what_is_done_with_the_same_settings(inspected, folder):
     before = (folder / "out/a.png/photo.json").stat().st_mtime_ns
+    (folder / "out/.a.png.partial/old").mkdir(parents=True)  # of a process that was killed
     again = run_here("cssr segment photos --model model -r --out out --resume", folder, check=False)
+    assert not (folder / "out/.a.png.partial").exists()
     assert "3 of 4 photos are done" in again.stdout
     assert (folder / "out/a.png/photo.json").stat().st_mtime_ns == before
     other = run_here(

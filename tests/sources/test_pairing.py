@@ -119,9 +119,14 @@ def test_patterns_know_classes_and_no_capitals():
     ]
 
 
-def test_one_pattern_is_not_enough():
-    with pytest.raises(DataError, match="--images and --masks go together"):
-        pairing("a.jpg", images="*.jpg")
+def test_a_pattern_of_masks_needs_one_of_images():
+    with pytest.raises(DataError, match="--masks needs --images"):
+        pairing("a.png", masks="*.png")
+
+
+def test_a_pattern_of_images_alone_finds_no_masks():
+    (pair,) = pairing("p/a.jpg", "p/a.png", "q/b.jpg", images="p/*.jpg").pairs
+    assert (pair.name, pair.mask) == ("a", None)
 
 
 def test_annotations_and_other_files_are_set_apart():

@@ -1,6 +1,7 @@
 """Image files of training data, read whole and upright."""
 
 import io
+import struct
 from typing import NamedTuple
 
 import cv2
@@ -11,11 +12,22 @@ from cssr.sources.images.depth import count_values, find_depth
 from cssr.sources.images.jpeg import jpeg_warning
 from cssr.sources.images.jpeg_parts import EOI, SOI, without_strays
 from cssr.sources.images.large import open_of_any_size
+from cssr.sources.images.orientation import ORIENTATION, orientation_of
 from cssr.sources.listing import UNREADABLE, DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 NOT_READABLE = "not a readable image"
+EXIF_TURNS = "turned as its EXIF says; its label has to show it upright, too"
+KEEPS_SIZE = (2, 3, 4)  # orientations of the same height and width
 COPIED = ("JPEG", "PNG")  # by the pipeline, byte for byte, if they have 8 bits
+
+
+class Stored(NamedTuple):
+    """What the header of an image tells."""
+
+    format: str  # by Pillow's name
+    size: tuple[int, int]  # height and width as stored, px
+    orientation: int  # of EXIF, 1 to 8
 
 
 class Picture(NamedTuple):
@@ -25,7 +37,7 @@ class Picture(NamedTuple):
     content: bytes | None  # a JPEG or PNG of 8 bits that holds just these pixels; None if not so
     is_lossy: bool  # whether the file was a JPEG
     warning: str | None  # of libjpeg, by which no pixel is lost
-    notes: tuple[str, ...]  # on values of 16 bits
+    notes: tuple[str, ...]  # on values of 16 bits, and on EXIF
 
 
 def read_picture(content: bytes) -> Picture:
@@ -36,7 +48,7 @@ def read_picture(content: bytes) -> Picture:
     Raises:
         DataError: if it is not an image of a known format, or pixels are missing.
     """
-    form = read_header(content)[0]
+    form, size, orientation = read_header(content)
     warning = None
     try:
         if form == "JPEG":
@@ -53,23 +65,33 @@ def read_picture(content: bytes) -> Picture:
         raise DataError(NOT_READABLE)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{pixels.dtype} pixels; 8 or 16 bits are read")
+    is_turned = orientation in KEEPS_SIZE or (orientation > 1 and size[0] == size[1])
+    notes = (EXIF_TURNS,) if is_turned else ()  # else a label that is not has another size
     if pixels.dtype == np.uint16:
         depth = find_depth(count_values(pixels))
-        return Picture(depth.levels[pixels], None, False, warning, depth.notes)
-    return Picture(pixels, content if form in COPIED else None, form == "JPEG", warning, ())
+        return Picture(depth.levels[pixels], None, False, warning, (*notes, *depth.notes))
+    return Picture(pixels, content if form in COPIED else None, form == "JPEG", warning, notes)
 
 
-def read_header(content: bytes) -> tuple[str, tuple[int, int]]:
-    """The format of an image by Pillow's name, and its height and width as stored, px.
+def read_header(content: bytes) -> Stored:
+    """The header of an image.
 
     Raises:
         DataError: if it is not an image of a known format.
     """
     try:
         with _opened(content) as image:
-            return image.format, image.size[::-1]
+            return Stored(image.format, image.size[::-1], _orientation(image))
     except (*UNREADABLE, SyntaxError, ValueError):
         raise DataError(NOT_READABLE) from None
+
+
+def _orientation(image: Image.Image) -> int:
+    """How an image is turned, by EXIF that stands before its pixels; 1 if that is damaged."""
+    try:
+        return orientation_of(image.getexif().get(ORIENTATION)) if "exif" in image.info else 1
+    except (SyntaxError, ValueError, struct.error):
+        return 1
 
 
 def _check_whole(content: bytes) -> None:
