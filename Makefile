@@ -15,9 +15,9 @@ setup: .venv/installed
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-# With JOBS=2, each stage has half of the cores
+# With JOBS=2, each stage has half of the cores, rounded up, so that no more than two run at a time
 repro: setup
-	$(if $(filter-out 1,$(JOBS)),python -m cluster --cpus $$(( $$(nproc) > $(JOBS) ? $$(nproc) / $(JOBS) : 1 )),dvc repro)
+	$(if $(filter-out 0 1,$(JOBS)),python -m cluster --cpus $$(( ($$(env -u OMP_NUM_THREADS nproc) + $(JOBS) - 1) / $(JOBS) )),dvc repro)
 
 # Files of tests run side by side, so that each process has one thread: make test JOBS=4
 # Trainings are killed 6 times, other stages 3 times: make test-long KILLS=24 for more.

@@ -1,7 +1,8 @@
 """Run the variations of docs/results: one change each, on all seeds, as experiments of DVC.
 
-Those that are there already are not run again. In the end `python -m stages.variations` compares
-them with the workspace.
+Those that are there are made anew, since code or parameters may have changed; what they have
+computed is in DVC's run-cache. In the end `python -m stages.variations` compares them with the
+workspace.
 """
 
 import subprocess
@@ -40,7 +41,7 @@ def main() -> None:
     wanted = variations(params)
     for name, (changes, stages) in wanted.items():
         if name in there:
-            continue
+            subprocess.run(["dvc", "exp", "remove", name], check=True)
         command = ["dvc", "exp", "run", "--temp", "--name", name]
         command += [word for key, value in changes.items() for word in ("-S", f"{key}={value}")]
         command += [stage.format(seed) for seed, stage in product(params.seeds, stages)]

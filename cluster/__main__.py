@@ -12,6 +12,7 @@ import ray
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, plan_repro
 from dvc.stage import Stage, cache
+from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import dumps_yaml
@@ -21,15 +22,16 @@ from cssr.files import locked, write_whole
 from stages.common import LOCK, PARAMS_FILE, STATE, keeping_signals, load_params, run_stage, say
 
 LOGS = STATE / "logs"
+RAY = Path("~/.ray").expanduser()  # its token is in it
 AWAY = ("python -m stages.train ", "python -m stages.evaluate ")  # what machines run
-CODE = """git ls-files -zco --exclude-standard ':!docs' ':!reports' ':!tests' ':!dvc.lock' |
-tar --create --gzip --null --ignore-failed-read --files-from -"""
+CODE = "git ls-files -zco --exclude-standard cluster cssr stages presets .dvc* dvc.yaml params.yaml"
+TAR = "tar --create --gzip --null --ignore-failed-read --files-from -"
 
 ray.cloudpickle.register_pickle_by_value(node)  # or machines would have to have it
 cache.logger.setLevel("WARNING")  # what is taken up is told here
 
 
-@ray.remote(num_cpus=0)
+@ray.remote(num_cpus=0, max_restarts=-1)
 class Logs:
     """Writes the stages' logs at the head, as they grow."""
 
@@ -54,10 +56,12 @@ class Head:
 
     def run(self, tries: int, takes: Counter, gpus: float, **options: object) -> None:
         """Run what is not up to date of `away` by `node.work`, on up to `tries` machines each."""
-        options |= {"cpus": takes["CPU"], "code": ray.put(check_output(CODE, shell=True))}
+        code = check_output(TAR.split(), input=check_output(CODE.split()))
+        options |= {"cpus": takes["CPU"], "code": ray.put(code)}
         work = ray.remote(max_retries=-1, num_cpus=takes["CPU"])(node.work)
         sent, ended = {}, []  # stages, and the machines that they were kept from
-        node.patiently(self.repo.push)([stage.addressing for stage in self.first])
+        needed = set().union(*(self.needs[stage] for stage in self.away)).intersection(self.first)
+        node.patiently(self.repo.push)([stage.addressing for stage in needed])
         try:
             while True:
                 able = {m["NodeID"] for m in ray.nodes() if takes <= Counter(m["Resources"])}
@@ -105,18 +109,21 @@ class Head:
 
     def receive(self, ended: dict) -> None:
         """Take up what has been made; say what is done, and what has failed."""
+        for stage, future in ended.items():
+            lost = 1, f"{future.exception()}\n", {}, "none", "an unknown machine", 0  # Ray ended it
+            ended[stage] = _, _, entry, *_ = lost if future.exception() else future.result()
+            StageLoader.fill_from_lock(stage, entry)
+            stage.cmd_changed &= entry.get("cmd") != stage.cmd
         done = self.take_up(list(ended))
         self.ran += len(done)
         pace = (time.monotonic() - self.started) / max(1, self.ran)  # s
         rest = f"{len(self.left)} left, about {len(self.left) * pace / 60:.0f} min"
-        for stage, future in ended.items():
-            lost = 1, f"{future.exception()}\n", "none", "an unknown machine", 0  # Ray has ended it
-            status, log, machine, host, seconds = lost if future.exception() else future.result()
+        for stage, (status, log, _, machine, host, seconds) in ended.items():
             self.left.get(stage, []).append(machine)
             end, to = (f"failed ({status}):\n{log}", sys.stderr) if status else (rest, sys.stdout)
             say(f"{time.strftime('%T')}  {stage.addressing}  {seconds:.0f} s on {host}; {end}", to)
             if not (status or stage in done):
-                raise ValueError("the code or the parameters here are not those that were sent")
+                raise ValueError("code, parameters or remote here are not those that were sent")
 
 
 @locked(LOGS, "`python -m cluster` runs here already")
@@ -127,23 +134,29 @@ def reproduce(args: argparse.Namespace) -> None:
     params, targets = load_params(), args.stages or ["dvc.yaml"]
     if ":" in params.device:
         raise ValueError(f"params.yaml: device: {params.device} is for Ray to choose; write cuda")
+    if args.cpus < 1:
+        raise ValueError(f"--cpus {args.cpus}: a stage takes 1 or more")
     if args.gpus < 1 < params.train.devices:
         raise ValueError(f"--gpus {args.gpus}: on train.devices: {params.train.devices} write 1")
     state = args.state and args.state.expanduser().absolute()
-    places = [args.scratch, str(state or f"{args.scratch}/state")]
+    places = [args.scratch, f"{args.scratch}/cache", str(state or f"{args.scratch}/state")]
     with Repo() as repo:
         name = repo.config["core"].get("remote")
         url = repo.config["remote"].get(name, {}).get("url")
         if not args.address:  # DVC's cache is that of the workspaces, and the remote: no copies
             name, url = "cache", repo.cache.legacy.path
-            places = [repo.dvc_dir, str(STATE.absolute())]
+            places = [repo.dvc_dir, url, str(STATE.absolute())]
             ray._private.ray_constants.ENABLE_RAY_CLUSTER = False  # binds its ports to loopback
     if not url:
         raise ValueError("results travel by DVC's remote: dvc remote add --default NAME URL")
     remote = {"remote": name, "remote_config": {"url": url}}
     head = Head(targets, remote)
     head.repo.reproduce([stage.addressing for stage in head.first])
+    RAY.mkdir(mode=0o700, exist_ok=True)
+    RAY.chmod(0o700)
     keeping_signals()(ray.init)(args.address or "local", log_to_driver=False)
+    if not (args.address or ray.util.get_node_ip_address() == "127.0.0.1"):
+        raise ValueError("this version of Ray listens on the network: install that of the lock")
     here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
     logs = Logs.options(label_selector=here).remote(), LOGS.absolute()
     have = Counter(ray.cluster_resources())

@@ -12,24 +12,38 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 
+from dvc.data_cloud import DataCloud
 from dvc.fs import generic
 from dvc.repo import Repo, lock_repo
 from dvc.stage import Stage
-from dvc.stage.cache import RunCacheNotFoundError, _get_stage_hash
-from funcy import retry, suppress
+from dvc.stage.cache import RunCacheNotFoundError, _get_cache_hash, _get_stage_hash
+from dvc.stage.serialize import to_single_stage_lockfile
+from dvc.utils.serialize import load_yaml
+from dvc_data.hashfile.transfer import TransferResult
+from funcy import post_processing, retry, suppress
 
 from stages.common import forget_finished, run_stage
 
-AGAIN = re.compile(r"(is in use: the same training runs already.*\n.*|exited with (143|-15))\n$")
+AGAIN = re.compile(r"exited with (75|143|-15)\n$")  # in use, or ended
 patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be gone for a minute
 
 
+def complete(copied: TransferResult) -> TransferResult:
+    """Raise an error where DVC only logs that a remote did not take or give some files."""
+    if copied.failed:
+        raise OSError("the remote did not take or give all files")
+    return copied
+
+
+DataCloud.transfer = post_processing(complete)(DataCloud.transfer)
+
+
 def work(name: str, lock: dict, code: bytes, remote: dict, cpus: int, places: list, logs: tuple):
-    """Run a stage in a workspace of its own; exit code, log's end, machine, address, seconds."""
+    """Run a stage in a workspace of its own; exit code, log's end, lock entry, where, seconds."""
     import ray  # slow, and `main` does without
 
     where = ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address()
-    started, status, lines = time.monotonic(), 1, []
+    started, status, lines, entry = time.monotonic(), 1, [], {}
 
     def log(line: str) -> None:
         lines.append(line)
@@ -37,22 +51,25 @@ def work(name: str, lock: dict, code: bytes, remote: dict, cpus: int, places: li
 
     log(f"--- on {where[1]}, {time.strftime('%F %T')}\n")
     try:
-        scratch, state = (Path(os.path.expandvars(place)).expanduser() for place in places)
+        scratch, own, state = (Path(os.path.expandvars(place)).expanduser() for place in places)
         for folder in state, scratch / "tmp":  # `~` and variables in their names are the machine's
             folder.mkdir(parents=True, exist_ok=True)
-        cache = {"dir": f"{scratch}/cache", "type": "reflink,hardlink,symlink,copy"}
+        cache = {"dir": str(own), "type": "reflink,hardlink,symlink,copy"}
         repo = json.dumps(remote | {"config": {"cache": cache, "core": {"no_scm": True}}})
         env = {"DVC_STAGE": name, "DVC_SITE_CACHE_DIR": ".dvc/site", "OMP_NUM_THREADS": str(cpus)}
         env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        if not ray.get_gpu_ids():
+            env["CUDA_VISIBLE_DEVICES"] = ""  # those there are belong to others
         with TemporaryDirectory(dir=folder) as folder:
             subprocess.run(["tar", "xz"], cwd=folder, input=code, check=True)
             Path(folder, "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": lock}))
             Path(folder, "state").symlink_to(state)
             while (status := run([name, repo], folder, env, log)) and AGAIN.search("".join(lines)):
                 time.sleep(10)  # it runs elsewhere, or somebody else than the head has ended it
+            entry = load_yaml(f"{folder}/dvc.lock")["stages"].get(name, {})
     except (OSError, subprocess.CalledProcessError) as error:
         log(f"error: {error}\n")
-    return status, "".join(lines[-20:]), *where, time.monotonic() - started
+    return status, "".join(lines[-20:]), entry, *where, time.monotonic() - started
 
 
 def run(args: list[str], folder: str, env: dict[str, str], log: Callable[[str], None]) -> int:
@@ -104,16 +121,18 @@ def restored(stage: Stage) -> bool:
 
 
 def copy_runs(stage: Stage, *, up: bool) -> None:
-    """Copy what the run-cache has of a stage to the remote, after its outputs, or from there."""
-    if up and stage.repo.cloud.push(set().union(*stage.get_used_objs().values())).failed:
-        raise OSError(f"{stage.addressing}: the remote did not take all files")
+    """Copy the run-cache's entry of a stage to the remote, after its outputs, or all from there."""
+    if up:
+        stage.repo.cloud.push(set().union(*stage.get_used_objs().values()))
     cache, key = stage.repo.cache.legacy, _get_stage_hash(stage)
     remote = stage.repo.cloud.get_remote_odb(hash_name=cache.hash_name)
     remote.fs.ls(remote.fs.join(remote.path, "files"))  # an error if the remote is gone
     src, dst = (cache, remote) if up else (remote, cache)
-    files = src.fs.find(src.fs.join(src.path, "runs", key[:2], key))
-    for file in (file for file in files if not file.endswith(".tmp")):  # a full disk cut those off
-        generic.copy(src.fs, file, dst.fs, dst.fs.join(dst.path, *src.fs.relparts(file, src.path)))
+    end = _get_cache_hash(to_single_stage_lockfile(stage)) if up else ""
+    for file in src.fs.find(src.fs.join(src.path, "runs", key[:2], key)):
+        to = dst.fs.join(dst.path, *src.fs.relparts(file, src.path))
+        if file.endswith(end) and not (file.endswith(".tmp") or dst.fs.exists(to)):
+            generic.copy(src.fs, file, dst.fs, to)  # `.tmp` has been cut off by a full disk
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 
+class InUseError(ValueError):
+    """Another process is at work on the same files."""
+
+
 def write_whole(file: Path, *parts: bytes) -> None:
     """Write a file and flush it to the disk; under its name stands the new content or the old.
 
@@ -39,7 +43,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
     Raises:
         OSError: naming the folder, if the disk is full or it may not be written.
-        ValueError: if another process is writing the same folder.
+        InUseError: if another process is writing the same folder.
     """
     with _workplace(folder) as workplace:
         new = workplace / "new"
@@ -105,7 +109,7 @@ def locked(folder: Path, blocked: str) -> Iterator[None]:
         blocked: what to say if another process is in it.
 
     Raises:
-        ValueError: if another process is in it.
+        InUseError: if another process is in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "lock"
@@ -117,7 +121,7 @@ def locked(folder: Path, blocked: str) -> Iterator[None]:
         except (BlockingIOError, FileNotFoundError):
             ours = False
         if not ours:
-            raise ValueError(f"{blocked}; wait for it, or end it")
+            raise InUseError(f"{blocked}; wait for it, or end it")
         yield
 
 

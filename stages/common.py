@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel
 
 from cssr.errors import end_quickly, os_error_line, ran_out_of_memory
+from cssr.files import InUseError
 from cssr.params import Params, parse_params
 
 PARAMS_FILE = Path("params.yaml")
@@ -154,8 +155,9 @@ def say(line: str, stream: TextIO) -> None:
 def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> None:
     """Run a stage; bad input and lack of memory end it with one line on stderr and exit code 1.
 
-    SIGTERM, SIGHUP and Ctrl-C end it with exit codes 143, 129 and 130, once what is half written
-    is removed. DVC's death is a SIGTERM, too.
+    The exit code is 75 where another process is at work on the same files. SIGTERM, SIGHUP and
+    Ctrl-C end it with 143, 129 and 130, once what is half written is removed. DVC's death is a
+    SIGTERM, too.
 
     Args:
         main: the stage.
@@ -174,6 +176,9 @@ def run_stage(main: Callable[[], None], less_memory: str = "smaller images") -> 
         sys.exit(f"error: {os_error_line(error)}")
     except sqlite3.Error as error:
         sys.exit(f"error: DVC's database in its site cache: {error}; is the disk full?")
+    except InUseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(os.EX_TEMPFAIL)
     except ValueError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     except Exception as error:  # PyTorch's, OpenCV's and Python's have no common class

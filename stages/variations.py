@@ -79,7 +79,7 @@ def read_experiments(
     """
     commits = revisions()
     known = result_hashes(yaml.safe_load(LOCK.read_text(encoding="utf-8")))
-    images = list(baseline.all[0].images["name"])
+    images = baseline.all[0].images[["name", "crack"]]
     for name in names or sorted(commits):
         if name not in commits:
             raise ValueError(
@@ -89,7 +89,7 @@ def read_experiments(
         changed = parse_params(yaml.safe_load(fs.read_text(str(PARAMS_FILE)))).model_dump()
         results = read_new_results(fs, known, copies / name)
         for result in results.values():
-            if list(next(iter(result.seeds.values())).images["name"]) != images:
+            if not next(iter(result.seeds.values())).images[["name", "crack"]].equals(images):
                 raise ValueError(f"{name} was evaluated on other test images than the workspace")
         yield Experiment(name, find_edits(changed, params.model_dump()), results)
 

@@ -200,6 +200,7 @@ def test_what_dvc_lock_has_from_elsewhere_is_made_here(reproduced, tmp_path):
             "results travel by DVC's remote: dvc remote add .*",
         ),
         ("", "nothing@here", "Stage 'nothing@here' not found inside 'dvc.yaml' file"),
+        ("", "--cpus 0", "--cpus 0: a stage takes 1 or more"),
         (
             "",
             "--cpus 999",
@@ -259,7 +260,7 @@ def test_an_edit_of_the_code_during_a_run_is_told(reproduced, tmp_path):
     insert(repo / "stages/train.py", "    # an edit\n", MARK)
     printed = head.communicate(timeout=300)[0]
     assert head.returncode == 1
-    ends = "error: the code or the parameters here are not those that were sent"
+    ends = "error: code, parameters or remote here are not those that were sent"
     assert printed.splitlines()[-1] == ends
 
 

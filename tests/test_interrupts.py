@@ -233,7 +233,7 @@ def test_the_same_stage_twice_at_once_is_refused(clone, tried):
     while not (folder / "data/.raw.partial/new").exists():
         assert first.poll() is None
     second = run("python -m stages.fetch", folder, check=False)
-    assert second.returncode == 1
+    assert second.returncode == os.EX_TEMPFAIL
     assert second.stderr == (
         "error: data/raw is being written by another process; wait for it, or end it\n"
     )
@@ -249,7 +249,7 @@ def test_the_same_training_twice_at_once_is_refused(repo):
     second = run(TRAIN.format("twice"), repo, check=False)
     running.kill()
     running.communicate()
-    assert second.returncode == 1
+    assert second.returncode == os.EX_TEMPFAIL
     assert re.fullmatch(r"error: state/\w+ is in use: .* wait for it, or end it\n", second.stderr)
 
 

@@ -10,6 +10,7 @@ from cssr.preparation.photo_names import photo_of
 
 RESAMPLES = 9999
 WITHIN = (2.5, 97.5)  # percentiles: 95 %
+FEW = 20  # photos, below which these intervals are clearly too narrow
 
 
 class Estimate(NamedTuple):
@@ -17,7 +18,7 @@ class Estimate(NamedTuple):
 
     Attributes:
         mean: over the seeds.
-        low: end of the interval.
+        low: end of the interval; NaN if there is one photo only.
         high: its other end.
         seeds: the value of each seed.
     """
@@ -35,6 +36,10 @@ class Estimate(NamedTuple):
         if self.high < 0 and max(self.seeds) < 0:
             return "worse"
         return "undecided"
+
+    def bracketed(self, form: str) -> str:
+        """The interval as text, its ends in a format such as `.3f`."""
+        return "[one photo]" if np.isnan(self.low) else f"[{self.low:{form}}, {self.high:{form}}]"
 
 
 class Bootstrap:
@@ -60,15 +65,28 @@ class Bootstrap:
             chosen: indices of the images to take; all by default.
 
         Returns:
-            (RESAMPLES, …).
+            (RESAMPLES, …); NaN where a resample has none of them, and if they are of one photo.
         """
         photos = self.photos[chosen]
+        if len(np.unique(photos)) < 2:
+            return np.full((RESAMPLES, *values.shape[1:]), np.nan)
         sums = np.zeros((self.counts.shape[1], *values.shape[1:]))
         np.add.at(sums, photos, values[chosen])
         sizes = self.counts @ np.bincount(photos, minlength=len(sums))
-        return ((self.counts @ sums).T / sizes).T
+        with np.errstate(invalid="ignore"):
+            return ((self.counts @ sums).T / sizes).T
+
+    @property
+    def note(self) -> str:
+        """What to say of the number of photos."""
+        number = self.counts.shape[1]
+        few = f"; with fewer than {FEW}, intervals are too narrow" if number < FEW else ""
+        return f"The {len(self.photos):,} test images show {number:,} photos{few}."
 
 
 def interval(samples: np.ndarray) -> np.ndarray:
     """The ends of the 95 % interval of what was resampled: (RESAMPLES, …) to (2, …)."""
-    return np.percentile(samples, WITHIN, axis=0)
+    known = samples[~np.isnan(samples.reshape(len(samples), -1)).any(axis=1)]
+    if not len(known):
+        return np.full((2, *samples.shape[1:]), np.nan)
+    return np.percentile(known, WITHIN, axis=0)

@@ -70,7 +70,7 @@ def claims_page(results: Results, *, header: Sequence[str]) -> str:
         "AIU over β": (["loss", *over], _aiu_rows(results, betas)),
         "PSNR [dB] of losses compared": (["difference", *over], _psnr_pair_rows(results, betas)),
     }
-    return markdown_sections(TITLE, [*header, *NOTES], sections)
+    return markdown_sections(TITLE, [*header, *NOTES, results.photos_note], sections)
 
 
 def estimates(results: Results, one: Result, other: Result | None = None) -> list[str]:
@@ -89,7 +89,7 @@ def shown(found: Estimate | None, *, sign: str = "", decimals: int = 3) -> str:
     if found is None:
         return ABSENT
     form = f"{sign}.{decimals}f"
-    text = f"{found.mean:{form}} [{found.low:{form}}, {found.high:{form}}]"
+    text = f"{found.mean:{form}} {found.bracketed(form)}"
     return text.replace("-", "−")
 
 

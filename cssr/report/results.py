@@ -189,6 +189,11 @@ class Results:
         curves = np.mean([seed.curves for seed in result.seeds.values()], axis=0)
         return interval(self._bootstrap.means(curves))
 
+    @property
+    def photos_note(self) -> str:
+        """What to say of the number of test photos."""
+        return self._bootstrap.note
+
     @cached_property
     def _bootstrap(self) -> Bootstrap:
         return Bootstrap(self.first_model.seeds[self.first_seed].images["name"])

@@ -176,7 +176,7 @@ def table_notes(results: Results) -> list[str]:
     run = results.models[HEADLINE].run
     constant = results.first_model.test["aiu_constant_crack"]
     return [
-        *([INTERVALS] if results.repeated else []),
+        *([INTERVALS, results.photos_note] if results.repeated else []),
         f"Loss: {LOSSES[run['loss']].name}; β of {JOINT}: {run['beta']:g}.",
         f"Only {OF_HR} is given the HR images.",
         "AIU counts an image without crack as 1 at each threshold at which nothing is found there.",
@@ -205,8 +205,7 @@ def _ranked_column(results: Results, metric: str) -> list[Entry]:
         limit = result.test.get(threshold)
         suffix = "" if limit is None else f" ({limit:.2f})"
         if results.repeated and value is not None:
-            _, low, high, _ = results.estimate(metric, result)
-            suffix += f" [{low:.{decimals}f}, {high:.{decimals}f}]"
+            suffix += f" {results.estimate(metric, result).bracketed(f'.{decimals}f')}"
         entries.append(Entry(_number(value, decimals), mark, suffix, value))
     return entries
 

@@ -44,7 +44,11 @@ def variations_page(
         "CSSR less bicubic → SS in each experiment": list(_claims(baseline, experiments)),
     }
     same = [experiment.name for experiment in experiments if not experiment.results]
-    notes = [*NOTES, *([f"The baseline's results: {', '.join(same)}."] if same else [])]
+    notes = [
+        *NOTES,
+        baseline.photos_note,
+        *([f"The baseline's results: {', '.join(same)}."] if same else []),
+    ]
     headings = ["experiment", "changed", "model", *HEADINGS]
     tables = {name: (headings, found) for name, found in sections.items() if found}
     return markdown_sections(TITLE, [*header, *notes], tables)

@@ -26,6 +26,23 @@ def test_images_of_one_photo_count_as_one():
     assert interval(photos.means(values.repeat(4))) == pytest.approx(alone)
 
 
+def test_one_photo_has_no_interval_and_few_are_told():
+    one = Bootstrap(["a__1.png", "a__2.png"])
+    low, high = interval(one.means(np.array([0.0, 1.0])))
+    assert np.isnan([low, high]).all()
+    estimate = Estimate(0.5, low, high, (0.5,))
+    assert (estimate.verdict, estimate.bracketed(".3f")) == ("undecided", "[one photo]")
+    few = "; with fewer than 20, intervals are too narrow"
+    assert one.note == f"The 2 test images show 1 photos{few}."
+    assert Bootstrap([f"{k}.png" for k in range(20)]).note == "The 20 test images show 20 photos."
+
+
+def test_samples_without_a_crack_are_left_out():
+    photos = Bootstrap([f"{k}.png" for k in range(6)])
+    low, high = interval(photos.means(np.array([0.0, 1, 0, 0, 0, 0]), np.array([0, 1])))
+    assert (low, high) == (0, 1)
+
+
 def test_a_mean_over_some_images_leaves_the_others_out():
     values = np.where(np.arange(60) < 30, 0.5, np.nan)
     assert Bootstrap(NAMES).means(values, np.arange(30)) == pytest.approx(0.5)
