@@ -15,7 +15,7 @@ MISSING = (
     "missing (it belongs in presets/demo.yaml, from which python -m stages.preset NAME writes "
     "params.yaml)"
 )
-NUMBER = re.compile(r"[-+]?[0-9.]+e[-+]?[0-9]+", re.IGNORECASE)  # that YAML may read as a text
+NUMBER = re.compile(r"[-+]?[0-9.]+e[-+]?[0-9]+", re.IGNORECASE)  # that YAML may read as a string
 # what PyTorch, oneDNN, OpenCV, onnxruntime and Python's threads say when the machine or the GPU has
 # no memory left
 NO_MEMORY = (
@@ -94,16 +94,16 @@ def _allowed(problem: Mapping[str, Any]) -> str:
         "int_type": "an integer",
         "float_type": "a number",
         "bool_type": "true or false",
-        "string_type": "a text",
+        "string_type": "a string",
         "list_type": "a list",
         "dict_type": "a section of keys",
-        "invalid_key": "a key: keys are texts",
+        "invalid_key": "a key: keys are strings",
         "finite_number": "a finite number",
         "model_type": "a section of keys",
     }
     allowed = names.get(problem["type"], problem["msg"])
     if problem["type"] == "float_type" and NUMBER.fullmatch(str(problem["input"])):
-        allowed += " (YAML reads it as a text: write 1.0e-5, not 1e-5)"
+        allowed += " (YAML reads it as a string: write 1.0e-5, not 1e-5)"
     return allowed
 
 

@@ -30,7 +30,7 @@ def check_complete(folder: Path) -> None:
 
 
 def fetch_khanhha(folder: Path, size: int) -> None:
-    """Download Khanhha's set, going on from an interrupted download, and check it."""
+    """Download Khanhha's set, unless it is in state/ from an earlier run, and check it."""
     DOWNLOAD.mkdir(parents=True, exist_ok=True)
     downloaded = download_khanhha(DOWNLOAD)
     try:
@@ -47,7 +47,6 @@ def main() -> None:
     params = read_params(*PARAMS)
     data = params.data
     size = data.image_size
-    khanhha = data.source == "khanhha"
     with new_folder(RAW) as folder:
         if data.source == "synthetic":
             write_synthetic(
@@ -58,13 +57,11 @@ def main() -> None:
                 crack_width=data.synthetic.crack_width,
                 seed=params.split.seed,
             )
-        elif khanhha:
+        elif data.source == "khanhha":
             fetch_khanhha(folder, size)
         else:
             sources = [locate(path, user_repo()) for path in data.path.values()]
             import_images(sources, folder, image_size=size)
-    if khanhha:
-        shutil.rmtree(DOWNLOAD, ignore_errors=True)
 
 
 if __name__ == "__main__":

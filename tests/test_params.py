@@ -83,7 +83,7 @@ def test_the_paper_preset_holds_the_papers_numbers():
         ),
         ("train", 3, "train: 3 is not a section of keys"),
         ("train.xyzzy", 3, "train.xyzzy: unknown key (known: batch_size, learning_rate"),
-        ("train.learning_rate", "1e-5", "(YAML reads it as a text: write 1.0e-5, not 1e-5)"),
+        ("train.learning_rate", "1e-5", "(YAML reads it as a string: write 1.0e-5, not 1e-5)"),
         ("sweep.betas", [], "sweep.betas: [] is not a list of one or more different values"),
         ("sweep.betas", [0.1, 0.1], "sweep.betas: [0.1, 0.1] is not a list of one or more"),
         ("sweep.betas", [0.1, 2.0], "sweep.betas.1: 2.0 is not in [0, 1]"),
@@ -98,7 +98,7 @@ def test_the_paper_preset_holds_the_papers_numbers():
         ("data.synthetic.crack_width", [3.0], "is not a list of 2 values"),
         ("data.synthetic.crack_width", [1.0, 1.0e9], "is not ≤ 32 px (data.image_size / 4)"),
         ("data.path", None, "data.path: null is not a section of keys"),
-        ("data.path", {1: "a.zip"}, "data.path.1: 1 is not a text"),
+        ("data.path", {1: "a.zip"}, "data.path.1: 1 is not a string"),
         ("split.val", 240, "split.val: 240 is not < data.synthetic.train (240)"),
         ("model.sr.features", 5000, "model.sr.features: 5000 is not in 1 … 4096"),
         ("train.micro_batch", 5, "train.micro_batch: 5 is not ≤ train.batch_size (3)"),
@@ -163,12 +163,12 @@ def test_a_mistyped_key_is_named_before_the_one_that_is_missing(values):
 
 
 def test_a_key_that_is_no_text_is_named(values):
-    assert message({**values, 1: 2}) == "1: 1 is not a key: keys are texts"
+    assert message({**values, 1: 2}) == "1: 1 is not a key: keys are strings"
 
 
 def test_a_key_of_a_section_that_is_no_text_is_named(values):
     values["train"][1] = 2
-    assert message(values) == "train.1: 1 is not a key: keys are texts"
+    assert message(values) == "train.1: 1 is not a key: keys are strings"
 
 
 def test_the_number_of_further_errors_is_given(values):

@@ -12,7 +12,7 @@ from cssr.dataset.spool import Spool
 from cssr.sources.labels import refuse_mixed
 from cssr.sources.layout import mean_share
 from cssr.sources.listing import DataError, first_of
-from cssr.sources.masks.crack_level import MOSTLY_CRACK
+from cssr.sources.masks.mask_values import MOSTLY_CRACK
 
 DEFAULT_TEST = 0.15  # of photos, where neither user nor folders say what to test on
 

@@ -11,7 +11,7 @@ from cssr.dataset.cutting import CutSquare
 from cssr.dataset.gathering import Gathered
 from cssr.dataset.spool import Spool
 from cssr.measurement.cracks import measure
-from cssr.sources.masks.crack_level import MOSTLY_CRACK
+from cssr.sources.masks.mask_values import MOSTLY_CRACK
 
 SHOWN = 24  # squares on the sheet
 COLUMNS = 6

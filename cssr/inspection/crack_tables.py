@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cssr.inspection.width_classes import crack_classes, length_by_class
 from cssr.measurement.cracks import Crack, crack_table
-from cssr.measurement.width_classes import crack_classes, length_by_class
 
 CRACKS = "cracks.csv"
 PHOTOS = "photos.csv"

@@ -40,8 +40,7 @@ from cssr.inspection.vectors import write_geojson, write_geopackage
 from cssr.measurement.cracks import Crack, measure_bands
 from cssr.sources.images.no_data import no_data_note
 from cssr.sources.images.photo_headers import PhotoError
-from cssr.sources.masks.crack_level import MOSTLY_CRACK
-from cssr.sources.masks.mask_values import MaskError
+from cssr.sources.masks.mask_values import MOSTLY_CRACK, MaskError
 
 
 class Measured(NamedTuple):

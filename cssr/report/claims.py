@@ -24,13 +24,13 @@ NOTES = (
     "agree in its sign; else it is undecided. Nothing is corrected for the number of comparisons.",
 )
 PAIRS = (
-    ("cssr", "ss_hr"),
-    ("cssr", "bicubic_ss"),
-    ("cssr", "sr_ss"),
-    ("cssr", "ss_bicubic"),
-    ("cssr", "ss_sr"),
-    ("cssr", "inverse"),
-    ("inverse", "ss_hr"),
+    (HEADLINE, REFERENCE),
+    (HEADLINE, "bicubic_ss"),
+    (HEADLINE, "sr_ss"),
+    (HEADLINE, "ss_bicubic"),
+    (HEADLINE, "ss_sr"),
+    (HEADLINE, "inverse"),
+    ("inverse", REFERENCE),
     ("sr_ss", "bicubic_ss"),
 )
 # metric: (heading, decimals)

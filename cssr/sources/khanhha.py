@@ -21,7 +21,8 @@ def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
     """Download the set from Google Drive or, if that fails, from Kaggle.
 
     Args:
-        folder: an existing folder to download into; a partial download there is resumed.
+        folder: an existing folder to download into; a whole zip there is taken, a partial one
+            completed.
         drive_url: of the zip.
 
     Returns:
@@ -47,6 +48,8 @@ def download_khanhha(folder: Path, *, drive_url: str = DRIVE_URL) -> Path:
 
 
 def _from_drive(url: str, file: Path) -> Path:
+    if zipfile.is_zipfile(file):  # of an earlier run
+        return file
     import gdown  # like kagglehub and requests, needed for this data set alone
 
     partial = list(file.parent.glob(f"{file.name}*.part"))  # of an earlier run

@@ -35,8 +35,8 @@ from cssr.sources.listing import (
     read_file,
     refuse,
 )
-from cssr.sources.masks.crack_level import MOSTLY_CRACK
 from cssr.sources.masks.mask_files import is_canonical
+from cssr.sources.masks.mask_values import MOSTLY_CRACK
 from cssr.sources.pairing import Pair, layout_lines, pair_up
 
 SPLITS = ("train", "test")

@@ -117,7 +117,7 @@ def links_line(files: Sequence[File]) -> str:
         if b"/" in text and text.isascii() and len(text.split()) == 1:
             found.append(f"{file.path} → {text.decode().strip()}")
     cure = "copy the folders there, or check out with git config core.symlinks true"
-    return f"; texts stand where links were: {first_of(found)}; {cure}" if found else ""
+    return f"; links are stored as text files: {first_of(found)}; {cure}" if found else ""
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

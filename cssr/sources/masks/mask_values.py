@@ -11,6 +11,7 @@ FULL = (1, 255, 65535)  # what white may be
 SHOWN = 10  # values or colours that a message names
 MAX_PIXELS = 2**30  # of a mask that is read whole; OpenCV reads no more either
 LABELS = 32  # values that a file of labels may have
+MOSTLY_CRACK = 0.5  # share of a mask from which it may be inverted, or none
 
 # A soft edge is narrow, so there is little between the ends of the range, and it has both ends. Of
 # drawn cracks resized by 0.3 to 2 (bilinear, area, bicubic), what lies between the outer eighths is

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from cssr.measurement.cracks import crack_table, measure
-from cssr.measurement.width_classes import (
+from cssr.inspection.width_classes import (
     class_names,
     classify,
     crack_classes,
     length_by_class,
 )
+from cssr.measurement.cracks import crack_table, measure
 
 
 def two_widths() -> np.ndarray:
