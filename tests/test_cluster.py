@@ -1,5 +1,6 @@
 """`python -m cluster`, on this machine and on several, which are namespaces of their own."""
 
+import os
 import re
 import shutil
 import signal
@@ -13,11 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
+from dvc_data.hashfile.transfer import TransferResult
 from machines import Machines
 from made import contents
 from shell import ROOT, environment, run
 
+from cluster import node
 from cssr.files import locked
 
 pytestmark = pytest.mark.slow
@@ -291,8 +294,53 @@ def test_a_second_head_is_refused(reproduced, tmp_path):
     repo = copied(reproduced, tmp_path)
     with locked(repo / "state/logs", ""):
         second = run("python -m cluster", repo, check=False)
-    assert second.returncode == 1
+    assert second.returncode == os.EX_TEMPFAIL
     assert second.stderr.startswith("error: `python -m cluster` runs here already; wait for it")
+
+
+def test_a_stage_is_sent_the_code_and_nothing_else_of_the_folder(reproduced, tmp_path):
+    repo = copied(reproduced, tmp_path)
+    (repo / "photos").mkdir()
+    (repo / "photos/a.jpg").write_bytes(b"mine")
+    (repo / "cssr/models/own_network.py").write_text("")
+    insert(repo / "stages/train.py", "    print(sorted(map(str, Path().rglob('*.*'))))\n", MARK)
+    run("python -m cluster train_ss@0-ss_hr", repo)
+    log = (repo / "state/logs/train_ss@0-ss_hr.txt").read_text()
+    assert "'cssr/models/own_network.py'" in log
+    assert "photos/a.jpg" not in log
+
+
+@pytest.fixture
+def trained(reproduced, tmp_path, monkeypatch):
+    """A stage of a clone whose remote is empty."""
+    repo = copied(reproduced, tmp_path)
+    run(
+        f"dvc remote add --default storage {tmp_path}/remote && mkdir -p {tmp_path}/remote/files",
+        repo,
+    )
+    monkeypatch.chdir(repo)
+    with Repo() as opened:
+        (stage,) = opened.stage.collect("train_ss@0-ss_hr")
+        yield stage
+
+
+def test_results_are_pushed_once(trained, tmp_path):
+    node.copy_runs(trained, up=True)
+    (entry,) = (tmp_path / "remote/runs").glob("*/*/*")
+    os.utime(entry, (0, 0))
+    node.copy_runs(trained, up=True)
+    assert entry.stat().st_mtime == 0
+
+
+def test_what_the_remote_does_not_give_is_an_error(trained, monkeypatch):
+    node.copy_runs(trained, up=True)
+    for folder in ".dvc/cache/files", "runs":
+        shutil.rmtree(folder)
+    failed = TransferResult(set(), {"a"})
+    monkeypatch.setattr("dvc_data.hashfile.transfer.transfer", lambda *args, **options: failed)
+    gone = pytest.raises(OSError, match="the remote did not take or give all files")
+    with lock_repo(trained.repo), gone:
+        node.restored(trained)
 
 
 UNTIL_ENDED = """

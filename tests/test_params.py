@@ -146,7 +146,7 @@ def test_a_preset_is_written_whole_with_the_demos_comments(name):
 
 
 def test_a_presets_own_comment_replaces_the_demos():
-    assert "alpha_per_epoch: 0.6      # for 1,400 images" in preset_text("own")
+    assert "alpha_per_epoch: 0.6      # 0.6 × training images" in preset_text("own")
 
 
 def test_a_missing_key_is_named(values):
