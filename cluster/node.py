@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -19,7 +20,6 @@ from dvc.stage import Stage
 from dvc.stage.cache import RunCacheNotFoundError, _get_cache_hash, _get_stage_hash
 from dvc.stage.serialize import to_single_stage_lockfile
 from dvc.utils.serialize import load_yaml
-from dvc_data.hashfile.transfer import TransferResult
 from funcy import post_processing, retry, suppress
 
 from stages.common import forget_finished, run_stage
@@ -28,14 +28,19 @@ AGAIN = re.compile(r"exited with (75|143|-15)\n$")  # in use, or ended
 patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be gone for a minute
 
 
-def complete(copied: TransferResult) -> TransferResult:
-    """Raise an error where DVC only logs that a remote did not take or give some files."""
-    if copied.failed:
+FAILED = set()  # files that a remote did not take or give, which DVC only logs
+DataCloud.transfer = post_processing(lambda copied: FAILED.update(copied.failed) or copied)(
+    DataCloud.transfer
+)
+
+
+@contextmanager
+def complete() -> Iterator[None]:
+    """Raise an error if a remote does not take or give all files."""
+    FAILED.clear()
+    yield
+    if FAILED:
         raise OSError("the remote did not take or give all files")
-    return copied
-
-
-DataCloud.transfer = post_processing(complete)(DataCloud.transfer)
 
 
 def work(name: str, lock: dict, code: bytes, remote: dict, cpus: int, places: list, logs: tuple):
@@ -103,6 +108,7 @@ def main() -> None:
         forget_finished(*(Path(out.def_path) for out in stage.outs))
 
 
+@complete()
 def restored(stage: Stage) -> bool:
     """Whether a stage is up to date, by itself or now from a cache, here or in the remote."""
     if not stage.changed():
@@ -120,6 +126,7 @@ def restored(stage: Stage) -> bool:
     return False
 
 
+@complete()
 def copy_runs(stage: Stage, *, up: bool) -> None:
     """Copy the run-cache's entry of a stage to the remote, after its outputs, or all from there."""
     if up:
