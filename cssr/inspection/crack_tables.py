@@ -71,7 +71,7 @@ def totals(
         weighted = float((table[f"width_mean_{unit}"] * length).sum())
         found |= {
             f"length_{unit}": round(float(length.sum()), 2),
-            f"width_mean_{unit}": round(weighted / float(length.sum()), 2) if len(table) else None,
+            f"width_mean_{unit}": round(weighted / float(length.sum()), 3) if len(table) else None,
             f"width_max_{unit}": float(table[f"width_max_{unit}"].max()) if len(table) else None,
         }
     if width_classes and mm_per_px:

@@ -1,7 +1,7 @@
 """Where photos lie on maps: from GeoTIFFs, and from world files beside photos."""
 
 from collections.abc import Sequence
-from math import hypot
+from math import hypot, isfinite
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +38,9 @@ def georeference_of(source: rasterio.DatasetReader, orientation: int) -> Georefe
     if transform == Affine.identity():
         points, crs = source.gcps
         transform = _fitted(points)
-    return transform and Georeference(crs, transform @ _from_upright(source, orientation))
+    if not transform or transform.is_degenerate or not all(map(isfinite, transform)):
+        return None
+    return Georeference(crs, transform @ _from_upright(source, orientation))
 
 
 def place_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
@@ -50,7 +52,17 @@ def place_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:
         return (f"its ground control points are not used: {why}",)
     if source.crs:
         return ("its coordinate system is not used: no transform says where in it the photo lies",)
-    return ()
+    file = _world_file(Path(source.name))
+    return (f"{file.name} is not used: it does not say where the photo lies",) if file else ()
+
+
+def _world_file(photo: Path) -> Path | None:
+    """A photo's world file, of which there are three names: .jgw, .jpgw, .wld."""
+    suffix = photo.suffix
+    for name in (f"{suffix[:2]}{suffix[-1:]}w", f"{suffix}w", ".wld"):
+        if (file := photo.with_suffix(name)).is_file():
+            return file
+    return None
 
 
 def _fitted(points: Sequence[GroundControlPoint]) -> Affine | None:

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from cssr.errors import os_error_line
@@ -48,6 +48,10 @@ def output_folder(
 
 def _check_replaceable(folder: Path, photos: Mapping[str, PhotoRecord]) -> None:
     """Refuse to replace what no earlier run has written, or has written for another photo."""
+    for name in photos:
+        if above := photos.keys() & {str(parent) for parent in PurePosixPath(name).parents}:
+            both = f"{above.pop()} and {name}"
+            raise ValueError(f"--out: {both}: results of one would lie in those of the other")
     existing = {name: folder / name for name in photos if (folder / name).exists()}
     summaries = {name: read_summary(path) for name, path in existing.items()}
     foreign = [path for name, path in existing.items() if summaries[name] is None]

@@ -1,5 +1,6 @@
 """What folders hold: photos, images that are left out, and what is not worth a word."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ def photos_in(folder: Path, *, recursive: bool, masks: bool) -> tuple[list[Path]
     suffixes = (*photo_suffixes(), *(MASKS_ALONE if masks else ()))
     photos = []
     left_out = Counter[str]()
-    for below in _folders(folder) if recursive else [folder]:
+    for below in _folders(folder, left_out) if recursive else [folder]:
         is_result = (below / SUMMARY).exists()
         for file in below.iterdir():
             if file.name.startswith(HIDDEN) or not file.is_file():
@@ -47,8 +48,11 @@ def left_out_line(left_out: Counter[str]) -> str:
     return f"left out: {listed}" + (f" ({ways})" if ways else "")
 
 
-def _folders(top: Path) -> Iterator[Path]:
-    """A folder and all below it, once each; links are followed after all that is no link."""
+def _folders(top: Path, left_out: Counter[str]) -> Iterator[Path]:
+    """A folder and all below it, once each; links are followed after all that is no link.
+
+    Those below it that may not be read are counted among what is left out.
+    """
     seen = set()
     todo = [top]
     links = []
@@ -57,6 +61,9 @@ def _folders(top: Path) -> Iterator[Path]:
         if folder.resolve() in seen:
             continue
         seen.add(folder.resolve())
+        if folder != top and not os.access(folder, os.R_OK | os.X_OK):
+            left_out["unreadable folder"] += 1
+            continue
         yield folder
         for below in sorted(folder.iterdir()):
             if below.is_dir() and not below.name.startswith(HIDDEN):

@@ -208,7 +208,7 @@ def _jpeg_warning(file: Path) -> str | None:
 
 
 def _warning_notes(warning: str | None) -> tuple[str, ...]:
-    return (f"decoded with a warning, but all pixels are there: {warning}",) if warning else ()
+    return (f"decoded with a warning, its pixels seem whole: {warning}",) if warning else ()
 
 
 def _page_notes(source: rasterio.DatasetReader) -> tuple[str, ...]:

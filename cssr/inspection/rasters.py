@@ -1,11 +1,13 @@
 """The maps of a photo, written to GeoTIFF files band by band."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
@@ -41,6 +43,9 @@ def new_rasters(
         sr: whether to create sr.tif.
         gaps: whether pixels may have no data, which the files then say.
         georeference: of their px.
+
+    Raises:
+        OSError: if a file could not be written whole.
     """
     place = georeference._asdict() if georeference else {}
     options = {PROBABILITY: {"dtype": "uint16", "count": 1}, MASK: {"dtype": "uint8", "count": 1}}
@@ -60,6 +65,20 @@ def new_rasters(
             if gaps:
                 raster.write_mask(True)
         yield rasters
+    for name in options:
+        check_whole(folder / name)
+
+
+def check_whole(file: Path) -> None:
+    """Raise OSError unless a raster can be opened, and its last block read.
+
+    GDAL writes blocks until it closes a file, and says nothing of those that it could not write.
+    """
+    try:
+        with rasterio.open(file) as raster:
+            raster.read(window=Window(raster.width - 1, raster.height - 1, 1, 1))
+    except RasterioError:
+        raise OSError(errno.ENOSPC, "not written whole; is the disk full?", str(file)) from None
 
 
 def write_band(rasters: Rasters, top: int, band: Band, mask: np.ndarray) -> None:

@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 import click
 
@@ -42,20 +43,28 @@ def read_sizes(
     rows = _read_rows(file)
     by_file = defaultdict(list)
     for name in names:
-        by_file[PurePosixPath(name).name].append(name)
-    known = set(names)
-    meant = {row: [row] if row in known else by_file.get(row, []) for row in rows}
+        by_file[_plain(PurePosixPath(name).name)].append(name)
+    known = {_plain(name): name for name in names}
+    plain = {row: _plain(row) for row in rows}
+    meant = {row: [known[p]] if p in known else by_file.get(p, []) for row, p in plain.items()}
     several = [row for row, found in meant.items() if len(found) > 1]
     if several:
         raise ValueError(f"{file}: {listed(several)}: several photos have this name")
     twice = Counter(name for found in meant.values() for name in found)
     _refuse(file, "two sizes of", [name for name, number in twice.items() if number > 1])
-    missing = [name for name in needed or names if name not in twice]
-    _refuse(file, "no size of", missing)
     others = [row for row, found in meant.items() if not found]
+    missing = [name for name in needed or names if name not in twice]
+    if missing and others:
+        missing[-1] += f"; not among the photos: {listed(others)}"
+    _refuse(file, "no size of", missing)
     if others:
         click.echo(f"note: {file}: not among the photos: {listed(others)}", err=True)
     return {found[0]: rows[row] for row, found in meant.items() if found}
+
+
+def _plain(name: str) -> str:
+    """A photo's name as others may write it: by backslashes, or accents apart from letters."""
+    return normalize("NFC", name.replace("\\", "/").removeprefix("./"))
 
 
 def to_number(text: str) -> float:
@@ -76,11 +85,12 @@ def _read_rows(file: Path) -> dict[str, float]:
     except UnicodeDecodeError:
         raise ValueError(f"{file} is not a CSV file in UTF-8") from None
     semicolons = ";" in text.partition("\n")[0]
-    lines = [
-        (number, [cell.strip() for cell in line])
-        for number, line in enumerate(csv.reader(text.splitlines(), delimiter=",;"[semicolons]), 1)
-        if any(cell.strip() for cell in line)
-    ]
+    reader = csv.reader(text.splitlines(), delimiter=",;"[semicolons])
+    try:
+        stripped = [[cell.strip() for cell in line] for line in reader]
+    except csv.Error as error:
+        raise ValueError(f"{file} is not a readable CSV file ({error})") from None
+    lines = [(number, line) for number, line in enumerate(stripped, 1) if any(line)]
     if not lines:
         raise ValueError(f"{file} is empty")
     photo, size, lines = _columns(file, lines, semicolons)

@@ -41,7 +41,7 @@ from cssr.sources.pairing import Pair, layout_lines, pair_up
 
 SPLITS = ("train", "test")
 KINDS = ("images", "masks")
-WARNED = "decoded with a warning, but all pixels are there"
+WARNED = "decoded with a warning, its pixels seem whole"
 COMMAND = "cssr dataset {} --out own.zip --size {}"
 
 

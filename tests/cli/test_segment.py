@@ -221,7 +221,7 @@ def test_what_is_left_out_and_how_photos_were_read_is_told(folder, tmp_path):
     done = run_here(f"cssr segment photos --model {folder / 'model'} --out out", tmp_path)
     left_out, note = done.stderr.splitlines()
     assert left_out.startswith("note: photos: left out: 1 DNG (raw files need developing")
-    assert note.startswith("note: photos/b.jpg: decoded with a warning, but all pixels are there")
+    assert note.startswith("note: photos/b.jpg: decoded with a warning, its pixels seem whole")
 
 
 def test_a_model_that_does_not_know_the_side_of_its_training_images_is_told(folder, tmp_path):

@@ -122,3 +122,12 @@ def test_a_coordinate_system_without_a_transform_is_told(tmp_path):
     record = read_record(tmp_path / "a.tif")
     assert record.place is None
     assert "its coordinate system is not used" in record.notes[0]
+
+
+@pytest.mark.parametrize("text", ["1\n0\n", "a\n" * 6, "0\n" * 6, "nan\n" * 6])
+def test_a_world_file_that_tells_no_place_is_told(tmp_path, text):
+    save(tmp_path / "a.jpg", driver="JPEG")
+    (tmp_path / "a.jgw").write_text(text)
+    record = read_record(tmp_path / "a.jpg")
+    assert record.place is None
+    assert record.notes == ("a.jgw is not used: it does not say where the photo lies",)

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from cssr.inspection.photo_files import find_photos
@@ -63,3 +65,11 @@ def test_a_link_to_a_photo_is_a_photo(tmp_path):
     (tmp_path / "in/a.jpg").symlink_to(tmp_path / "elsewhere/a.jpg")
     (tmp_path / "in/gone.jpg").symlink_to(tmp_path / "nothing.jpg")
     assert list(find_photos([tmp_path / "in"], recursive=False)) == ["a.jpg", "b.jpg"]
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch, capsys):
+    touch(tmp_path, "a.jpg", "locked/b.jpg")
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "locked")
+    photos = find_photos([tmp_path], recursive=True)
+    assert list(photos) == ["a.jpg"]
+    assert "left out: 1 unreadable folder" in capsys.readouterr().err

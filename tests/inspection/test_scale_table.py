@@ -1,3 +1,5 @@
+from unicodedata import normalize
+
 import pytest
 
 from cssr.inspection.scale_table import read_sizes
@@ -83,3 +85,24 @@ def test_a_picture_is_no_table(tmp_path):
     (tmp_path / "mm.csv").write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(ValueError, match="is not a CSV file in UTF-8"):
         read_sizes(tmp_path / "mm.csv", NAMES)
+
+
+def test_names_are_found_however_they_are_written(tmp_path):
+    file = tmp_path / "mm.csv"
+    written = normalize("NFD", "Brücke/a.jpg").replace("/", "\\")
+    file.write_text(f"photo,mm\n{written},0.2\n./b.jpg,0.3\n")
+    assert read_sizes(file, ["Brücke/a.jpg", "b.jpg"]) == {"Brücke/a.jpg": 0.2, "b.jpg": 0.3}
+
+
+def test_rows_of_other_photos_are_named_where_a_size_is_missing(tmp_path):
+    file = tmp_path / "mm.csv"
+    file.write_text("photo,mm\nA.JPG,0.2\n")
+    with pytest.raises(ValueError, match=r"no size of a\.jpg; not among the photos: A\.JPG"):
+        read_sizes(file, ["a.jpg"])
+
+
+def test_a_quote_that_does_not_end_is_one_line(tmp_path):
+    file = tmp_path / "mm.csv"
+    file.write_text('photo,mm\n"' + "a,0.2\n" * 40_000)
+    with pytest.raises(ValueError, match="not a readable CSV file"):
+        read_sizes(file, ["a"])

@@ -51,3 +51,10 @@ def test_what_is_above_0_stays_so_in_the_upper_bits():
     assert (upper_bits(16)[1:] > 0).all()
     assert upper_bits(16)[0] == 0
     assert len(upper_bits(12)) == VALUES
+
+
+def test_values_most_of_which_are_dark_are_told():
+    values = np.full(1000, 500)
+    values[:20] = 60000
+    (note,) = depth_of(values).notes
+    assert note.startswith("95% of its values are below 501")

@@ -202,7 +202,7 @@ def test_a_jpeg_of_which_only_warnings_are_told_is_read_as_the_same_without(
     expected = np.asarray(Image.open(io.BytesIO(whole)), int)
     assert np.abs(arrays_of(source).hr[0].astype(int) - expected).max() <= 1
     out = capsys.readouterr().out
-    assert out.startswith("note: decoded with a warning, but all pixels are there: train/images/a")
+    assert out.startswith("note: decoded with a warning, its pixels seem whole: train/images/a")
     tried(f"JPEG with {fault}", 1, "its pixels, and a note")
 
 

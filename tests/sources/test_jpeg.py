@@ -136,3 +136,11 @@ def test_pillow_reads_what_is_left_without_strays():
     clean = without_strays(first + b"abc\xff\0" + rest[:-2])
     with Image.open(io.BytesIO(clean)) as image, Image.open(io.BytesIO(encode())) as expected:
         assert np.array_equal(np.asarray(image), np.asarray(expected))
+
+
+def test_a_progressive_file_without_its_last_scans_is_refused():
+    content = encode(progressive=True)
+    scans = [match.start() for match in re.finditer(rb"\xff\xda", content)]
+    assert jpeg_warning(content) is None
+    with pytest.raises(JpegError, match="pixels are missing"):
+        jpeg_warning(content[: scans[3]] + EOI)

@@ -7,6 +7,7 @@ import numpy as np
 DEPTHS = (8, 10, 12, 14, 16)  # that cameras and scanners have
 VALUES = 1 << 16
 TAIL = 0.001  # share of the values at either end that is no matter: hot and dead pixels
+MOST = 0.95  # share of the values
 NARROW = 1 / 8  # share of a depth below which the values do not fill it
 
 
@@ -51,7 +52,9 @@ def find_depth(counts: np.ndarray) -> Depth:
         levels = np.clip((np.arange(VALUES) - low) * (255 / width) + 0.5, 0, 255)
         note = f"values from {low:,.0f} to {low + width:,.0f} are scaled from black to white"
         return Depth(levels.astype(np.uint8), (note,))
+    most = int(np.searchsorted(sums, MOST * sums[-1])) + 1
+    dark = f"{MOST:.0%} of its values are below {most + 1:,}, which may be too dark to tell cracks"
     above = int(counts[1 << bits :].sum())
     cut = f", but for {above:,} that are cut off" if above else ""
     notes = (f"values fill {bits} of 16 bits{cut}; scaled",) if bits < 16 else ()
-    return Depth(upper_bits(bits), notes)
+    return Depth(upper_bits(bits), (*notes, dark) if most < NARROW * (1 << bits) else notes)

@@ -13,6 +13,7 @@ from cssr.sources.images.jpeg import jpeg_warning
 from cssr.sources.images.jpeg_parts import EOI, SOI, without_strays
 from cssr.sources.images.large import open_of_any_size
 from cssr.sources.images.orientation import ORIENTATION, orientation_of
+from cssr.sources.images.photo_headers import PhotoError, tiff_header
 from cssr.sources.listing import UNREADABLE, DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
@@ -50,6 +51,11 @@ def read_picture(content: bytes) -> Picture:
     """
     form, size, orientation = read_header(content)
     warning = None
+    try:
+        if form == "TIFF":
+            tiff_header(io.BytesIO(content))
+    except PhotoError as error:
+        raise DataError(str(error)) from None
     try:
         if form == "JPEG":
             warning = jpeg_warning(content)

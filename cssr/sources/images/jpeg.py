@@ -38,6 +38,7 @@ GROUP = 4096  # MCUs that are decoded together
 RESTART_MAX = 65535  # MCUs of a restart interval
 STUFFED = b"\xff\0"  # a byte of 255 in coded data
 TOLD = re.compile(r"libjpeg: (?:Corrupt JPEG data: )?(.+)")
+FRAME = re.compile(rb"\xff[\xc2\xca]")  # of a progressive image, but also bytes of others
 TOO_MANY = re.compile(r"(\d+) extraneous bytes before marker")
 
 
@@ -52,10 +53,13 @@ def jpeg_warning(source: Path | bytes) -> str | None:
     """
     warning = _first_warning(source)
     content = source.read_bytes() if isinstance(source, Path) else source
-    if warning is None and not ends_in_filler(content):
+    is_progressive = FRAME.search(content) is not None
+    if warning is None and not (ends_in_filler(content) or is_progressive):
         return None
     try:
-        found = parts(content)
+        found = parts(content)  # an error if scans are missing, of which libjpeg says nothing
+        if warning is None and not ends_in_filler(content):
+            return None
         if found.kind in PROGRESSIVE:
             _check_scans(found)
         else:

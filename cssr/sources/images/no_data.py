@@ -90,13 +90,17 @@ def has_mask(source: rasterio.DatasetReader, *, as_mask: bool) -> bool:
 def no_data_note(value: float | None, share: float) -> tuple[str, ...]:
     """What the user is told where a no-data value leaves out pixels: it may be one of light too.
 
+    Also where nothing is left, for whatever reason.
+
     Args:
         value: the file's no-data value, if there is one that counts.
         share: of the pixels without data, in [0, 1].
     """
+    if share == 1:
+        return ("it holds no data: alpha, a mask or its no-data value leave all pixels out",)
     if value is None or not share:
         return ()
-    return (f"{100 * share:.2g} % of its pixels are left out; its no-data value is {value:g}",)
+    return (f"{100 * share:.3g} % of its pixels are left out; its no-data value is {value:g}",)
 
 
 def least_alpha(greatest: int) -> int:

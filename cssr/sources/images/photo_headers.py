@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 from tifffile import TiffFile, TiffPage
@@ -65,9 +65,9 @@ def read_header(file: Path) -> Header:
         with file.open("rb") as stream:
             start = stream.read(START)
         if (kind := raw_kind(start)) or file.suffix.lower() in RAW:
-            raise PhotoError(_raw(file, kind))
+            raise PhotoError(_raw(file.suffix.lower(), kind))
         if start.startswith(TIFF):
-            return _tiff_header(file)
+            return tiff_header(file)
         try:
             return _pillow_header(file)
         except UnidentifiedImageError:
@@ -139,14 +139,19 @@ def _pillow_header(file: Path, *, clean: bool = False) -> Header:
         return Header(height, width, orientation, DRIVERS.get(image.format))
 
 
-def _raw(file: Path, kind: str | None) -> str:
-    suffix = file.suffix.lower()
+def _raw(suffix: str, kind: str | None) -> str:
     kind = kind or (suffix[1:].upper() if suffix in RAW else None)
     named = f"raw file ({kind})" if kind else "raw file"
     return f"a camera's {named}, of which only a preview could be read; {TO_READ_RAW}"
 
 
-def _tiff_header(file: Path) -> Header:
+def tiff_header(file: Path | BinaryIO) -> Header:
+    """Read the header of a TIFF.
+
+    Raises:
+        PhotoError: if it is damaged, a camera's raw file, begins with a preview, or has colours
+            that are not RGB.
+    """
     try:
         with TiffFile(file) as tiff:
             first = tiff.pages.first
@@ -161,7 +166,7 @@ def _tiff_header(file: Path) -> Header:
     except Exception as error:  # those of tifffile for a damaged file have no class in common
         raise PhotoError(f"cannot be read ({message(error)})") from None
     if is_raw:
-        raise PhotoError(_raw(file, kind))
+        raise PhotoError(_raw(".tif", kind))
     if whole:
         raise PhotoError(
             "its first image is a reduced preview; to read the whole one: "
