@@ -90,12 +90,9 @@ def gather(
     where = ", ".join(map(str, sources))
     outside = (*finding.negatives, *exclude)
     parts = []
-    top = Path(os.path.commonpath([source.resolve() for source in sources]))
-    for source in sources:
+    for source, place in zip(sources, _places(sources), strict=True):
         files = _without(source, list_files(source, stack), outside)
-        below = source.resolve().relative_to(top)  # may tell that it is for training, or testing
-        inside = below if source.is_dir() else below.parent / below.stem
-        named = [file._replace(path=(inside / file.path).as_posix()) for file in files]
+        named = [file._replace(path=(place / file.path).as_posix()) for file in files]
         parts.append(_part(source, named, finding))
     annotated = [part.annotations for part in parts]
     choose_crack(annotated, finding.reading)
@@ -110,6 +107,20 @@ def gather(
         lines.append(f"{len(found):,} × {folder} without crack")
     others = sum((part.others for part in parts), Counter())
     return Gathered(where, _with_own_names(photos, where), lines, others)
+
+
+def _places(sources: Sequence[Path]) -> list[PurePosixPath]:
+    """What stands before the paths of each source's files: of several, their names.
+
+    So names may be there twice, and folders `train` and `test` tell what they are.
+    """
+    if len(sources) == 1:
+        return [PurePosixPath()]
+    whole = [path if path.is_dir() else path.with_suffix("") for path in map(Path.resolve, sources)]
+    if len({path.name for path in whole}) == len(whole):
+        return [PurePosixPath(path.name) for path in whole]
+    top = os.path.commonpath(whole)
+    return [PurePosixPath(path.relative_to(top)) for path in whole]
 
 
 def _part(source: Path, files: Sequence[File], finding: Finding) -> _Part:
