@@ -67,13 +67,3 @@ def keep_freed_memory() -> None:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, -1)
         mallopt(_ARENA_MAX, 1)  # those of other threads give memory back
-
-
-def give_back_memory() -> None:
-    """Give pages back to the system that hold nothing, where `keep_freed_memory` keeps them.
-
-    What stays in use for long lies between them, so that they would become ever more.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-    if trim is not None:
-        trim(0)

@@ -78,7 +78,8 @@ def _new_files_in(folder: Path, *, workplace_of: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         folder.mkdir(parents=True, exist_ok=True)
-        for file in sorted(new.iterdir()):
+        # first what the workplace is named after
+        for file in sorted(new.iterdir(), key=lambda file: (file.name != workplace_of.name, file)):
             file.replace(folder / file.name)
 
 

@@ -12,9 +12,17 @@ from typing import NamedTuple
 import numpy as np
 
 from cssr.dataset.sides import group_of
-from cssr.sources.images.image_files import Picture, read_picture
+from cssr.sources.images.image_files import EXIF_TURNS, Picture, read_picture
 from cssr.sources.labels import Annotations, Label, Reading, choose_crack, label_of
-from cssr.sources.listing import DataError, File, links_line, list_files, read_file, refuse
+from cssr.sources.listing import (
+    DataError,
+    File,
+    first_of,
+    links_line,
+    list_files,
+    read_file,
+    refuse,
+)
 from cssr.sources.masks.mask_files import Mask
 from cssr.sources.pairing import IMAGE_SUFFIXES, Pair, layout_lines, pair_up, suffix_of
 
@@ -41,6 +49,7 @@ class Photo(NamedTuple):
     split: str | None  # that its folders tell
     image: File
     label: Label | None  # None: it has no crack
+    is_unsized: bool = False  # whether its label does not tell the size of what it is drawn on
 
     def read(self) -> tuple[Picture, Mask, list[str]]:
         """The photo, its mask, and notes for people.
@@ -49,6 +58,8 @@ class Photo(NamedTuple):
             DataError: with the path, if one cannot be read or does not fit the other.
         """
         picture = read_file(self.image, read_picture)
+        if self.is_unsized and picture.is_turned and EXIF_TURNS not in picture.notes:
+            picture = picture._replace(notes=(*picture.notes, EXIF_TURNS))
         size = picture.pixels.shape[:2]
         mask = self.label(size) if self.label else Mask(np.zeros(size, bool), ())
         warned = [f"decoded with a warning: {picture.warning}"] if picture.warning else []
@@ -141,9 +152,11 @@ def _part(source: Path, files: Sequence[File], finding: Finding) -> _Part:
             continue
         if label is None:
             problems.append(f"{pair.image.path} (no mask)")
-        photos.append(_photo(pair, label, finding.group))
+        is_unsized = pair.mask is None and annotations.is_unsized(pair.image.path)
+        photos.append(_photo(pair, label, finding.group)._replace(is_unsized=is_unsized))
     total = len(found.pairs) + len(found.problems)
-    refuse(problems, total, str(source), "images are not usable", hint=_hint(problems))
+    hint = _hint(problems, [file.path for file in needed if file not in annotations.files])
+    refuse(problems, total, str(source), "images are not usable", hint=hint)
     layout = [f"{source}: {line}" for line in layout_lines(found)]
     return _Part(photos, annotations, layout, others)
 
@@ -193,7 +206,11 @@ def _without(source: Path, files: Sequence[File], folders: Sequence[Path]) -> li
     ]
 
 
-def _hint(problems: Sequence[str]) -> str:
+def _hint(problems: Sequence[str], unknown: Sequence[str]) -> str:
+    """What to do about problems, where some files are annotations of no known format."""
+    unknown = [path for path in unknown if suffix_of(path) in (".json", ".xml")]
+    if unknown:
+        return f"; no known format of annotations: {first_of(unknown)}"
     if any("(no mask)" in problem for problem in problems):
         return "; those without crack go into a folder, for --negatives; else --only-labelled"
     return "; --images PATTERN and --masks PATTERN say which are which" if problems else ""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cssr.device import empty_pages, give_back_memory
+from cssr.device import empty_pages
 from cssr.inspection.array_photos import ArrayPhoto, as_photo
 from cssr.inspection.backends import Network, load_network
 from cssr.inspection.local_statistics import LocalStatistics
@@ -192,8 +192,6 @@ class Segmenter:
                 band = self._empty_band(photo, row, sr=sr)
                 for _ in each(partial(self._fill, band, seen, row), columns):
                     advance()
-                if width * CORE > BAND:  # for others it takes longer than it helps
-                    give_back_memory()
                 yield band
 
     def steps(self, photo: ArrayPhoto | FilePhoto | Header, tile: int | None = None) -> int:

@@ -77,6 +77,10 @@ class Annotations:
         """What draws the mask of an image; None if the image is annotated nowhere."""
         return partial(self._draw, *self._of[path]) if path in self._of else None
 
+    def is_unsized(self, path: str) -> bool:
+        """Whether an image is annotated in a file that does not tell its size."""
+        return path in self._of and self._of[path][1].size is None
+
     def lines(self) -> list[str]:
         """What was found, for people."""
         if not self.files:
@@ -85,8 +89,11 @@ class Annotations:
         known = ", ".join(f"{label} {number:,}" for label, number in counts) or "none"
         crack = ", ".join(sorted(self.crack & self.labels.keys())) or "none"
         line = f"{len(self.files):,} annotation files with labels {known}; crack is {crack}"
+        empty = [p for p, (_, a) in self._of.items() if not (a.shapes or a.bitmaps or a.notes)]
+        unmarked = f"{len(empty):,} annotated images without a shape, taken as without crack"
         missing = f"left out: {len(self._missing):,} annotated images that are not here"
         named = [f"{missing}: {first_of(self._missing)}"] if self._missing else []
+        named += [f"{unmarked}: {first_of(empty)}"] if empty else []
         return [line, *named, *notes_of(self._all)]
 
     def _put(self, image: str, file: File, annotation: Annotation) -> None:
@@ -210,9 +217,22 @@ def _read_mask(file: File, reading: Reading, size: tuple[int, int]) -> Mask:
     if reading.crack_colour is not None:
         read = partial(read_coloured_mask, name=file.path, colour=reading.crack_colour)
     mask = read_file(file, read)
+    if reading.crack_value is not None:
+        _check_white(file, mask, reading.crack_value)
+        mask = mask._replace(values=())  # whatever others there are, this one is crack
     if reading.inverted:
         mask = mask._replace(crack=~mask.crack if mask.valid is None else ~mask.crack & mask.valid)
     if mask.crack.shape != size:
         (high, wide), (height, width) = mask.crack.shape, size
         raise DataError(f"{file.path} ({wide}×{high} px, not {width}×{height})")
     return mask
+
+
+def _check_white(file: File, mask: Mask, crack_value: int) -> None:
+    """Refuse a mask that is black and white where crack has another value in others."""
+    white = mask.values[-1] if len(mask.values) == 2 else 0
+    if white in FULL[1:] and crack_value not in mask.values:
+        raise DataError(
+            f"{file.path} (it holds {mask.values[0]:g} and {white:g}, not {crack_value}: give it "
+            f"labels as the others have, or leave it out)"
+        )

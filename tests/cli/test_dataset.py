@@ -512,3 +512,54 @@ def test_photos_that_exif_turns_are_named_where_the_size_does_not_tell(tmp_path)
     as_png(tmp_path / "photos/masks/DSC_01", photo(1)[1][::-1, ::-1])
     turned = "images/DSC_01.jpg (turned as its EXIF says; its label has to show it upright, too)"
     assert make(tmp_path).stderr == f"note: look at {turned}\n"
+
+
+def test_the_value_of_crack_is_the_same_though_other_labels_differ(tmp_path):
+    photos(tmp_path / "photos")
+    for k in range(8):
+        label = photo(k + 1)[1][..., None] * np.uint8(1 + k % 2)
+        save(tmp_path / f"photos/masks/DSC_{k:02}.png", label)
+    assert "--crack-value N says which" in failure(tmp_path)
+    make(tmp_path, "--crack-value 1", "--empty 0.9")
+    found = masks(tmp_path / "own.zip")
+    cracked = {photo_of(Path(name).name) for name, mask in found.items() if mask.any()}
+    assert cracked
+    assert cracked <= {f"DSC_{k:02}" for k in range(0, 8, 2)}
+
+
+def test_black_and_white_among_labels_is_refused(tmp_path):
+    photos(tmp_path / "photos")
+    label = photo(1)[1][..., None]
+    save(tmp_path / "photos/masks/DSC_02.png", label * np.uint8(1))
+    assert "masks/DSC_01.png (it holds 0 and 255, not 1" in failure(tmp_path, "--crack-value 1")
+
+
+def test_files_of_an_unknown_format_are_named_where_labels_lack(tmp_path):
+    for k in range(3):
+        save(tmp_path / f"photos/a{k}.jpg", photo(k)[0])
+        (tmp_path / f"photos/a{k}.xml").write_text("<annotation><object/></annotation>")
+    line = failure(tmp_path)
+    assert line.endswith("; no known format of annotations: a0.xml, a1.xml, a2.xml")
+
+
+def test_photos_that_exif_turns_are_named_where_annotations_tell_no_size(tmp_path):
+    for k in range(4):
+        file = tmp_path / f"photos/images/a{k}.jpg"
+        save(file, photo(k)[0])
+        label = tmp_path / f"photos/labels/a{k}.txt"
+        label.parent.mkdir(exist_ok=True)
+        label.write_text("0 0.1 0.1 0.9 0.1 0.9 0.2\n")
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.open(file).save(file, exif=exif)
+    assert "images/a3.jpg (turned as its EXIF says" in make(tmp_path).stderr
+
+
+def test_annotated_images_without_a_shape_are_told(tmp_path):
+    crack = {"label": "crack", "shape_type": "linestrip", "points": [[10, 5], [140, 90]]}
+    for k in range(4):
+        save(tmp_path / f"photos/x{k}.jpg", photo(k)[0])
+        data = {"version": "5", "imagePath": f"x{k}.jpg", "shapes": [crack] if k else []}
+        (tmp_path / f"photos/x{k}.json").write_text(json.dumps(data))
+    told = "1 annotated images without a shape, taken as without crack: x0.jpg"
+    assert told in make(tmp_path).stdout

@@ -511,3 +511,34 @@ def test_the_size_of_a_mask_is_that_of_its_upright_pixels():
 def test_suffixes_of_all_formats_are_known():
     kinds = ("png", "jpg", "jpeg", "bmp", "tif", "tiff", "gif", "webp", "npy", "npz", "mat")
     assert set(MASK_SUFFIXES) == {f".{kind}" for kind in kinds}
+
+
+def as_jpeg(pixels: np.ndarray, quality: int = 60) -> bytes:
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+@pytest.mark.parametrize("quality", [30, 60, 95])
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_lines_in_a_jpeg_are_crack(quality, width):
+    drawn = np.zeros((200, 300), np.uint8)
+    cv2.line(drawn, (10, 20), (280, 170), 255, width)
+    found = read_mask(as_jpeg(drawn, quality), "a.jpg").crack
+    assert (found & (drawn > 0)).sum() > 0.9 * (drawn > 0).sum()
+
+
+def test_a_photo_or_a_gray_value_in_a_jpeg_is_no_mask():
+    photo = np.random.default_rng(0).integers(20, 240, (50, 75), np.uint8)
+    photo = cv2.resize(photo, (300, 200))
+    gray = np.zeros((200, 300), np.uint8)
+    gray[50:60] = 150
+    for pixels in photo, gray:
+        with pytest.raises(MaskError, match="more than black, white and soft edges"):
+            read_mask(as_jpeg(pixels), "a.jpg")
+
+
+def test_labels_beside_255_are_no_soft_edges():
+    labels = np.zeros((20, 30), np.uint8)
+    labels[2, 2:12] = 255
+    labels[5:8], labels[10:12], labels[15:17] = 1, 2, 3
+    with pytest.raises(MaskError, match="it holds the values 0, 1, 2, 3 and 255"):
+        read_mask(cv2.imencode(".png", labels)[1].tobytes(), "a.png")

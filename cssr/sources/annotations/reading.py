@@ -25,8 +25,9 @@ from cssr.sources.annotations.yolo import read_yolo
 
 _CRACK = re.compile("crack", re.IGNORECASE)
 _NO_CRACK = re.compile(
-    r"(?<![a-z])(no|non|not|un|without)[\s_-]*crack|crack[\s_-]*free"
-    r"|(?<!un)(seal|repair|fill|patch)",  # a crack that is closed
+    r"(?<![a-z])(no|non|not|un|without|not[\s_-]+an?|false|pseudo)[\s_-]*crack"
+    r"|crack[\s_-]*(free|like)|background|(?<![a-z])ignore"
+    r"|(?<!un)(seal|repair|fill|patch|heal)",  # a crack that is closed
     re.IGNORECASE,
 )
 

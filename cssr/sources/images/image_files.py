@@ -39,6 +39,7 @@ class Picture(NamedTuple):
     is_lossy: bool  # whether the file was a JPEG
     warning: str | None  # of libjpeg, by which no pixel is lost
     notes: tuple[str, ...]  # on values of 16 bits, and on EXIF
+    is_turned: bool = False  # by EXIF
 
 
 def read_picture(content: bytes) -> Picture:
@@ -71,12 +72,15 @@ def read_picture(content: bytes) -> Picture:
         raise DataError(NOT_READABLE)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{pixels.dtype} pixels; 8 or 16 bits are read")
-    is_turned = orientation in KEEPS_SIZE or (orientation > 1 and size[0] == size[1])
-    notes = (EXIF_TURNS,) if is_turned else ()  # else a label that is not has another size
+    is_turned = orientation > 1
+    keeps_size = orientation in KEEPS_SIZE or (is_turned and size[0] == size[1])
+    notes = (EXIF_TURNS,) if keeps_size else ()  # else a label that is not has another size
     if pixels.dtype == np.uint16:
         depth = find_depth(count_values(pixels))
-        return Picture(depth.levels[pixels], None, False, warning, (*notes, *depth.notes))
-    return Picture(pixels, content if form in COPIED else None, form == "JPEG", warning, notes)
+        notes += depth.notes
+        return Picture(depth.levels[pixels], None, False, warning, notes, is_turned)
+    kept = content if form in COPIED else None
+    return Picture(pixels, kept, form == "JPEG", warning, notes, is_turned)
 
 
 def read_header(content: bytes) -> Stored:

@@ -72,6 +72,11 @@ def find_rule(
         return NO_CRACK
     if lossy:
         check_lossy(int(values[-1]))
+        if len(values) > 1 and not _is_black_and_white(values, counts, 255):
+            raise MaskError(
+                "it holds more than black, white and soft edges; is it a photo? Else save the "
+                "mask as PNG, or draw crack in white (255) on black"
+            )
         return lossy_rule(crack_value)
     if crack_value is not None:
         return _given_rule(values, counts, crack_value)
@@ -203,6 +208,12 @@ def _is_soft(values: np.ndarray, counts: np.ndarray) -> bool:
     full = _full(values)
     if full is None or len(values) < SOFT_VALUES or values[0] < 0:
         return False
+    is_between = (values > full * END) & (values < full * (1 - END))  # else they are labels
+    return bool(is_between.any()) and _is_black_and_white(values, counts, full)
+
+
+def _is_black_and_white(values: np.ndarray, counts: np.ndarray, full: int) -> bool:
+    """Whether most values are near the ends of a range, and both ends are there."""
     black = counts[values <= full * END].sum()
     white = counts[values >= full * (1 - END)].sum()
     between = counts.sum() - black - white
