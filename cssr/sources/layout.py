@@ -5,9 +5,10 @@ What layouts are taken as they are is told in `pairing.py`, what masks in `mask_
 needs a choice is left to `cssr dataset`.
 """
 
+import hashlib
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -60,6 +61,7 @@ class _Copied(NamedTuple):
     name: str = ""  # of the mask
     values: Sequence[float] = ()  # of the mask, if they are few
     notes: Sequence[tuple[str, str]] = ()  # what there is to say, and of which file
+    digest: bytes = b""  # of the image's pixels
 
 
 def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> None:
@@ -101,6 +103,15 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
     refuse_mixed({result.name: result.values for result in results}, where)
     _check_crack([result.crack for result in results], where, command)
     _tell(note for result in results for note in result.notes)
+    _tell(_twins(pairs, [result.digest for result in results]))
+
+
+def _twins(pairs: Sequence[Pair], digests: Sequence[bytes]) -> Iterator[tuple[str, str]]:
+    """A note on each training image that has the pixels of a test image."""
+    tested = {digest for pair, digest in zip(pairs, digests, strict=True) if pair.split == "test"}
+    for pair, digest in zip(pairs, digests, strict=True):
+        if pair.split == "train" and digest in tested:
+            yield "training images with the pixels of a test image", pair.image.path
 
 
 def _labelled_in(source: Path, stack: ExitStack, image_size: int) -> list[_Labelled]:
@@ -218,7 +229,8 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
     if share > MOSTLY_CRACK:
         notes.append(("masks that are mostly crack", f"{pair.image.path} ({share:.0%})"))
     name = pair.mask.path if pair.mask else ""
-    return _Copied(crack=share, name=name, values=mask.values, notes=notes)
+    digest = hashlib.sha256(picture.pixels.data).digest()
+    return _Copied(crack=share, name=name, values=mask.values, notes=notes, digest=digest)
 
 
 def _check_size(file: File, side: int) -> None:

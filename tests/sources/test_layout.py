@@ -308,3 +308,14 @@ def test_the_real_zip_is_imported_as_it_is(real_zip, tmp_path):
     with zipfile.ZipFile(real_zip) as archive:
         members = [info.filename for info in archive.infolist() if not info.is_dir()]
     assert files_in(tmp_path / "raw") == sorted("/".join(name.split("/")[-3:]) for name in members)
+
+
+def test_training_images_with_the_pixels_of_a_test_image_are_named(source, capsys):
+    write_image(source / "test/images/b.jpg", np.full((SIDE, SIDE, 3), 120, np.uint8))
+    fetch(source)
+    assert "pixels of a test image" not in capsys.readouterr().out
+    for name in "images/{}.jpg", "masks/{}.png":
+        shutil.copy(source / "test" / name.format("b"), source / "train" / name.format("twin"))
+    fetch(source, out="again")
+    told = "note: training images with the pixels of a test image: train/images/twin.jpg\n"
+    assert told in capsys.readouterr().out

@@ -542,3 +542,12 @@ def test_labels_beside_255_are_no_soft_edges():
     labels[5:8], labels[10:12], labels[15:17] = 1, 2, 3
     with pytest.raises(MaskError, match="it holds the values 0, 1, 2, 3 and 255"):
         read_mask(cv2.imencode(".png", labels)[1].tobytes(), "a.png")
+
+
+def test_a_tiff_of_several_pages_is_refused():
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as out:
+        for mask in CRACK, OTHER:
+            out.write(mask.astype(np.uint8) * 255)
+    with pytest.raises(MaskError, match="it has 2 pages; save the one"):
+        read_mask(stream.getvalue(), "a.tif")

@@ -21,7 +21,7 @@ from cssr.sources.masks.mask_values import MaskError, check_size
 
 
 class TiffPixels(NamedTuple):
-    """The pixels of the first page, upright; see `Pixels` for the fields."""
+    """The pixels, upright; see `Pixels` for the fields."""
 
     values: np.ndarray
     alpha: np.ndarray | None
@@ -31,10 +31,10 @@ class TiffPixels(NamedTuple):
 
 
 def read_tiff(content: bytes) -> TiffPixels:
-    """Read the first page of a TIFF.
+    """Read a TIFF.
 
     Raises:
-        MaskError: if it is damaged, or its no-data value is one of crack.
+        MaskError: if it is damaged, has several pages, or its no-data value is one of crack.
     """
     with (
         rasterio.Env(GDAL_PAM_ENABLED=False),
@@ -46,6 +46,8 @@ def read_tiff(content: bytes) -> TiffPixels:
         try:
             with memory.open(driver="GTiff") as source:
                 check_size(source.height, source.width)
+                if (pages := len(source.subdatasets)) > 1:  # overviews and masks are none
+                    raise MaskError(f"it has {pages} pages; save the one that is the mask alone")
                 pixels = _read(source)
         except RasterioError as error:
             raise MaskError(f"not a readable image ({_without_name(error, memory)})") from None
