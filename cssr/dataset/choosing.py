@@ -9,7 +9,7 @@ import numpy as np
 from cssr.dataset.cutting import CutPhoto, CutSquare, Making
 from cssr.dataset.sides import drawn_sides, given_sides, joined
 from cssr.dataset.spool import Spool
-from cssr.sources.labels import refuse_mixed
+from cssr.sources.labels import refuse_colours, refuse_mixed
 from cssr.sources.layout import mean_share
 from cssr.sources.listing import DataError, first_of
 from cssr.sources.masks.mask_values import MOSTLY_CRACK
@@ -46,6 +46,7 @@ def check_labels(photos: Sequence[CutPhoto], where: str, making: Making) -> None
         DataError: with the values, or the share of crack.
     """
     refuse_mixed({cut.photo.image.path: cut.values for cut in photos}, where)
+    refuse_colours({cut.photo.image.path: cut.colour for cut in photos}, where)
     if not any(photo.crack for photo in photos):
         raise DataError("no mask holds crack")
     share = mean_share([photo.crack for photo in photos])

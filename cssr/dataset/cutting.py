@@ -58,6 +58,7 @@ class CutPhoto(NamedTuple):
     digest: bytes  # of its pixels
     label_digest: bytes  # of its mask
     values: Sequence[float]  # of its mask, if they are few
+    colour: tuple[int, ...] | None  # of crack in its mask, RGB, where it is not gray
     suffix: str  # of its squares
     squares: list[CutSquare]
     surplus: int  # squares without crack that are not among them
@@ -104,15 +105,16 @@ def _cut(number: int, photo: Photo, *, spool: Spool, making: Making) -> CutPhoto
     cut = []
     for square in (found[k] for k in chosen):
         image = spool.write(whole or _encoded(square, suffix))
-        of_mask = spool.write(_encoded_mask(square.mask))
-        cut.append(CutSquare(square.place, image, of_mask, _share(square.mask)))
+        mask_piece = spool.write(_encoded_mask(square.mask))
+        cut.append(CutSquare(square.place, image, mask_piece, _share(square.mask)))
     digest = hashlib.sha256(picture.pixels.data)
     digest.update(str(picture.pixels.shape).encode())
     of_label = hashlib.sha256(np.packbits(label.crack).data).digest()
     surplus = len(found) - len(cut)
     size = height, width, _share(mask)
     digests = digest.digest(), of_label
-    return CutPhoto(photo, *size, *digests, label.values, suffix, cut, surplus, notes)
+    of_mask = label.values, label.colour
+    return CutPhoto(photo, *size, *digests, *of_mask, suffix, cut, surplus, notes)
 
 
 def _wanted(cracked: Sequence[bool], number: int, making: Making) -> list[int]:

@@ -147,6 +147,27 @@ def refuse_mixed(values: Mapping[str, Sequence[float]], where: str) -> None:
         raise DataError(f"{where}: crack has different values: {named}; --crack-value N says which")
 
 
+def refuse_colours(colours: Mapping[str, tuple[int, ...] | None], where: str) -> None:
+    """Refuse masks in which crack has one colour here and another there, as classes have.
+
+    Args:
+        colours: of crack in each mask, RGB, where it has one, by file.
+        where: the source.
+
+    Raises:
+        DataError: with the colours, and a file of each.
+    """
+    files = defaultdict(list)
+    for file, colour in colours.items():
+        if colour is not None:
+            files[colour].append(file)
+    if len(files) > 1:
+        named = ", ".join(f"{colour} in {those[0]}" for colour, those in sorted(files.items()))
+        raise DataError(
+            f"{where}: crack has different colours: {named}; --crack-colour R,G,B says which"
+        )
+
+
 def _image_of(
     annotation: Annotation, file: File, by_name: Mapping[str, Sequence[str]], *, is_own: bool
 ) -> str | None:

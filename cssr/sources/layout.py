@@ -25,6 +25,7 @@ from cssr.sources.labels import (
     Reading,
     choose_crack,
     label_of,
+    refuse_colours,
     refuse_mixed,
 )
 from cssr.sources.listing import (
@@ -62,6 +63,7 @@ class _Copied(NamedTuple):
     values: Sequence[float] = ()  # of the mask, if they are few
     notes: Sequence[tuple[str, str]] = ()  # what there is to say, and of which file
     digest: bytes = b""  # of the image's pixels
+    colour: tuple[int, ...] | None = None  # of crack in the mask, RGB, where it is not gray
 
 
 def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> None:
@@ -101,6 +103,7 @@ def import_images(sources: Sequence[Path], folder: Path, *, image_size: int) -> 
     hint = f"; {command} makes squares of larger images, with --fit of all" if is_size else ""
     refuse(problems, len(pairs), where, "images are not usable", hint=hint)
     refuse_mixed({result.name: result.values for result in results}, where)
+    refuse_colours({result.name: result.colour for result in results}, where)
     _check_crack([result.crack for result in results], where, command)
     _tell(note for result in results for note in result.notes)
     _tell(_twins(pairs, [result.digest for result in results]))
@@ -230,7 +233,7 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
         notes.append(("masks that are mostly crack", f"{pair.image.path} ({share:.0%})"))
     name = pair.mask.path if pair.mask else ""
     digest = hashlib.sha256(picture.pixels.data).digest()
-    return _Copied(crack=share, name=name, values=mask.values, notes=notes, digest=digest)
+    return _Copied(None, share, name, mask.values, notes, digest, mask.colour)
 
 
 def _check_size(file: File, side: int) -> None:

@@ -563,3 +563,16 @@ def test_annotated_images_without_a_shape_are_told(tmp_path):
         (tmp_path / f"photos/x{k}.json").write_text(json.dumps(data))
     told = "1 annotated images without a shape, taken as without crack: x0.jpg"
     assert told in make(tmp_path).stdout
+
+
+def test_colours_of_several_classes_are_refused_until_one_is_named(tmp_path):
+    photos(tmp_path / "photos")
+    for k in range(8):
+        colour = np.array([(255, 0, 0), (0, 255, 0)][k % 2], np.uint8)
+        save(tmp_path / f"photos/masks/DSC_{k:02}.png", photo(k + 1)[1][..., None] * colour)
+    line = failure(tmp_path)
+    assert "crack has different colours: (0, 255, 0) in images/DSC_01.jpg, (255, 0, 0) in" in line
+    make(tmp_path, "--crack-colour 255,0,0", "--empty 0.9")
+    found = masks(tmp_path / "own.zip")
+    cracked = {photo_of(Path(name).name) for name, mask in found.items() if mask.any()}
+    assert cracked <= {f"DSC_{k:02}" for k in range(0, 8, 2)}

@@ -21,6 +21,7 @@ class Mask(NamedTuple):
     values: tuple[float, ...]  # that decide, if there are ten at most, else none
     valid: np.ndarray | None = None  # where there are data, (H, W) bool; None for everywhere
     ignores_alpha: bool = False  # whether it may have alpha that does not tell where data are
+    colour: tuple[int, ...] | None = None  # of crack, RGB, where it is not gray
 
 
 def read_mask(content: bytes, name: str, *, crack_value: int | None = None) -> Mask:
@@ -61,6 +62,7 @@ def read_mask(content: bytes, name: str, *, crack_value: int | None = None) -> M
         tuple(values.tolist()) if len(values) <= SHOWN else (),
         _valid(pixels, finder),
         not finder.is_transparent and (pixels.alpha is not None or pixels.palette is not None),
+        finder.tally.colour,
     )
 
 

@@ -60,6 +60,15 @@ class Tally:
         """Whether all pixels have the same colour."""
         return len(self.values) <= 1 and len(self._grays) + len(self._colours) <= 1
 
+    @property
+    def colour(self) -> tuple[int, ...] | None:
+        """The hue of the pixels that are not gray, RGB of 255 at most; None if there are none."""
+        if not len(self._colours):
+            return None
+        light = self._colours.max(axis=1)
+        purest = self._colours[light.argmax()] / light.max()
+        return tuple((255 * purest).round().astype(int).tolist())
+
     def rule(self, *, lossy: bool, crack_value: int | None, background: int = 0) -> Rule:
         """Which values of the greatest channel are crack; see `find_rule`.
 
