@@ -34,12 +34,16 @@ def programme(seeds: int, losses: int = 6, betas: int = 9) -> dict[str, set[str]
     for seed in range(seeds):
         sr = f"train_sr@{seed}"
         bicubic = f"train_ss@{seed}-ss_bicubic"
-        cells = {f"train_ss@{seed}-{model}": set() for model in ("ss_hr", "bicubic_ss")}
-        cells |= {bicubic: set(), f"train_sr_ss@{seed}": {sr}, f"train_ss_sr@{seed}": {sr, bicubic}}
-        cells |= {f"train_joint@{seed}-{model}": {sr} for model in ("cssr", "inverse")}
+        trainings = {f"train_ss@{seed}-{model}": set() for model in ("ss_hr", "bicubic_ss")}
+        trainings |= {
+            bicubic: set(),
+            f"train_sr_ss@{seed}": {sr},
+            f"train_ss_sr@{seed}": {sr, bicubic},
+        }
+        trainings |= {f"train_joint@{seed}-{model}": {sr} for model in ("cssr", "inverse")}
         for k in range(losses * betas):
-            cells[f"sweep@{seed}-{k // betas}-{k % betas}"] = {sr}
-        needs |= {sr: set(), **cells, **{f"evaluate {cell}": {cell} for cell in cells}}
+            trainings[f"sweep@{seed}-{k // betas}-{k % betas}"] = {sr}
+        needs |= {sr: set(), **trainings, **{f"evaluate {name}": {name} for name in trainings}}
     return needs
 
 

@@ -118,11 +118,11 @@ class SeenRows:
         """Pixels (rows, W, 3) and which of them hold data (rows, W), of the photo and beyond it."""
         height = self.photo.height
         end = min(stop, height)
-        reach = self.overlap if self.photo.has_gaps else 0
-        first, last = max(0, start - reach), min(end + reach, height)
+        radius = self.overlap if self.photo.has_gaps else 0
+        first, last = max(0, start - radius), min(end + radius, height)
         pixels, valid = self.photo.rows(first, last), self.photo.valid(first, last)
         if not valid.all():
-            pixels = _filled(pixels, valid, reach)
+            pixels = _filled(pixels, valid, radius)
         rows = slice(start - first, end - first)
         beyond = (0, stop - end), (0, self.columns[-1].stop - self.photo.width)
         return (
@@ -131,12 +131,12 @@ class SeenRows:
         )
 
 
-def _filled(pixels: np.ndarray, valid: np.ndarray, reach: int) -> np.ndarray:
+def _filled(pixels: np.ndarray, valid: np.ndarray, radius: int) -> np.ndarray:
     """Pixels (h, W, 3) without data as the mean of those with data about them, 0 if there are none.
 
-    So no edge of theirs is seen as far as SR looks, `reach`.
+    So no edge of theirs is seen as far as SR looks, `radius`.
     """
-    side = 2 * reach + 1
+    side = 2 * radius + 1
     sums, count = (
         cv2.boxFilter(values, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
         for values in ((pixels * valid[..., None]).astype(np.float32), valid.astype(np.float32))

@@ -181,8 +181,8 @@ def _loss_pair_rows(results: Results) -> Rows:
 def _psnr_rows(results: Results, betas: Sequence[float]) -> Rows:
     order = sorted(betas)
     for loss in results.best_betas:
-        cells = [results.sweep[loss, beta] for beta in betas]
-        found = [results.estimate("psnr", cell) for cell in cells]
+        of_loss = [results.sweep[loss, beta] for beta in betas]
+        found = [results.estimate("psnr", each) for each in of_loss]
         steps = np.diff([found[betas.index(beta)].seeds for beta in order], axis=0)
         fields = [str(LOSSES[loss]), *(shown(each, decimals=2) for each in found)]
         if len(betas) > 1:

@@ -171,9 +171,9 @@ def _read_numpy(content: bytes) -> np.ndarray:
 def _read_matlab(content: bytes) -> Pixels:
     variables = loadmat(BytesIO(content), simplify_cells=True)
     name, field = CRACK_FOREST
-    truth = variables.get(name)
-    if isinstance(truth, Mapping) and field in truth:
-        return Pixels(_layers(np.asarray(truth[field])), background=1)
+    ground_truth = variables.get(name)
+    if isinstance(ground_truth, Mapping) and field in ground_truth:
+        return Pixels(_layers(np.asarray(ground_truth[field])), background=1)
     named = {key: value for key, value in variables.items() if not key.startswith("__")}
     return Pixels(_layers(_only_image(named)))
 
