@@ -24,11 +24,9 @@ from funcy import post_processing, retry, suppress
 
 from stages.common import forget_finished, run_stage
 
-AGAIN = re.compile(r"exited with (75|143|-15)\n$")  # in use, or ended
-patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be gone for a minute
-
-
+AGAIN = re.compile(rf"exited with ({os.EX_TEMPFAIL}|143|-15)\n$")  # in use, or ended
 FAILED = set()  # files that a remote did not take or give, which DVC only logs
+patiently = retry(4, timeout=lambda tried: 5 * 3**tried)  # s: storage may be gone for a minute
 DataCloud.transfer = post_processing(lambda copied: FAILED.update(copied.failed) or copied)(
     DataCloud.transfer
 )
@@ -56,10 +54,10 @@ def work(name: str, lock: dict, code: bytes, remote: dict, cpus: int, places: li
 
     log(f"--- on {where[1]}, {time.strftime('%F %T')}\n")
     try:
-        scratch, own, state = (Path(os.path.expandvars(place)).expanduser() for place in places)
+        scratch, shared, state = (Path(os.path.expandvars(place)).expanduser() for place in places)
         for folder in state, scratch / "tmp":  # `~` and variables in their names are the machine's
             folder.mkdir(parents=True, exist_ok=True)
-        cache = {"dir": str(own), "type": "reflink,hardlink,symlink,copy"}
+        cache = {"dir": str(shared), "type": "reflink,hardlink,symlink,copy"}
         repo = json.dumps(remote | {"config": {"cache": cache, "core": {"no_scm": True}}})
         env = {"DVC_STAGE": name, "DVC_SITE_CACHE_DIR": ".dvc/site", "OMP_NUM_THREADS": str(cpus)}
         env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

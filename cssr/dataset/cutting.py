@@ -105,16 +105,14 @@ def _cut(number: int, photo: Photo, *, spool: Spool, making: Making) -> CutPhoto
     cut = []
     for square in (found[k] for k in chosen):
         image = spool.write(whole or _encoded(square, suffix))
-        mask_piece = spool.write(_encoded_mask(square.mask))
-        cut.append(CutSquare(square.place, image, mask_piece, _share(square.mask)))
-    digest = hashlib.sha256(picture.pixels.data)
-    digest.update(str(picture.pixels.shape).encode())
+        of_mask = spool.write(_encoded_mask(square.mask))
+        cut.append(CutSquare(square.place, image, of_mask, _share(square.mask)))
     of_label = hashlib.sha256(np.packbits(label.crack).data).digest()
     surplus = len(found) - len(cut)
     size = height, width, _share(mask)
-    digests = digest.digest(), of_label
-    of_mask = label.values, label.colour
-    return CutPhoto(photo, *size, *digests, *of_mask, suffix, cut, surplus, notes)
+    digests = picture.digest, of_label
+    decides = label.values, label.colour
+    return CutPhoto(photo, *size, *digests, *decides, suffix, cut, surplus, notes)
 
 
 def _wanted(cracked: Sequence[bool], number: int, making: Making) -> list[int]:

@@ -5,9 +5,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
-from unicodedata import normalize
 
 import click
+
+from cssr.sources.listing import composed
 
 EXIF = "exif"  # instead of a file: scales from what the cameras wrote
 MM_MAX = 1e6  # of a pixel
@@ -64,7 +65,7 @@ def read_sizes(
 
 def _plain(name: str) -> str:
     """A photo's name as others may write it: by backslashes, or accents apart from letters."""
-    return normalize("NFC", name.replace("\\", "/").removeprefix("./"))
+    return composed(name.replace("\\", "/").removeprefix("./"))
 
 
 def to_number(text: str) -> float:

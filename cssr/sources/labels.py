@@ -10,10 +10,10 @@ from cssr.sources.annotations.drawing import check_inside, draw
 from cssr.sources.annotations.reading import choose_labels, labels_of, notes_of, read_annotations
 from cssr.sources.annotations.shapes import Annotation, AnnotationError
 from cssr.sources.annotations.yolo import read_names
-from cssr.sources.listing import DataError, File, first_of, read_file
+from cssr.sources.listing import DataError, File, composed, first_of, read_file
 from cssr.sources.masks.mask_files import Mask, read_coloured_mask, read_mask
 from cssr.sources.masks.mask_values import FULL
-from cssr.sources.pairing import ANNOTATION_SUFFIXES, IMAGE_SUFFIXES, Pair, composed, place_of
+from cssr.sources.pairing import ANNOTATION_SUFFIXES, IMAGE_SUFFIXES, Pair, place_of
 
 LEFT_OUT = "left out"
 

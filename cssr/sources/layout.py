@@ -5,7 +5,6 @@ What layouts are taken as they are is told in `pairing.py`, what masks in `mask_
 needs a choice is left to `cssr dataset`.
 """
 
-import hashlib
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -232,8 +231,7 @@ def _copy_pair(labelled: _Labelled, *, folder: Path, image_size: int) -> _Copied
     if share > MOSTLY_CRACK:
         notes.append(("masks that are mostly crack", f"{pair.image.path} ({share:.0%})"))
     name = pair.mask.path if pair.mask else ""
-    digest = hashlib.sha256(picture.pixels.data).digest()
-    return _Copied(None, share, name, mask.values, notes, digest, mask.colour)
+    return _Copied(None, share, name, mask.values, notes, picture.digest, mask.colour)
 
 
 def _check_size(file: File, side: int) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import lzma
 import os
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -105,6 +106,11 @@ def first_of(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     more = f", … and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def composed(name: str) -> str:
+    """A name whose letters with accents are one character each; on a Mac they are two."""
+    return unicodedata.normalize("NFC", name)
 
 
 def links_line(files: Sequence[File]) -> str:

@@ -6,14 +6,13 @@ Usual layouts are known by their words: `train/images/a.jpg` with `train/masks/a
 """
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase, translate
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from cssr.sources.listing import DataError, File
+from cssr.sources.listing import DataError, File, composed
 from cssr.sources.masks.mask_formats import MASK_SUFFIXES
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -123,11 +122,6 @@ def layout_lines(pairing: Pairing) -> list[str]:
 def place_of(path: str) -> Place:
     """The split of a file, and the folders that tell neither split nor kind."""
     return _read_path(File(path, bytes)).place
-
-
-def composed(name: str) -> str:
-    """A name whose letters with accents are one character each; on a Mac they are two."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _by_words(files: Sequence[File]) -> list[_Named]:

@@ -1,5 +1,6 @@
 """Image files of training data, read whole and upright."""
 
+import hashlib
 import io
 import struct
 from typing import NamedTuple
@@ -40,6 +41,13 @@ class Picture(NamedTuple):
     warning: str | None  # of libjpeg, by which no pixel is lost
     notes: tuple[str, ...]  # on values of 16 bits, and on EXIF
     is_turned: bool = False  # by EXIF
+
+    @property
+    def digest(self) -> bytes:
+        """The same for images of the same pixels, whatever their files are."""
+        digest = hashlib.sha256(self.pixels.data)
+        digest.update(str(self.pixels.shape).encode())
+        return digest.digest()
 
 
 def read_picture(content: bytes) -> Picture:
